@@ -1,0 +1,141 @@
+"""Settings, all from the environment; an unknown or unusable one is an error that says what to change.
+
+Every secret can also be given as `…_FILE`, the path of a file that holds it. `STREAM_KAFKA_<PROPERTY>` passes any
+property on to librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.servers`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from stream.errors import ConfigurationError
+
+PREFIX = "STREAM_"
+KAFKA_PREFIX = "STREAM_KAFKA_"
+
+SECRETS = frozenset({"DATABASE_URL", "HASH_KEY", "SCHEMA_REGISTRY_URL"})
+KAFKA_SECRETS = frozenset(
+    {
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "ssl.keystore.password",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.config",
+    }
+)
+KAFKA_UNDERSCORED = frozenset({"log_level"})
+"""The properties of librdkafka whose own names have an underscore and that a setting could mean."""
+
+
+class Settings(BaseModel):
+    """What the service is told. Each field is the setting `STREAM_<FIELD>`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database_url: SecretStr | None = Field(default=None, description="mysql+pymysql://user:password@host:port/database")
+    schema_registry_url: SecretStr | None = Field(
+        default=None, description="a schema registry with Confluent's API; without one schemas/ serves"
+    )
+    group_id: str = Field(default="stream", min_length=1, max_length=255, description="the Kafka consumer group")
+    lanes: Annotated[int, Field(ge=1, le=32)] = Field(
+        default=2, description="threads that decode and write, each with a MySQL connection"
+    )
+    batch_records_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=5000, description="the most records of one poll, and so of one transaction"
+    )
+    linger_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=50, description="how long a poll waits for more records, in milliseconds"
+    )
+    http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=9108, description="their port; 0 takes a free one and logs it"
+    )
+    hash_key: SecretStr | None = Field(default=None, description="keys the hashes of research participants")
+    log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
+        default="json", description="json for machines, console for people"
+    )
+    kafka: dict[str, str] = Field(default_factory=dict, description="properties passed on to librdkafka")
+
+    def required_database_url(self) -> str:
+        """Raises ConfigurationError where it is not set."""
+        if self.database_url is None:
+            described = Settings.model_fields["database_url"].description
+            raise ConfigurationError(f"STREAM_DATABASE_URL is not set: {described}")
+        return self.database_url.get_secret_value()
+
+    def required_kafka(self) -> dict[str, str]:
+        """Raises ConfigurationError where no broker is named."""
+        if "bootstrap.servers" not in self.kafka:
+            raise ConfigurationError("STREAM_KAFKA_BOOTSTRAP_SERVERS is not set: host:port of a Kafka broker")
+        return dict(self.kafka)
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises ConfigurationError that names every setting that is missing, unknown or out of range, never a value.
+    """
+    given = _with_files_read({name: text for name, text in environment.items() if name.startswith(PREFIX)})
+    kafka = {_property_of(name): text for name, text in given.items() if name.startswith(KAFKA_PREFIX)}
+    rest = {
+        name.removeprefix(PREFIX).lower(): text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)
+    }
+    if "kafka" in rest:
+        raise ConfigurationError("STREAM_KAFKA is no setting: name the property, as in STREAM_KAFKA_BOOTSTRAP_SERVERS")
+    try:
+        return Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentence(one) for one in error.errors())) from None
+
+
+def setting_names() -> list[str]:
+    """The fixed settings, as they are written in the environment."""
+    return [PREFIX + name.upper() for name in Settings.model_fields if name != "kafka"]
+
+
+def _with_files_read(given: dict[str, str]) -> dict[str, str]:
+    settings = {}
+    for name, text in given.items():
+        target = name.removesuffix("_FILE")
+        if target == name or not _is_secret(target):
+            settings[name] = text
+        elif target in given:
+            raise ConfigurationError(f"both {target} and {name} are set: keep one of them")
+        else:
+            settings[target] = _file_content(name, text)
+    return settings
+
+
+def _is_secret(name: str) -> bool:
+    if name.startswith(KAFKA_PREFIX):
+        return _property_of(name) in KAFKA_SECRETS
+    return name.removeprefix(PREFIX) in SECRETS
+
+
+def _file_content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigurationError(f"{name}: the file can't be read ({why})") from None
+
+
+def _property_of(name: str) -> str:
+    lowered = name.removeprefix(KAFKA_PREFIX).lower()
+    return lowered if lowered in KAFKA_UNDERSCORED else lowered.replace("_", ".")
+
+
+def _sentence(error: Mapping[str, object]) -> str:
+    location = error["loc"]
+    name = PREFIX + str(location[0] if isinstance(location, tuple) else location).upper()
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, setting_names(), n=1)
+        return f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "; `stream run --help` lists them")
+    return f"{name}: {error['msg']}"

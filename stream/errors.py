@@ -1,0 +1,127 @@
+"""Every way a thing can go wrong, and what it means for a record.
+
+    StreamError
+    ├── ConfigurationError      a setting, schema or table is not as it must be: say what to change, exit 78
+    ├── TransientError          the environment's fault: wait and do the same again, never dead-letter
+    │   ├── DatabaseUnavailable     MySQL refused or vanished: drop the connection, back off
+    │   ├── TransactionConflict     deadlock or lock wait: the same transaction again, on the same connection
+    │   └── Fenced                  another owner claimed a partition: ask the group, then claim again or let go
+    ├── DataRefused             the database refused a statement's data: bisect to the record at fault
+    ├── TerminalError           retrying cannot help: stop the partition or the process until somebody decides
+    └── Rejection               the record's own fault: keep it as a dead letter and go on
+
+The *type* decides what happens next; nothing reads a message to find out. Messages hold codes, names of fields
+and coordinates, never a value and never a driver's own text: both may be personal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stream.records import TopicPartition
+
+
+class Stage(StrEnum):
+    """Where in the straight line a record was rejected."""
+
+    DECODE = "decode"
+    VALIDATE = "validate"
+    WRITE = "write"
+
+
+class Reason(StrEnum):
+    """Why a record was rejected. The set is closed: it labels metrics and names entries of the runbook."""
+
+    # decode
+    EMPTY_VALUE = "empty_value"  # no value, or one of no bytes, on a topic without tombstones
+    UNKNOWN_FRAMING = "unknown_framing"  # begins with neither Confluent's magic byte nor Avro's marker
+    UNKNOWN_SCHEMA = "unknown_schema"  # the writer schema's id or fingerprint is not in the store
+    UNEXPECTED_RECORD = "unexpected_record"  # a known schema, but of a record that this topic does not carry
+    TRUNCATED = "truncated"  # the bytes end before the datum does
+    TRAILING_BYTES = "trailing_bytes"  # the datum ends before the bytes do
+    INVALID_TEXT = "invalid_text"  # a string that is not UTF-8
+    MALFORMED = "malformed"  # anything else that the writer schema forbids, such as a wrong union branch
+    # validate
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
+    OUT_OF_RANGE = "out_of_range"
+    INVALID_VALUE = "invalid_value"  # breaks a rule of its own, such as spaces around an id
+    FROM_THE_FUTURE = "from_the_future"  # occurred more than a day after Kafka got it
+    MISSING_KEY = "missing_key"
+    KEY_MISMATCH = "key_mismatch"  # the Kafka key does not name the value's entity
+    # write
+    CONSTRAINT = "constraint"  # the database's own check, unique or foreign key
+    REFUSED_BY_DATABASE = "refused_by_database"  # a value that only the database found unfit
+
+
+class StreamError(Exception):
+    """The root of the tree above."""
+
+
+class ConfigurationError(StreamError):
+    """Something that a person has to set right before we can work. The message says what and how."""
+
+
+class TransientError(StreamError):
+    """The environment's fault; the same attempt may succeed later.
+
+    `reason` is a bounded code for logs and metrics.
+    """
+
+    reason = "transient"
+
+
+class DatabaseUnavailable(TransientError):
+    """MySQL cannot be reached, or refuses writes for now; the connection that met it must be dropped."""
+
+    def __init__(self, reason: str, errno: int | None) -> None:
+        super().__init__(f"the database is unavailable ({reason}, errno {errno})")
+        self.reason = reason
+        self.errno = errno
+
+
+class TransactionConflict(TransientError):
+    """A deadlock (1213) or a lock wait that ran out (1205): our transaction was or must be rolled back."""
+
+    def __init__(self, reason: str, errno: int) -> None:
+        super().__init__(f"the transaction met another one ({reason}, errno {errno})")
+        self.reason = reason
+        self.errno = errno
+
+
+class Fenced(TransientError):
+    """Progress of these partitions is no longer as this owner left it: somebody else claimed them."""
+
+    reason = "fenced"
+
+    def __init__(self, partitions: Sequence[TopicPartition]) -> None:
+        super().__init__("fenced: another owner claimed " + ", ".join(map(str, partitions)))
+        self.partitions = tuple(partitions)
+
+
+class DataRefused(StreamError):
+    """The database refused what a statement carries; some record in it is at fault."""
+
+    def __init__(self, reason: Reason, errno: int) -> None:
+        super().__init__(f"the database refused the data ({reason}, errno {errno})")
+        self.reason = reason
+        self.errno = errno
+
+
+class TerminalError(StreamError):
+    """Retrying cannot help. The message says what an operator can do."""
+
+
+class Rejection(StreamError):
+    """The judgement that one record is unfit, with the stage, the reason and, where it is known, the field."""
+
+    def __init__(self, stage: Stage, reason: Reason, field: str | None = None) -> None:
+        super().__init__(f"{stage}: {reason}" + (f" (field {field})" if field else ""))
+        self.stage = stage
+        self.reason = reason
+        self.field = field

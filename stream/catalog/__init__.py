@@ -1,0 +1,20 @@
+"""Every topic that we consume: one file here each, found by looking, so that nothing else has to name it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from stream.catalog.declaration import METADATA, Event, Feed, Route, Stream
+
+__all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
+
+
+def _find_streams() -> dict[str, Stream]:
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    streams = [module.STREAM for module in modules if hasattr(module, "STREAM")]
+    return {stream.topic: stream for stream in sorted(streams, key=lambda stream: stream.topic)}
+
+
+STREAMS = _find_streams()
+"""Each stream by its topic, in the order of the topics' names."""

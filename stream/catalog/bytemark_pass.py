@@ -1,0 +1,48 @@
+"""Topic bytemark.pass: riders' interactions with their Bytemark transit passes (seeds 001 and 002)."""
+
+from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
+from stream.catalog.types import EntityId, Micros, TextId32, TextId256, column
+
+
+class BytemarkPassLogged(Event):
+    """One interaction of a rider with a Bytemark pass. The id names the interaction, not the pass."""
+
+    bytemark_pass_id: EntityId
+    user_id: TextId256
+    interaction: TextId32
+    """What happened, such as activated, validated or expired."""
+    logged_on: Micros | None = None
+    """A producer may leave it to `occurred_at`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.logged_on is None:
+            self.logged_on = self.occurred_at
+
+
+HNTB_BYTEMARK_PASS = upserted_table(
+    "hntb_bytemark_pass",
+    column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
+    column("user_id", TextId256, index=True, comment="the research participant: an app user's id as text"),
+    column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
+    person=app("user_id"),
+    on_erasure=OnErasure.DELETE_ROW,
+    comment="Interactions with Bytemark passes, for the HNTB research platform",
+)
+
+BYTEMARK_PASS = upserted_table(
+    "bytemark_pass",
+    column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
+    column("user_id", TextId256, index=True, comment="the rider: an app user's id as text"),
+    column("interaction", TextId32, comment="what happened, such as activated, validated or expired"),
+    column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
+    person=app("user_id"),
+    on_erasure=OnErasure.DELETE_ROW,
+    comment="Usage and validation of Bytemark passes, for QuickSight",
+)
+
+STREAM = Stream(
+    topic="bytemark.pass",
+    key="bytemark_pass_id",
+    routes={BytemarkPassLogged: [into(HNTB_BYTEMARK_PASS), into(BYTEMARK_PASS)]},
+)

@@ -1,0 +1,103 @@
+"""Topic trip: trips with any mode of travel, and what riders thought of them (seeds 001 and 002)."""
+
+from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
+from stream.catalog.types import (
+    EntityId,
+    Latitude,
+    Longitude,
+    Metres,
+    Micros,
+    Money,
+    Rating,
+    Text512,
+    TextId32,
+    TextId256,
+    column,
+)
+
+
+class TripRecorded(Event):
+    """A trip as it stands: published when it starts, and again as it goes on and ends."""
+
+    trip_id: EntityId
+    user_id: EntityId
+    travel_mode: TextId32
+    started_on: Micros
+    ended_on: Micros | None
+    """None while the trip is under way."""
+    distance: Metres
+    origin_latitude: Latitude | None
+    origin_longitude: Longitude | None
+    destination_latitude: Latitude | None
+    destination_longitude: Longitude | None
+    fare: Money | None
+    """Since version 2; None where no fare is known."""
+    created_on: Micros
+
+    @property
+    def user_id_text(self) -> str:
+        """The research platform keeps participants' ids as text."""
+        return str(self.user_id)
+
+
+class TripRated(Event):
+    """A rider's opinion of a trip."""
+
+    rating_id: EntityId
+    trip_id: EntityId
+    user_id: EntityId
+    rating: Rating
+    feedback: Text512 | None
+
+
+TRIP = upserted_table(
+    "trip",
+    column("id", EntityId, primary_key=True),
+    column("user_id", EntityId, index=True, comment="the app user who travelled"),
+    column("travel_mode", TextId32, comment="such as walking, transit or driving"),
+    column("started_on", Micros, index=True, comment="UTC"),
+    column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
+    column("distance", Metres, comment="in metres"),
+    column("origin_latitude", Latitude | None),
+    column("origin_longitude", Longitude | None),
+    column("destination_latitude", Latitude | None),
+    column("destination_longitude", Longitude | None),
+    column("fare", Money | None, comment="null where none is known"),
+    person=app("user_id"),
+    on_erasure=OnErasure.DELETE_ROW,
+    comment="Trips with any mode of travel, for QuickSight",
+)
+
+HNTB_TRIP = upserted_table(
+    "hntb_trip",
+    column("trip_id", EntityId, primary_key=True),
+    column("user_id", TextId256, index=True, comment="the research participant: an app user's id as text"),
+    column("travel_mode", TextId32, comment="such as walking, transit or driving"),
+    column("started_on", Micros, index=True, comment="UTC"),
+    column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
+    column("distance", Metres, comment="in metres"),
+    person=app("user_id"),
+    on_erasure=OnErasure.DELETE_ROW,
+    comment="Trips, for the HNTB research platform",
+)
+
+USER_RATING = upserted_table(
+    "user_rating",
+    column("id", EntityId, primary_key=True),
+    column("user_id", EntityId, index=True, comment="the app user who rated"),
+    column("trip_id", EntityId, index=True),
+    column("rating", Rating, comment="1 (worst) to 5 (best)"),
+    column("feedback", Text512 | None, comment="in the rider's own words"),
+    person=app("user_id"),
+    on_erasure=OnErasure.DELETE_ROW,
+    comment="How riders rated their trips",
+)
+
+STREAM = Stream(
+    topic="trip",
+    key="trip_id",
+    routes={
+        TripRecorded: [into(TRIP, id="trip_id"), into(HNTB_TRIP, user_id="user_id_text")],
+        TripRated: [into(USER_RATING, id="rating_id")],
+    },
+)

@@ -1,0 +1,114 @@
+"""The types of fields: for each, what a producer may send and how MySQL keeps it, stated together and once.
+
+A type is an annotation for the fields of an `Event`; `msgspec` checks its range and length. `column` makes the
+column of the same type, so that a width can't differ between the check and the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, get_args
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Column
+from sqlalchemy.dialects import mysql
+
+MICROS_MAX = 253_402_300_799_999_999
+"""9999-12-31 23:59:59.999999 UTC, the last moment that DATETIME holds, in microseconds since 1970."""
+
+BINARY_COLLATION = "utf8mb4_bin"
+"""Compares ids as bytes: the seeds' utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def check_text_id(text: str) -> bool:
+    """Whether `text` may name something: no spaces around it and no control characters (SPEC.md, "But")."""
+    # isprintable() is a quick yes for nearly every id; the pattern decides about the rest.
+    return text.strip() == text and (text.isprintable() or CONTROL_CHARACTERS.search(text) is None)
+
+
+def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
+    return {"sql": sql, **extra}
+
+
+# Ids come from the events (never AUTO_INCREMENT, for which 0 would silently become another id).
+EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+"""A row's own key, or its person: greater than 0."""
+
+ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+"""Another entity's id; 0 where there is none, as the seeds' defaults say."""
+
+Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra=_stored(mysql.DATETIME(fsp=6)))]
+"""A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
+
+Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
+
+Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
+# The bound is finite, so that an infinite distance is refused: DOUBLE can't hold one.
+Metres = Annotated[float, Meta(ge=0, le=1e9, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
+Money = Annotated[Decimal, Meta(extra=_stored(mysql.DECIMAL(10, 2), digits=(10, 2)))]
+"""An amount with two decimals; Avro's decimal(10, 2)."""
+
+
+TextId32 = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=32, extra=_stored(mysql.VARCHAR(32, collation=BINARY_COLLATION), check=check_text_id)
+    ),
+]
+TextId256 = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=256, extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_text_id)
+    ),
+]
+"""An id that is text: compared as bytes, 1 to 256 characters."""
+
+Text512 = Annotated[str, Meta(max_length=512, extra=_stored(mysql.VARCHAR(512)))]
+
+
+def meta_of(annotation: Any) -> Meta:
+    """The `Meta` of a type of this file, also where it is `… | None`.
+
+    Raises TypeError for an annotation that has none.
+    """
+    for part in (annotation, *get_args(annotation)):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, Meta):
+                return meta
+    raise TypeError(f"{annotation} is not a type of stream/catalog/types.py")
+
+
+def extra_of(annotation: Any) -> dict[str, Any]:
+    """What a type of this file says beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
+    return dict(meta_of(annotation).extra or {})
+
+
+def column(name: str, annotation: Any, **options: Any) -> Column[Any]:
+    """A column for values of `annotation`; NOT NULL unless the annotation allows None."""
+    nullable = type(None) in get_args(annotation)
+    return Column(name, extra_of(annotation)["sql"], nullable=nullable, **{"autoincrement": False, **options})
+
+
+def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:
+    """The fields of `event` whose type carries `extra[name]`, each with that value, in the order of declaration."""
+    hints = msgspec.structs.fields(event)
+    found = []
+    for field in hints:
+        try:
+            extra = extra_of(field.type)
+        except TypeError:
+            continue
+        if name in extra:
+            found.append((field.name, extra[name]))
+    return found
+
+
+Check = Callable[[Any], bool]

@@ -1,0 +1,62 @@
+"""Events → rows: of the events of one key and person only the newest is sent to each table.
+
+Whoever is superseded here loses nothing: the version guard would have refused them row by row. The person is
+part of the identity because an erased person's newer event is suppressed in the database, and must not have
+hidden another person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream.catalog import Event, Feed, Route
+from stream.records import Record
+
+Row = tuple[Any, ...]
+"""A feed's column values, then occurred_at, event_id and the Kafka offset."""
+
+
+@dataclass(slots=True)
+class TableRows:
+    """What is sent to one table, in the order of its primary key, each row beside the record that it comes from."""
+
+    feed: Feed
+    rows: list[Row] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Compacted:
+    tables: list[TableRows]
+    written_count: int
+    """Records of which at least one row is sent."""
+    superseded_count: int
+    """Records of which no row is sent."""
+
+
+def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
+    """Keep the newest event per table, key and person, and make the rows."""
+    newest_by_table: dict[str, dict[Any, tuple[tuple[int, str], Record, Event, Feed]]] = {}
+    for record, event, route in accepted:
+        version = (event.occurred_at, event.event_id)
+        for feed in route.feeds:
+            newest = newest_by_table.setdefault(feed.table.name, {})
+            identity = feed.identity(event)
+            kept = newest.get(identity)
+            if kept is None or kept[0] < version:
+                newest[identity] = (version, record, event, feed)
+    tables = [_rows(newest) for newest in newest_by_table.values()]
+    written = {record.offset for table in tables for record in table.records}
+    return Compacted(tables, len(written), len(accepted) - len(written))
+
+
+def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
+    # The identity begins with the primary key, so this is the key's order: lanes lock rows in one direction.
+    ordered = [newest[identity] for identity in sorted(newest)]
+    return TableRows(
+        feed=ordered[0][3],
+        rows=[(*feed.values(event), *version, record.offset) for version, record, event, feed in ordered],
+        records=[record for _, record, _, _ in ordered],
+    )

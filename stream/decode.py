@@ -1,0 +1,94 @@
+"""Record → event: the framing names the writer schema, the bytes become a datum, the datum an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from fastavro import schemaless_reader
+
+from stream.catalog import Event, Route
+from stream.errors import Reason, Rejection, Stage
+from stream.records import Record
+from stream.schemas import (
+    CONFLUENT_HEADER_BYTES,
+    CONFLUENT_MAGIC,
+    SINGLE_OBJECT_HEADER_BYTES,
+    SINGLE_OBJECT_MARKER,
+    Reader,
+)
+from stream.validate import validate
+
+Readers = Mapping[bytes, Reader | None]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What became of some records of one partition."""
+
+    accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+
+
+def decode(records: Iterable[Record], readers: Readers) -> Decoded:
+    """Sort records into events and rejections, both in the order of the log."""
+    decoded = Decoded()
+    for record in records:
+        try:
+            decoded.accepted.append(decode_record(record, readers))
+        except Rejection as rejection:
+            decoded.rejected.append((record, rejection))
+    return decoded
+
+
+def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:
+    """Raises Rejection where the record is unfit."""
+    value = record.value
+    if not value:
+        raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
+    header_bytes = header_length(value)
+    reader = reader_of(value[:header_bytes], readers)
+    datum = read_datum(value, header_bytes, reader)
+    return record, validate(datum, record, reader.route), reader.route
+
+
+def header_length(value: bytes) -> int:
+    """How many bytes stand before the datum."""
+    if value[:2] == SINGLE_OBJECT_MARKER:
+        length = SINGLE_OBJECT_HEADER_BYTES
+    elif value[:1] == CONFLUENT_MAGIC:
+        length = CONFLUENT_HEADER_BYTES
+    else:
+        raise Rejection(Stage.DECODE, Reason.UNKNOWN_FRAMING)
+    if len(value) < length:
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED)
+    return length
+
+
+def reader_of(header: bytes, readers: Readers) -> Reader:
+    try:
+        reader = readers[header]
+    except KeyError:
+        raise Rejection(Stage.DECODE, Reason.UNKNOWN_SCHEMA) from None
+    if reader is None:
+        raise Rejection(Stage.DECODE, Reason.UNEXPECTED_RECORD)
+    return reader
+
+
+def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
+    """The datum behind the header, resolved to our newest schema, to the last byte of the value."""
+    buffer = BytesIO(value)
+    buffer.seek(header_bytes)
+    try:
+        datum = schemaless_reader(buffer, reader.writer_schema, reader.reader_schema)
+    except EOFError:
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED) from None
+    except UnicodeDecodeError:
+        raise Rejection(Stage.DECODE, Reason.INVALID_TEXT) from None
+    except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
+        raise Rejection(Stage.DECODE, Reason.MALFORMED) from None
+    if buffer.tell() != len(value):
+        raise Rejection(Stage.DECODE, Reason.TRAILING_BYTES)
+    return datum  # type: ignore[return-value]  # every schema of the store is a record

@@ -1,0 +1,109 @@
+"""The service's own tables: progress, the ledger of rows, dead letters, and who is erased."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Index, Table
+from sqlalchemy.dialects import mysql
+
+from stream.catalog.declaration import METADATA, TABLE_OPTIONS
+from stream.catalog.types import BINARY_COLLATION
+
+TOPIC_LENGTH_MAX = 249
+"""Kafka's own limit."""
+
+
+def _text(name: str, length: int, **options: Any) -> Column[Any]:
+    return Column(name, mysql.VARCHAR(length, collation=BINARY_COLLATION), **{"nullable": False, **options})
+
+
+def _moment(name: str, comment: str, nullable: bool = False) -> Column[Any]:
+    return Column(name, mysql.DATETIME(fsp=6), nullable=nullable, comment=comment)
+
+
+def _count(name: str, comment: str) -> Column[Any]:
+    return Column(name, mysql.BIGINT(unsigned=True), nullable=False, server_default="0", comment=comment)
+
+
+def _partition(primary_key: bool = True) -> Column[Any]:
+    return Column(
+        "kafka_partition",
+        mysql.INTEGER(unsigned=True),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+    )
+
+
+PROGRESS = Table(
+    "progress",
+    METADATA,
+    _text("group_id", 255, primary_key=True),
+    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
+    _partition(),
+    _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
+    Column(
+        "owner_epoch", mysql.BIGINT(unsigned=True), nullable=False, comment="raised by each claim; fences older owners"
+    ),
+    _text("owner", 255, comment="the client that claimed last"),
+    Column("next_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="everything before it is applied"),
+    _moment("complete_through", "latest Kafka timestamp applied (UTC); never goes back", nullable=True),
+    _count("records_consumed", "= written + superseded + dead-lettered"),
+    _count("records_written", "records of which a row was sent"),
+    _count("records_superseded", "records none of whose rows was sent: older than another of their batch"),
+    _count("records_dead_lettered", "records that were rejected"),
+    _moment("updated_on", "when this row was last written (UTC)"),
+    comment="How far each partition is applied; written in the transaction of its rows",
+    **TABLE_OPTIONS,
+)
+
+LEDGER = Table(
+    "ledger",
+    METADATA,
+    _text("group_id", 255, primary_key=True),
+    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
+    _partition(),
+    _text("table_name", 64, primary_key=True),
+    _count("rows_sent", "= inserted + updated + unchanged + suppressed"),
+    _count("rows_inserted", "new keys"),
+    _count("rows_updated", "newer versions"),
+    _count("rows_unchanged", "duplicates, and versions older than the row"),
+    _count("rows_suppressed", "rows about erased persons"),
+    comment="What became of the rows sent to each table",
+    **TABLE_OPTIONS,
+)
+
+DEAD_LETTER = Table(
+    "dead_letter",
+    METADATA,
+    _text("topic_id", 22, primary_key=True),
+    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
+    _partition(),
+    Column("kafka_offset", mysql.BIGINT(unsigned=True), primary_key=True, autoincrement=False),
+    _text("stage", 16, comment="decode, validate or write"),
+    _text("reason", 32, comment="a code of the runbook"),
+    _text("field", 64, nullable=True),
+    _text("status", 16, comment="waiting, resolved or discarded"),
+    Column("attempts", mysql.INTEGER(unsigned=True), nullable=False),
+    _moment("record_time", "Kafka's timestamp of the record (UTC)"),
+    _moment("first_rejected_on", "UTC"),
+    _moment("last_rejected_on", "UTC"),
+    Column("record_key", mysql.MEDIUMBLOB, comment="as it came"),
+    Column("record_value", mysql.LONGBLOB, comment="as it came"),
+    Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
+    Index(None, "status", "reason"),
+    Index(None, "last_rejected_on"),
+    comment="Records that were rejected, with why; each exactly once, by its coordinates",
+    **TABLE_OPTIONS,
+)
+
+ERASURE = Table(
+    "erasure",
+    METADATA,
+    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
+    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    _moment("erased_on", "when the erasure was applied (UTC)"),
+    comment="Persons of whom nothing may be stored again",
+    **TABLE_OPTIONS,
+)

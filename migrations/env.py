@@ -1,0 +1,24 @@
+"""Alembic's way in: it gets its connection from `stream.migrate`, which is what `stream migrate` runs."""
+
+from alembic import context
+
+import stream.tables  # noqa: F401 - declares the service's own tables
+from stream.catalog import METADATA
+
+
+def run() -> None:
+    connection = context.config.attributes.get("connection")
+    if connection is None:  # --dry-run: the SQL is printed, nothing is run
+        dialect = context.config.attributes["dialect"].name
+        context.configure(target_metadata=METADATA, dialect_name=dialect, literal_binds=True)
+        context.run_migrations()
+        return
+    # DDL waits for other transactions on the table; without a bound, everybody else would wait behind it.
+    connection.exec_driver_sql("SET SESSION lock_wait_timeout = 30")
+    context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+
+
+run()

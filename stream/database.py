@@ -1,0 +1,167 @@
+"""The edge to MySQL and MariaDB: connections with every setting that matters made explicit, and the one place
+that tells an environment's fault from a record's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT
+from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy.pool import NullPool
+
+from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, Reason, TransactionConflict
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 60
+"""A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
+
+LOCK_WAIT_SECONDS = 5
+IDLE_SECONDS_MAX = 10
+"""How long the server keeps the connection of a process that is silent. A frozen process keeps its row locks;
+this is a little more than the group's session timeout, so that its heir need not wait longer than that."""
+
+SQL_MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+SESSION = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    # Strict, so that a value that doesn't fit is an error; with notes, so that one that was bent is seen.
+    f"SET SESSION sql_mode = '{SQL_MODE}', sql_notes = 1, time_zone = '+00:00'",
+)
+LANE_SESSION = (
+    *SESSION,
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS_MAX}",
+)
+
+CONFLICTS = {1205: "lock_wait", 1213: "deadlock"}
+
+REFUSALS = {
+    1048: Reason.MISSING_FIELD,  # a null in a column that has none
+    1062: Reason.CONSTRAINT,  # another row's unique key
+    1264: Reason.OUT_OF_RANGE,
+    1265: Reason.REFUSED_BY_DATABASE,  # data truncated
+    1292: Reason.REFUSED_BY_DATABASE,  # not a value of the type
+    1365: Reason.REFUSED_BY_DATABASE,
+    1366: Reason.REFUSED_BY_DATABASE,
+    1406: Reason.TOO_LONG,
+    1441: Reason.OUT_OF_RANGE,  # a moment outside DATETIME
+    1451: Reason.CONSTRAINT,
+    1452: Reason.CONSTRAINT,  # a foreign key without its row
+    1690: Reason.OUT_OF_RANGE,
+    3140: Reason.REFUSED_BY_DATABASE,  # invalid JSON
+    3141: Reason.REFUSED_BY_DATABASE,
+    3156: Reason.REFUSED_BY_DATABASE,  # a JSON value that can't become the column's type
+    3157: Reason.REFUSED_BY_DATABASE,
+    3665: Reason.MISSING_FIELD,  # JSON_TABLE: a value is missing
+    3666: Reason.REFUSED_BY_DATABASE,
+    3669: Reason.OUT_OF_RANGE,
+    3819: Reason.CONSTRAINT,  # MySQL's CHECK
+    4025: Reason.CONSTRAINT,  # MariaDB's CHECK
+    4038: Reason.REFUSED_BY_DATABASE,  # MariaDB: invalid JSON
+    4174: Reason.REFUSED_BY_DATABASE,  # MariaDB's JSON_TABLE, ERROR ON ERROR
+    4175: Reason.MISSING_FIELD,
+}
+"""The errors that speak of a row's data. Every other one is the environment's fault until we know better:
+dead-lettering sound records because a disk was full would be the worse mistake."""
+
+UNAVAILABLE = {
+    1021: "disk_full",
+    1040: "too_many_connections",
+    1044: "access_denied",
+    1045: "access_denied",
+    1049: "no_such_database",
+    1054: "tables_differ",
+    1114: "disk_full",
+    1142: "access_denied",
+    1146: "tables_differ",
+    1153: "packet_too_large",
+    1290: "read_only",
+    1792: "read_only",
+    1836: "read_only",
+    2003: "unreachable",
+    2006: "connection_lost",
+    2013: "connection_lost",
+    4031: "connection_lost",
+}
+"""Bounded names for what we expect to meet; anything else is `unknown`, with its errno."""
+
+
+def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
+    """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode.
+
+    Connections are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL
+    that is not one.
+    """
+    try:
+        parsed = make_url(url).set(drivername="mysql+pymysql")
+        arguments, options = parsed.get_dialect()().create_connect_args(parsed)
+    except (exc.ArgumentError, ValueError, TypeError):
+        raise ConfigurationError(
+            "STREAM_DATABASE_URL is not a URL like mysql+pymysql://user:password@host:port/database"
+        ) from None
+    options.update(
+        charset="utf8mb4",
+        client_flag=options.get("client_flag", 0) & ~CLIENT.FOUND_ROWS,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
+        write_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
+        autocommit=False,
+    )
+    session = LANE_SESSION if for_lane else SESSION
+
+    def open_connection() -> pymysql.Connection[Any]:
+        connection = pymysql.connect(*arguments, **options)
+        with connection.cursor() as cursor:
+            for statement in session:
+                cursor.execute(statement)
+        return connection
+
+    return create_engine(parsed, creator=open_connection, poolclass=NullPool)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into ours; their texts, which may hold values, go no further."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        raise error_of(error.orig) from None
+    except pymysql.MySQLError as error:
+        raise error_of(error) from None
+    except OSError as error:
+        raise DatabaseUnavailable("connection_lost", error.errno) from None
+
+
+def error_of(error: BaseException | None) -> DataRefused | TransactionConflict | DatabaseUnavailable:
+    """What a driver's error means for us, judged by its number alone."""
+    errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
+    if errno in CONFLICTS:
+        return TransactionConflict(CONFLICTS[errno], errno)
+    if errno in REFUSALS:
+        return DataRefused(REFUSALS[errno], errno)
+    if isinstance(error, pymysql.err.InterfaceError):  # the connection was closed under us
+        return DatabaseUnavailable("connection_lost", errno)
+    return DatabaseUnavailable(UNAVAILABLE.get(errno or 0, "unknown"), errno)
+
+
+@contextmanager
+def read_connection(engine: Engine) -> Iterator[Connection]:
+    """A connection for a command's queries, with errors translated."""
+    with translated_errors(), engine.connect() as connection:
+        yield connection
+
+
+def server_name(connection: Connection) -> str:
+    """What answers, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
+    version = str(connection.execute(text("SELECT VERSION()")).scalar_one())
+    name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
+    return f"{name} {version.split('-')[0]}"
+
+
+def refusal_of_warning(warning: tuple[str, int, str] | None) -> DataRefused:
+    """What a row of SHOW WARNINGS means: any warning on an upsert says that a value was bent to make it fit."""
+    errno = warning[1] if warning else 0
+    return DataRefused(REFUSALS.get(errno, Reason.REFUSED_BY_DATABASE), errno)

@@ -1,0 +1,125 @@
+"""Dead letters: rejected records with why, kept as rows in the transaction that moves progress past them.
+
+So each exists exactly once, however often its record is read, and it outlives the topic's retention.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy.dialects.mysql import insert
+
+from stream.errors import ConfigurationError, Rejection
+from stream.progress import moment_of
+from stream.records import Headers, Record, TopicPartition
+from stream.tables import DEAD_LETTER
+
+WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A rejected record, where it is in the log, and why it was rejected."""
+
+    topic_id: str
+    topic_partition: TopicPartition
+    record: Record
+    rejection: Rejection
+
+
+def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Write dead letters. One that is there already (its record was read again) counts another attempt."""
+    if not letters:
+        return
+    statement = insert(DEAD_LETTER)
+    renewed = ["stage", "reason", "field", "status", "last_rejected_on"]
+    # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
+    connection.execute(
+        statement.on_duplicate_key_update(
+            [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + 1)]
+        ),
+        [_row(letter) for letter in letters],
+    )
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    record, rejection = letter.record, letter.rejection
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return {
+        "topic_id": letter.topic_id,
+        "topic": letter.topic_partition.topic,
+        "kafka_partition": letter.topic_partition.partition,
+        "kafka_offset": record.offset,
+        "stage": rejection.stage,
+        "reason": rejection.reason,
+        "field": rejection.field,
+        "status": WAITING,
+        "attempts": 1,
+        "record_time": moment_of(max(record.timestamp_ms, 0)),
+        "first_rejected_on": now,
+        "last_rejected_on": now,
+        "record_key": record.key,
+        "record_value": record.value,
+        "record_headers": headers_to_text(record.headers),
+    }
+
+
+def headers_to_text(headers: Headers) -> str:
+    """Headers as JSON, their values in base64, for they are bytes."""
+    return json.dumps([[name, None if value is None else base64.b64encode(value).decode()] for name, value in headers])
+
+
+def headers_from_text(text: str | None) -> list[tuple[str, bytes | None]]:
+    """What `headers_to_text` wrote."""
+    return [(name, None if value is None else base64.b64decode(value)) for name, value in json.loads(text or "[]")]
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where a record is in the log, as people type it: `topic/partition/offset`."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> Coordinates:
+        """Raises ConfigurationError where the text has another form."""
+        topic, *numbers = text.rsplit("/", 2)
+        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+            raise ConfigurationError(f"{text} is not topic/partition/offset, as in trip/3/1045")
+        return cls(topic, int(numbers[0]), int(numbers[1]))
+
+
+def find(
+    connection: Connection,
+    *,
+    topic: str | None = None,
+    reason: str | None = None,
+    status: str | None = None,
+    limit: int,
+) -> list[RowMapping]:
+    """The latest dead letters first, without key, value and headers, which may be personal."""
+    columns = [column for column in DEAD_LETTER.columns if not column.name.startswith("record_")]
+    query = select(*columns, DEAD_LETTER.c.record_time, func.length(DEAD_LETTER.c.record_value).label("value_bytes"))
+    for name, wanted in (("topic", topic), ("reason", reason), ("status", status)):
+        if wanted is not None:
+            query = query.where(DEAD_LETTER.c[name] == wanted)
+    query = query.order_by(DEAD_LETTER.c.last_rejected_on.desc(), DEAD_LETTER.c.kafka_offset.desc()).limit(limit)
+    return list(connection.execute(query).mappings())
+
+
+def get(connection: Connection, where: Coordinates) -> RowMapping | None:
+    """One dead letter, whole; of a recreated topic's two with the same coordinates the latest."""
+    query = select(DEAD_LETTER).where(
+        DEAD_LETTER.c.topic == where.topic,
+        DEAD_LETTER.c.kafka_partition == where.partition,
+        DEAD_LETTER.c.kafka_offset == where.offset,
+    )
+    return connection.execute(query.order_by(DEAD_LETTER.c.last_rejected_on.desc())).mappings().first()

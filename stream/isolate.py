@@ -1,0 +1,126 @@
+"""Writing a slice's rows, and finding the records that only the database refuses.
+
+A refused statement is bisected down to the record at fault: about 2·log₂ n statements for one among n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stream.compact import Compacted, Row, TableRows, compact
+from stream.database import refusal_of_warning, translated_errors
+from stream.decode import Decoded
+from stream.errors import DataRefused, Rejection, Stage, TransactionConflict
+from stream.progress import RecordCounts
+from stream.records import Record, Slice
+from stream.upsert import RowCounts, encoded, row_counts, upsert_statement
+
+Refused = dict[int, tuple[Record, Rejection]]
+"""By offset."""
+
+
+@dataclass(slots=True)
+class DecodedSlice:
+    """A slice and what decoding made of it."""
+
+    slice: Slice
+    decoded: Decoded
+
+
+@dataclass(slots=True)
+class WrittenSlice:
+    """What a transaction did with a slice."""
+
+    slice: Slice
+    records: RecordCounts
+    rows: dict[str, RowCounts]
+    """By table."""
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+
+
+def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
+    """Write a slice's rows within the caller's transaction; records that the database refuses are rejected.
+
+    Then the slice is written again as a whole without them, for what a refused record had superseded takes its
+    place.
+    """
+    partition = one.slice.topic_partition.partition
+    accepted, rejected = one.decoded.accepted, list(one.decoded.rejected)
+    while True:
+        compacted = compact(accepted)
+        savepoint = connection.begin_nested()
+        try:
+            rows = {table.feed.table.name: send(connection, partition, table, table.rows) for table in compacted.tables}
+        except DataRefused:
+            savepoint.rollback()
+            refused = find_refused(connection, partition, compacted.tables)
+            accepted = [each for each in accepted if each[0].offset not in refused]
+            rejected += refused.values()
+        else:
+            savepoint.commit()
+            return WrittenSlice(one.slice, _record_counts(compacted, len(rejected)), rows, rejected)
+
+
+def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:
+    """Send rows of one table.
+
+    Raises DataRefused also where the server wrote them but warned, for then it bent a value to make it fit; so the
+    caller sets a savepoint first.
+    """
+    statement = upsert_statement(table.feed.table)
+    counts = RowCounts()
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        for rows_json, row_count in encoded(rows):
+            affected = cursor.execute(statement, (partition, rows_json))
+            if cursor.warning_count:
+                cursor.execute("SHOW WARNINGS")
+                raise refusal_of_warning(cursor.fetchone())
+            # PyMySQL keeps the server's reply under this private name only; a test pins it.
+            counts += row_counts(row_count, cursor._result.message, affected)
+    return counts
+
+
+def find_refused(connection: Connection, partition: int, tables: Sequence[TableRows]) -> Refused:
+    """The records of which the database refuses a row. Leaves no row behind.
+
+    Raises TransactionConflict where it refuses none of them now, so that the transaction is tried again.
+    """
+    refused: Refused = {}
+    trial = connection.begin_nested()
+    for table in tables:
+        _bisect(connection, partition, table, range(len(table.rows)), refused)
+    trial.rollback()
+    if not refused:
+        raise TransactionConflict("refusal_not_repeated", 0)
+    return refused
+
+
+def _bisect(connection: Connection, partition: int, table: TableRows, span: range, refused: Refused) -> None:
+    savepoint = connection.begin_nested()
+    try:
+        send(connection, partition, table, table.rows[span.start : span.stop])
+    except DataRefused as error:
+        savepoint.rollback()
+        if len(span) == 1:
+            record = table.records[span.start]
+            refused[record.offset] = (record, Rejection(Stage.WRITE, error.reason))
+            return
+        middle = span.start + len(span) // 2
+        _bisect(connection, partition, table, range(span.start, middle), refused)
+        _bisect(connection, partition, table, range(middle, span.stop), refused)
+    else:
+        savepoint.commit()  # stays until the trial ends: rows may be at odds with each other
+
+
+def _record_counts(compacted: Compacted, dead_lettered: int) -> RecordCounts:
+    return RecordCounts(
+        consumed=compacted.written_count + compacted.superseded_count + dead_lettered,
+        written=compacted.written_count,
+        superseded=compacted.superseded_count,
+        dead_lettered=dead_lettered,
+    )

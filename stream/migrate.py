@@ -1,0 +1,88 @@
+"""Migrations: the tables that the catalog and the service expect, brought about by alembic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+import stream.tables  # noqa: F401 - declares the service's own tables
+from stream.catalog import METADATA
+from stream.errors import ConfigurationError
+from stream.files import MIGRATIONS_FOLDER
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the database to a revision; doing it again changes nothing."""
+    _with_connection(engine, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the database back to a revision (`base`: none of our tables are left)."""
+    _with_connection(engine, lambda config: command.downgrade(config, revision))
+
+
+def upgrade_sql(engine: Engine) -> str:
+    """The SQL that `upgrade` would run, for people to read first."""
+    with engine.connect() as connection:
+        current = _context(connection).get_current_revision()
+    output = StringIO()
+    config = _config(output_buffer=output)
+    config.attributes["dialect"] = engine.dialect
+    command.upgrade(config, f"{current or 'base'}:head", sql=True)
+    return output.getvalue()
+
+
+def pending(connection: Connection) -> list[str]:
+    """The revisions that the database lacks, oldest first, each with its summary."""
+    script = ScriptDirectory.from_config(_config())
+    current = _context(connection).get_current_revision()
+    missing = list(script.iterate_revisions("head", current or "base"))
+    return [f"{one.revision} {one.doc}" for one in reversed(missing)]
+
+
+def require_migrated(connection: Connection) -> None:
+    """Raises ConfigurationError where a migration is still to be run."""
+    missing = pending(connection)
+    if missing:
+        raise ConfigurationError(
+            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `stream migrate`"
+        )
+
+
+def differences(connection: Connection) -> list[str]:
+    """How the database's tables differ from the declared ones; empty where they don't."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return [_described(one) for one in compare_metadata(context, METADATA)]
+
+
+def _described(difference: Any) -> str:
+    if isinstance(difference, list):  # changes of one column come as a list
+        return "; ".join(_described(one) for one in difference)
+    action, *subject = difference
+    names = [str(getattr(one, "name", one)) for one in subject if one is not None]
+    return f"{action}: {' '.join(names)}"
+
+
+def _config(**options: Any) -> Config:
+    config = Config(**options)
+    config.set_main_option("script_location", str(MIGRATIONS_FOLDER))
+    return config
+
+
+def _context(connection: Connection) -> MigrationContext:
+    return MigrationContext.configure(connection)
+
+
+def _with_connection(engine: Engine, run: Callable[[Config], None]) -> None:
+    config = _config(stdout=StringIO())
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        run(config)

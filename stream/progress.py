@@ -1,0 +1,166 @@
+"""Progress: how far each partition is applied, who may write it, and the two ledgers.
+
+All of it lives in MySQL, in the transaction of the rows themselves; Kafka's committed offset is only informed.
+
+Claim: a new owner raises the epoch and reads the offset, which is the truth.
+Fence: a write locks its progress rows first and goes on only where epoch and offset are still its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy.dialects.mysql import insert
+
+from stream.errors import Fenced
+from stream.records import Claim, Slice, TopicPartition
+from stream.tables import LEDGER, PROGRESS
+from stream.upsert import RowCounts
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """What became of the records of one slice; the first ledger."""
+
+    consumed: int
+    written: int
+    superseded: int
+    dead_lettered: int
+
+    def __post_init__(self) -> None:
+        if self.consumed != self.written + self.superseded + self.dead_lettered:
+            raise AssertionError(f"the ledger of records does not balance: {self}")
+
+
+def claim(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    topic_id: str,
+    first_offset: int,
+    owner: str,
+) -> Claim:
+    """Raise the partition's epoch, in this transaction, and read where to go on.
+
+    A partition that was never applied begins at `first_offset`.
+    """
+    key = {"group_id": group_id, "topic": topic_partition.topic, "kafka_partition": topic_partition.partition}
+    now = func.utc_timestamp(6)
+    fresh = insert(PROGRESS).values(
+        **key, topic_id=topic_id, owner_epoch=1, owner=owner, next_offset=first_offset, updated_on=now
+    )
+    connection.execute(
+        fresh.on_duplicate_key_update(
+            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", now)]
+        )
+    )
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, topic_partition))).one()
+    return Claim(topic_partition, row.topic_id, row.owner_epoch, row.next_offset)
+
+
+class Standing(Enum):
+    """How the stored progress stands to what we are about to write."""
+
+    OURS = "ours"
+    ALREADY_WRITTEN = "already_written"
+    """Our epoch and our end: a COMMIT whose answer was lost did happen."""
+
+
+def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Standing:
+    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them.
+
+    Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
+    """
+    locked = select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
+    rows = connection.execute(
+        locked.where(or_(*(_is_row(group_id, one.topic_partition) for one in slices))).with_for_update()
+    )
+    stored = {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
+    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.claim.next_offset) for one in slices):
+        return Standing.OURS
+    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.next_offset) for one in slices):
+        return Standing.ALREADY_WRITTEN
+    raise Fenced([one.topic_partition for one in slices if stored.get(one.topic_partition) != _own(one)])
+
+
+def _own(one: Slice) -> tuple[int, int]:
+    return one.claim.epoch, one.claim.next_offset
+
+
+def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCounts) -> None:
+    """Move a partition's progress to the end of its slice.
+
+    Raises Fenced where the row is not as the fence saw it: the second half of the guard.
+    """
+    values: dict[str, Any] = {
+        "next_offset": one.next_offset,
+        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
+        "records_written": PROGRESS.c.records_written + counts.written,
+        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
+        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
+        "updated_on": func.utc_timestamp(6),
+    }
+    if one.complete_through_ms is not None:
+        through = moment_of(one.complete_through_ms)
+        values["complete_through"] = func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
+    mine = and_(
+        _is_row(group_id, one.topic_partition),
+        PROGRESS.c.owner_epoch == one.claim.epoch,
+        PROGRESS.c.next_offset == one.claim.next_offset,
+    )
+    if connection.execute(update(PROGRESS).where(mine).values(values)).rowcount != 1:
+        raise Fenced([one.topic_partition])
+
+
+def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[TopicPartition, str], RowCounts]) -> None:
+    """Add to the ledger of rows, per partition and table."""
+    if not counts:
+        return
+    statement = insert(LEDGER)
+    added = [name for name in LEDGER.columns.keys() if name.startswith("rows_")]  # noqa: SIM118
+    connection.execute(
+        statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
+        [
+            {
+                "group_id": group_id,
+                "topic": topic_partition.topic,
+                "kafka_partition": topic_partition.partition,
+                "table_name": table_name,
+                "rows_sent": rows.sent,
+                "rows_inserted": rows.inserted,
+                "rows_updated": rows.updated,
+                "rows_unchanged": rows.unchanged,
+                "rows_suppressed": rows.suppressed,
+            }
+            for (topic_partition, table_name), rows in counts.items()
+        ],
+    )
+
+
+def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """How far each partition is applied, whoever owns it."""
+    rows = connection.execute(
+        select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
+            PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
+        )
+    )
+    return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
+
+
+def moment_of(timestamp_ms: int) -> datetime:
+    """A Kafka timestamp as MySQL takes it: UTC, without a zone."""
+    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC).replace(tzinfo=None)
+
+
+def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
+    return and_(
+        PROGRESS.c.group_id == group_id,
+        PROGRESS.c.topic == topic_partition.topic,
+        PROGRESS.c.kafka_partition == topic_partition.partition,
+    )

@@ -1,0 +1,136 @@
+"""The write: rows, dead letters and progress of a batch in one MySQL transaction, fenced.
+
+The order of effects, numbered here and in `Writer._transact`:
+
+1. lock the progress rows and see that they are ours (fence)
+2. upsert each slice's rows; where the database refuses a row, find its record and write the slice without it
+3. keep the rejected records as dead letters
+4. add to the ledger of rows
+5. move progress, only where it is still ours
+6. commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, text
+
+from stream import dead_letters, progress
+from stream.database import translated_errors
+from stream.dead_letters import DeadLetter
+from stream.errors import DatabaseUnavailable, TransientError
+from stream.isolate import DecodedSlice, WrittenSlice, write_slice
+from stream.progress import Standing
+from stream.records import Claim, TopicPartition
+from stream.upsert import RowCounts
+
+
+class Writer:
+    """One lane's connection to MySQL and the transactions on it.
+
+    Every method may raise DatabaseUnavailable, after which the connection is gone and the next call opens another.
+    """
+
+    def __init__(self, engine: Engine, group_id: str, owner: str) -> None:
+        self.engine = engine
+        self.group_id = group_id
+        self.owner = owner
+        self._connection: Connection | None = None
+        self._in_doubt: list[WrittenSlice] = []
+        """What the last transaction did whose COMMIT was sent and not answered."""
+
+    def claim(self, topic_partition: TopicPartition, topic_id: str, first_offset: int) -> Claim:
+        """Take over a partition, in a transaction of its own: one locked row must not hold up the others."""
+        try:
+            with translated_errors():
+                connection = self._connected()
+                with connection.begin():
+                    return progress.claim(
+                        connection,
+                        self.group_id,
+                        topic_partition,
+                        topic_id=topic_id,
+                        first_offset=first_offset,
+                        owner=self.owner,
+                    )
+        except TransientError as error:
+            self._drop_after(error)
+            raise
+
+    def write(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
+        """Apply the slices, all of them or none, and move their claims on.
+
+        Raises Fenced where a partition is no longer ours, TransactionConflict where the same may simply be tried
+        again, and DatabaseUnavailable.
+        """
+        for each in slices:
+            if each.slice.start_offset != each.slice.claim.next_offset:
+                raise AssertionError(f"a slice of {each.slice.topic_partition} is missing")
+        try:
+            with translated_errors():
+                written = self._transact(slices)
+        except TransientError as error:
+            self._drop_after(error)
+            raise
+        self._in_doubt = []
+        for one in written:
+            one.slice.claim.next_offset = one.slice.next_offset
+        return written
+
+    def ping(self) -> None:
+        """Keep an idle connection from being closed for its silence."""
+        if self._connection is None:
+            return
+        try:
+            with translated_errors(), self._connection.begin():
+                self._connection.execute(text("SELECT 1"))
+        except TransientError as error:
+            self._drop_after(error)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _transact(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
+        connection = self._connected()
+        with connection.begin():
+            # 1. fence
+            standing = progress.fence(connection, self.group_id, [one.slice for one in slices])
+            if standing is Standing.ALREADY_WRITTEN:
+                return self._in_doubt
+            # 2. rows
+            written = [write_slice(connection, one) for one in slices]
+            # 3. dead letters
+            dead_letters.keep(connection, [letter for one in written for letter in _dead_letters(one)])
+            # 4. the ledger of rows
+            progress.record_rows(connection, self.group_id, _rows_by_table(written))
+            # 5. progress
+            for one in written:
+                progress.advance(connection, self.group_id, one.slice, one.records)
+            self._in_doubt = written
+            # 6. commit, by leaving the block
+        return written
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        return self._connection
+
+    def _drop_after(self, error: TransientError) -> None:
+        """After a conflict or a fence the connection is sound; after anything else nothing is known of it."""
+        if isinstance(error, DatabaseUnavailable):
+            self.close()
+
+
+def _dead_letters(one: WrittenSlice) -> list[DeadLetter]:
+    claim = one.slice.claim
+    return [DeadLetter(claim.topic_id, claim.topic_partition, record, rejection) for record, rejection in one.rejected]
+
+
+def _rows_by_table(written: Sequence[WrittenSlice]) -> dict[tuple[TopicPartition, str], RowCounts]:
+    return {
+        (one.slice.topic_partition, table_name): counts for one in written for table_name, counts in one.rows.items()
+    }

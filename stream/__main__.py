@@ -1,0 +1,5 @@
+"""`python -m stream` is the command `stream`."""
+
+from stream.cli import main
+
+main()

@@ -1,0 +1,123 @@
+"""`stream check`: everything that must agree, compared: schemas, catalog, tables, topics, server settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from stream import migrate, topics
+from stream.catalog import STREAMS
+from stream.config import Settings
+from stream.database import connect_engine, read_connection, server_name
+from stream.errors import StreamError
+from stream.schemas import SchemaStore
+from stream.source import admin_client
+from stream.upsert import JSON_BYTES_MAX
+
+PACKET_BYTES_MIN = 4 * JSON_BYTES_MAX
+"""Room for a statement whose every character has to be escaped."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was compared. `todo` is empty where it is as it must be."""
+
+    area: str
+    subject: str
+    is_right: bool
+    found: str
+    todo: str = ""
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Compare everything; an area that can't be reached is itself a finding."""
+    areas: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+        "schemas": check_schemas,
+        "database": check_database,
+        "topics": check_topics,
+    }
+    findings: list[Finding] = []
+    for area, compare in areas.items():
+        try:
+            findings += compare(settings)
+        except StreamError as error:
+            findings.append(Finding(area, "reachable and readable", False, str(error), "set this right first"))
+    return findings
+
+
+def check_schemas(_settings: Settings) -> Iterator[Finding]:
+    """Every event of the catalog has a schema whose newest version has the event's fields."""
+    store = SchemaStore()
+    for stream in STREAMS.values():
+        store.readers(stream.topic)
+        for route in stream.bound_routes:
+            newest = store.newest(stream.topic, route.record_name)
+            written = {field["name"] for field in newest.source["fields"]}
+            declared = set(route.event.__struct_fields__)
+            yield Finding(
+                "schemas",
+                f"{stream.topic}/{newest.name}",
+                written == declared,
+                "has the event's fields" if written == declared else f"differs in {sorted(written ^ declared)}",
+                "" if written == declared else "make the newest schema and the catalog's event agree",
+            )
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    """The server's settings, the migrations, and the tables column by column."""
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        yield Finding("database", "server", True, server_name(connection))
+        yield from _server_settings(connection)
+        missing = migrate.pending(connection)
+        yield Finding(
+            "database",
+            "migrations",
+            not missing,
+            f"{len(missing)} to run" if missing else "all are run",
+            "run `stream migrate`" if missing else "",
+        )
+        if not missing:
+            differing = migrate.differences(connection)
+            yield Finding(
+                "database",
+                "tables",
+                not differing,
+                "; ".join(differing) or "as declared",
+                "somebody changed a table by hand: change it back, or declare and migrate it" if differing else "",
+            )
+
+
+def _server_settings(connection: Connection) -> Iterator[Finding]:
+    def number(name: str) -> int:
+        return int(connection.execute(text(f"SELECT @@GLOBAL.{name}")).scalar_one())
+
+    packet = number("max_allowed_packet")
+    yield Finding(
+        "database",
+        "max_allowed_packet",
+        packet >= PACKET_BYTES_MIN,
+        f"{packet} bytes",
+        "" if packet >= PACKET_BYTES_MIN else f"set it to {PACKET_BYTES_MIN} or more",
+    )
+    flush = number("innodb_flush_log_at_trx_commit")
+    yield Finding(
+        "database",
+        "innodb_flush_log_at_trx_commit",
+        flush == 1,
+        str(flush),
+        "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed",
+    )
+
+
+def check_topics(settings: Settings) -> Iterator[Finding]:
+    """Each declared topic exists, with its partitions and settings."""
+    differing = topics.differences(admin_client(settings.required_kafka()), STREAMS.values())
+    for topic in STREAMS:
+        mine = [one for one in differing if one.topic == topic]
+        if not mine:
+            yield Finding("topics", topic, True, "as declared")
+        for one in mine:
+            todo = "run `stream topics create`" if one.subject == "missing" else "alter the topic, or its declaration"
+            yield Finding("topics", topic, False, f"{one.subject}: {one.found}, declared {one.declared}", todo)

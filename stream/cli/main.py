@@ -1,0 +1,72 @@
+"""The commands, their exit codes, and the one place where an error becomes a sentence for a person.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something has to be configured first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+import stream
+from stream import logs
+from stream.cli import dead_letters, operate, produce, setup
+from stream.errors import ConfigurationError, StreamError, TransientError
+
+EXIT_FAILED = 1
+EXIT_TRY_AGAIN = 75
+EXIT_CONFIGURATION = 78
+
+app = typer.Typer(
+    name="stream",
+    help="Keeps MySQL true to Kafka: validates Avro events, removes duplicates and upserts them, exactly once.\n\n"
+    "Settings come from the environment (STREAM_DATABASE_URL, STREAM_KAFKA_BOOTSTRAP_SERVERS, …); "
+    "docs/settings.md lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("migrate")(setup.migrate_command)
+app.command("check")(setup.check_command)
+app.command("run")(operate.run_command)
+app.command("lag")(operate.lag_command)
+app.command("produce")(produce.produce_command)
+app.add_typer(setup.topics_app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"stream {stream.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    logs.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
+
+
+def main() -> NoReturn:
+    """Run the command line; errors of ours become a sentence and an exit code, never a traceback."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _end(error, EXIT_CONFIGURATION)
+    except TransientError as error:
+        _end(error, EXIT_TRY_AGAIN)
+    except StreamError as error:
+        _end(error, EXIT_FAILED)
+    sys.exit(0)
+
+
+def _end(error: StreamError, code: int) -> NoReturn:
+    typer.echo(f"stream: {error}", err=True)
+    sys.exit(code)

@@ -1,0 +1,2 @@
+def produce_command() -> None:
+    """placeholder"""

@@ -1,0 +1,76 @@
+"""Commands that bring about what the service needs, and say whether it is there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream import config, migrate, topics
+from stream.catalog import STREAMS
+from stream.check import check
+from stream.cli.output import Format, FormatOption, show
+from stream.database import connect_engine, read_connection, translated_errors
+from stream.source import admin_client
+
+topics_app = typer.Typer(help="Kafka's topics, as the catalog declares them.", no_args_is_help=True)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+
+
+def migrate_command(dry_run: DryRun = False) -> None:
+    """Create or change the tables so that they are as declared. Doing it again changes nothing.
+
+    Example: stream migrate --dry-run | less
+    """
+    engine = connect_engine(config.load().required_database_url())
+    with read_connection(engine) as connection:
+        missing = migrate.pending(connection)
+    if not missing:
+        typer.echo("nothing to do: all migrations are run")
+    elif dry_run:
+        with translated_errors():
+            typer.echo(migrate.upgrade_sql(engine))
+    else:
+        with translated_errors():
+            migrate.upgrade(engine)
+        for one in missing:
+            typer.echo(f"done: {one}")
+
+
+@topics_app.command("create")
+def create_command(
+    dry_run: DryRun = False,
+    replication_factor: Annotated[
+        int, typer.Option(min=1, help="Copies of each partition; 3 is usual where there are three brokers.")
+    ] = 1,
+) -> None:
+    """Create the declared topics that are missing. Those that exist are left as they are.
+
+    Example: stream topics create --replication-factor 3
+    """
+    admin = admin_client(config.load().required_kafka())
+    if dry_run:
+        differing = topics.differences(admin, STREAMS.values())
+        missing = [one.topic for one in differing if one.subject == "missing"]
+    else:
+        differing = []
+        missing = topics.create(admin, list(STREAMS.values()), replication_factor)
+    for topic in missing:
+        typer.echo(f"{'would create' if dry_run else 'created'}: {topic} ({STREAMS[topic].partitions} partitions)")
+    if not missing:
+        typer.echo("nothing to do: all topics exist")
+    for one in differing:
+        if one.subject != "missing":
+            typer.echo(f"differs: {one.topic} {one.subject} is {one.found}, declared {one.declared}")
+
+
+def check_command(output_format: FormatOption = Format.TABLE) -> None:
+    """Compare schemas, catalog, tables, topics and server settings, and say what differs.
+
+    Ends with 1 where anything does. Example: stream check --format json
+    """
+    findings = check(config.load())
+    show(findings, output_format, empty="nothing was compared")
+    if not all(one.is_right for one in findings):
+        raise typer.Exit(1)

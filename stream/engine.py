@@ -1,0 +1,453 @@
+"""The engine: one thread polls, lanes apply; this is the poller and its loop.
+
+    topic partition → poll → (lane: decode → validate → compact → write, one MySQL transaction) → inform Kafka
+
+Only this thread touches Kafka's client. It never waits for MySQL: lanes do, and report back. While a lane is full
+its partitions are paused and polling goes on, so that a long outage of the database costs neither memory nor the
+membership in the group.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from stream.assignment import Assigned, State
+from stream.catalog import STREAMS
+from stream.errors import TerminalError
+from stream.lane import BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed, Report
+from stream.metrics import Metrics
+from stream.records import Batch, Record, Slice, TopicPartition
+from stream.source import Fetched, KafkaUnavailable, Source
+
+log = structlog.get_logger(__name__)
+
+FULL_LANE_WAIT_SECONDS = 0.5
+"""How long the poller waits for a full lane before it pauses: pausing at once throws away what was fetched ahead,
+which halved the rate."""
+
+CHORES_SECONDS = 1.0
+"""How often offsets go to Kafka, gauges are set and doubts are looked into."""
+
+REVOKE_SECONDS_MAX = 5.0
+"""How long a revocation waits for batches in flight; the rest is thrown away and read again by the heir."""
+
+DRAIN_SECONDS_MAX = 20.0
+"""How long a stop waits for batches in flight: less than the 30 s after which Kubernetes kills."""
+
+POLLER_STUCK_SECONDS = 30.0
+"""The poller turns many times a second, but a callback or a broker that is slow to answer may hold it."""
+
+LANE_STUCK_SECONDS = 90.0
+"""A lane moves every few seconds, but one statement may take until the driver's read timeout."""
+
+
+class Ending(Enum):
+    """How a run ended."""
+
+    DRAINED = "drained"
+    CAUGHT_UP = "caught_up"
+    UNFINISHED = "unfinished"
+    """Something was left that another run can finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    group_id: str
+    topics: Sequence[str]
+    batch_records_max: int
+    linger_seconds: float
+    is_until_caught_up: bool = False
+
+
+class Engine:
+    """Keeps MySQL true to some topics until it is stopped or has caught up."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        *,
+        source: Callable[[Engine], Source],
+        lanes: Callable[[Callable[[Report], None]], Sequence[Lane]],
+        metrics: Metrics,
+        applied_offsets: Callable[[], Mapping[TopicPartition, int]],
+    ) -> None:
+        self.options = options
+        self.metrics = metrics
+        self.assigned: dict[TopicPartition, Assigned] = {}
+        self.has_joined = False
+        self.turned_at = time.monotonic()
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self.lanes = list(lanes(self._reports.put))
+        self._source = source(self)
+        self._applied_offsets = applied_offsets
+        self._held_back: dict[Lane, list[Batch]] = {}
+        """Batches that a full lane refused, in their order."""
+        self._to_inform: dict[TopicPartition, int] = {}
+        self._stopping = threading.Event()
+        self._chores_due_at = 0.0
+        self._goal: dict[TopicPartition, int] = {}
+
+    def stop(self) -> None:
+        """Ask the loop to finish what is in flight and end; safe in a signal handler and from any thread."""
+        self._stopping.set()
+
+    def run(self) -> Ending:
+        """Poll and hand over until told to stop; then finish what is in flight.
+
+        Raises TerminalError where going on makes no sense, and ConfigurationError.
+        """
+        for lane in self.lanes:
+            lane.start()
+        try:
+            if self.options.is_until_caught_up:
+                self._goal = self._source.end_offsets(self.options.topics)
+            self._source.subscribe(self.options.topics)
+            ending = self._loop()
+            return ending if self._drain() else Ending.UNFINISHED
+        finally:
+            self._shut_down()
+
+    def _loop(self) -> Ending:
+        """The loop: a turn is a poll and what follows from it."""
+        while not self._stopping.is_set():
+            self.turned_at = time.monotonic()
+            self._take_reports()
+            self._settle()
+            self._offer_held_back()
+            fetched = self._source.poll(self.options.batch_records_max, self.options.linger_seconds)
+            for lane, batch in self._batches(fetched).items():
+                self._hand_over(lane, batch)
+            if self._chores() and self._is_caught_up():
+                return Ending.UNFINISHED if self._is_any_stopped() else Ending.CAUGHT_UP
+        return Ending.DRAINED
+
+    # From polled records to lanes.
+
+    def _batches(self, fetched: Mapping[TopicPartition, Fetched]) -> dict[Lane, Batch]:
+        """One batch for each lane that has anything to do."""
+        now = time.monotonic()
+        batches: dict[Lane, Batch] = {}
+        for topic_partition, one in fetched.items():
+            piece = self._slice(topic_partition, one)
+            if piece is not None:
+                batches.setdefault(self._lane_of(topic_partition), Batch([], now)).slices.append(piece)
+        return batches
+
+    def _slice(self, topic_partition: TopicPartition, fetched: Fetched) -> Slice | None:
+        """What was fetched, as a slice under the partition's claim; None where nothing of it is ours to apply."""
+        assigned = self.assigned.get(topic_partition)
+        if assigned is None or assigned.state is not State.READING or assigned.claim is None:
+            return None
+        records = _from_offset(fetched.records, assigned.read_offset)
+        next_offset = max(assigned.read_offset, fetched.end_offset or 0, records[-1].offset + 1 if records else 0)
+        if next_offset == assigned.read_offset:
+            return None
+        piece = Slice(assigned.claim, assigned.read_offset, next_offset, records)
+        assigned.read_offset = next_offset
+        if records:
+            piece.complete_through_ms = max(record.timestamp_ms for record in records)
+            if assigned.oldest_unapplied_ms is None:
+                assigned.oldest_unapplied_ms = records[0].timestamp_ms
+            self.metrics.records_received.labels(topic_partition.topic).inc(len(records))
+        return piece
+
+    def _lane_of(self, topic_partition: TopicPartition) -> Lane:
+        return self.lanes[topic_partition.partition % len(self.lanes)]
+
+    def _hand_over(self, lane: Lane, batch: Batch) -> None:
+        """Give a lane its batch; where it is full, pause its partitions and hold the batch back."""
+        if lane in self._held_back:  # polled before the pause took hold: waits behind the others
+            self._held_back[lane].append(batch)
+        elif not lane.offer(batch, FULL_LANE_WAIT_SECONDS):
+            self._held_back[lane] = [batch]
+            self._set_paused(lane, True)
+
+    def _offer_held_back(self) -> None:
+        for lane, batches in list(self._held_back.items()):
+            while batches and lane.offer(batches[0], 0):
+                batches.pop(0)
+            if not batches:
+                del self._held_back[lane]
+                self._set_paused(lane, False)
+
+    def _set_paused(self, lane: Lane, is_paused: bool) -> None:
+        mine = [
+            one
+            for one in self.assigned.values()
+            if self._lane_of(one.topic_partition) is lane and one.state is State.READING
+        ]
+        change = self._source.pause if is_paused else self._source.resume
+        change([one.topic_partition for one in mine])
+        for one in mine:
+            one.is_paused = is_paused
+
+    # From lanes' reports to positions.
+
+    def _take_reports(self) -> None:
+        while True:
+            try:
+                report = self._reports.get_nowait()
+            except Empty:
+                return
+            match report:
+                case BatchApplied():
+                    self._note_applied(report)
+                case PartitionClaimed():
+                    self._note_claimed(report)
+                case BatchFenced():
+                    self._note_fenced(report)
+                case LaneCrashed():
+                    raise TerminalError("a lane ended unexpectedly") from report.error
+
+    def _note_applied(self, applied: BatchApplied) -> None:
+        for one in applied.written:
+            assigned = self.assigned.get(one.slice.topic_partition)
+            if assigned is not None and assigned.claim is one.slice.claim:
+                self._to_inform[one.slice.topic_partition] = one.slice.next_offset
+                if one.slice.next_offset == assigned.read_offset:
+                    assigned.oldest_unapplied_ms = None
+                elif one.slice.records:
+                    assigned.oldest_unapplied_ms = one.slice.records[-1].timestamp_ms
+
+    def _note_claimed(self, claimed: PartitionClaimed) -> None:
+        assigned = self.assigned.get(claimed.wanted.topic_partition)
+        if assigned is None or assigned.state is not State.CLAIMING:
+            return
+        assigned.claim = claimed.claim
+        if claimed.claim.topic_id != claimed.wanted.topic_id:
+            self._stop_partition(assigned, "topic_recreated")
+        else:
+            assigned.state = State.SEEKING
+
+    def _note_fenced(self, fenced: BatchFenced) -> None:
+        for assigned in self.assigned.values():
+            if assigned.claim in fenced.claims and assigned.state is not State.STOPPED:
+                assigned.state = State.DOUBTED
+                self._source.pause([assigned.topic_partition])
+
+    def _stop_partition(self, assigned: Assigned, reason: str) -> None:
+        """Leave a partition paused until an operator decides: nothing is skipped silently."""
+        assigned.state = State.STOPPED
+        assigned.stop_reason = reason
+        topic, partition = assigned.topic_partition
+        self.metrics.partitions_stopped.labels(topic, partition, reason).set(1)
+        log.error(
+            "partition stopped",
+            topic=topic,
+            partition=partition,
+            reason=reason,
+            stored_offset=assigned.claim.next_offset if assigned.claim else None,
+            todo="see the runbook's entry for this reason",
+        )
+
+    # From assignment to reading.
+
+    def _settle(self) -> None:
+        """Take each partition that isn't reading yet a step further."""
+        waiting = [one for one in self.assigned.values() if one.state is State.WAITING]
+        try:
+            if waiting:
+                self._want_claims(waiting)
+            for one in self.assigned.values():
+                if one.state is State.SEEKING:
+                    self._begin(one)
+        except KafkaUnavailable as error:
+            log.info("asking the brokers again", why=str(error))
+
+    def _want_claims(self, waiting: Sequence[Assigned]) -> None:
+        ids = self._source.topic_ids({one.topic_partition.topic for one in waiting})
+        for one in waiting:
+            low = self._source.watermarks(one.topic_partition).low
+            wanted = ClaimWanted(one.topic_partition, ids[one.topic_partition.topic], low, _still_here(one))
+            self._lane_of(one.topic_partition).want_claim(wanted)
+            one.state = State.CLAIMING
+
+    def _begin(self, assigned: Assigned) -> None:
+        """Start reading where progress says, if the log still has it."""
+        assert assigned.claim is not None
+        offset = assigned.claim.next_offset
+        watermarks = self._source.watermarks(assigned.topic_partition)
+        if offset < watermarks.low:
+            self._stop_partition(assigned, "retention_overtook")
+        elif offset > watermarks.high:
+            self._stop_partition(assigned, "log_is_shorter")
+        elif self._source.begin(assigned.topic_partition, offset):
+            assigned.read_offset = offset
+            assigned.state = State.READING
+            if self._lane_of(assigned.topic_partition) in self._held_back:
+                self._source.pause([assigned.topic_partition])
+                assigned.is_paused = True
+
+    def _look_into_doubts(self) -> None:
+        """Ask the group about fenced partitions: claim again what is still ours, let go of the rest."""
+        for one in [one for one in self.assigned.values() if one.state is State.DOUBTED]:
+            try:
+                is_holding = self._source.is_member_holding(one.topic_partition)
+            except KafkaUnavailable as error:
+                log.info("asking the brokers again", why=str(error))
+                return
+            if is_holding:
+                one.state = State.WAITING
+            elif is_holding is False:
+                log.warning("let go", partition=str(one.topic_partition), why="the group gave it to another member")
+                self._forget([one.topic_partition])
+
+    # What the group says; these run inside a poll.
+
+    def on_assign(self, partitions: list[TopicPartition]) -> None:
+        self.has_joined = True
+        self.metrics.rebalances.labels("assigned").inc()
+        for one in partitions:
+            self.assigned[one] = Assigned(one)
+        log.info("assigned", partitions=[str(one) for one in partitions])
+        self._count_partitions()
+
+    def on_revoke(self, partitions: list[TopicPartition]) -> None:
+        """Finish what is in flight, within a budget; what remains is the heir's to read again."""
+        self.metrics.rebalances.labels("revoked").inc()
+        deadline = time.monotonic() + REVOKE_SECONDS_MAX
+        for lane in {self._lane_of(one) for one in partitions}:
+            lane.wait_until_idle(max(0.0, deadline - time.monotonic()))
+        self._take_reports()
+        offsets = {one: self._to_inform.pop(one) for one in partitions if one in self._to_inform}
+        self._source.inform(offsets, wait=True)
+        self._forget(partitions)
+        log.info("revoked", partitions=[str(one) for one in partitions])
+
+    def on_lost(self, partitions: list[TopicPartition]) -> None:
+        """They are another's already: throw everything away. A write under way is fenced."""
+        self.metrics.rebalances.labels("lost").inc()
+        self._forget(partitions)
+        log.warning("lost", partitions=[str(one) for one in partitions], effect="the group gives them out again")
+
+    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+        for one in partitions:
+            gone = self.assigned.pop(one, None)
+            if gone is not None:
+                gone.is_gone = True
+                if gone.claim is not None:
+                    gone.claim.is_held = False
+            self._to_inform.pop(one, None)
+            self.metrics.forget(one)
+        self._count_partitions()
+
+    # Once a second.
+
+    def _chores(self) -> bool:
+        """Whether they were due and done."""
+        if time.monotonic() < self._chores_due_at:
+            return False
+        self._chores_due_at = time.monotonic() + CHORES_SECONDS
+        self._look_into_doubts()
+        self._source.inform(self._to_inform)
+        self._to_inform = {}
+        for one in self.assigned.values():
+            self._set_lag(one)
+        self._count_partitions()
+        return True
+
+    def _set_lag(self, assigned: Assigned) -> None:
+        end = self._source.cached_high_watermark(assigned.topic_partition)
+        if assigned.claim is None or end is None:
+            return
+        topic, partition = assigned.topic_partition
+        lag = max(0, end - assigned.claim.next_offset)
+        oldest = assigned.oldest_unapplied_ms
+        age = max(0.0, time.time() - oldest / 1000) if lag and oldest is not None else 0.0
+        self.metrics.lag_records.labels(topic, partition).set(lag)
+        self.metrics.lag_seconds.labels(topic, partition).set(age)
+
+    def _count_partitions(self) -> None:
+        for topic in self.options.topics:
+            mine = [one for one in self.assigned.values() if one.topic_partition.topic == topic]
+            self.metrics.partitions_assigned.labels(topic).set(len(mine))
+            self.metrics.partitions_paused.labels(topic).set(sum(one.is_paused for one in mine))
+
+    # The end.
+
+    def _is_caught_up(self) -> bool:
+        """Whether progress has reached the ends that were read at the start, whoever applied it."""
+        if not self.options.is_until_caught_up or not self.has_joined:
+            return False
+        stopped = {one.topic_partition for one in self.assigned.values() if one.state is State.STOPPED}
+        missing = {one for one, end in self._goal.items() if one not in stopped and self._applied_offset(one) < end}
+        if not missing:
+            return True
+        if any(one in self.assigned for one in missing):
+            return False
+        applied = self._applied_offsets()
+        return all(applied.get(one, 0) >= self._goal[one] for one in missing)
+
+    def _applied_offset(self, topic_partition: TopicPartition) -> int:
+        assigned = self.assigned.get(topic_partition)
+        return assigned.claim.next_offset if assigned and assigned.claim else -1
+
+    def _is_any_stopped(self) -> bool:
+        return any(one.state is State.STOPPED for one in self.assigned.values())
+
+    def _drain(self) -> bool:
+        """Finish what the lanes have; whether they could."""
+        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        self._held_back.clear()  # not begun: its records are read again
+        is_drained = all(lane.wait_until_idle(max(0.0, deadline - time.monotonic())) for lane in self.lanes)
+        self._take_reports()
+        self._source.inform(self._to_inform, wait=True)
+        self._to_inform = {}
+        return is_drained
+
+    def _shut_down(self) -> None:
+        for lane in self.lanes:
+            lane.stop()
+        self._source.close()
+        for lane in self.lanes:
+            lane.join(timeout=REVOKE_SECONDS_MAX)
+
+    # What health asks.
+
+    def stuck(self) -> list[str]:
+        """What no longer moves; a restart is the cure."""
+        now = time.monotonic()
+        found = [f"{lane.name} has not moved" for lane in self.lanes if now - lane.moved_at > LANE_STUCK_SECONDS]
+        if now - self.turned_at > POLLER_STUCK_SECONDS:
+            found.append("the poller has not turned")
+        return found
+
+    def unready(self) -> list[str]:
+        """Why this process isn't doing its work now; time or an operator is the cure."""
+        found = [] if self.has_joined else ["the group has not given out its partitions yet"]
+        found += [f"{lane.name}: {lane.trouble}" for lane in self.lanes if lane.trouble]
+        for one in list(self.assigned.values()):
+            if one.state is State.STOPPED:
+                found.append(f"{one.topic_partition} stopped: {one.stop_reason}")
+            elif one.state is not State.READING:
+                found.append(f"{one.topic_partition} {one.state.value}")
+        return found
+
+
+def _still_here(assigned: Assigned) -> Callable[[], bool]:
+    return lambda: not assigned.is_gone
+
+
+def _from_offset(records: list[Record], offset: int) -> list[Record]:
+    """The records from `offset` on; nearly always all of them."""
+    if not records or records[0].offset >= offset:
+        return records
+    return [record for record in records if record.offset >= offset]
+
+
+def readable_topics(wanted: Sequence[str]) -> list[str]:
+    """The topics to consume: those asked for, or all.
+
+    Raises TerminalError for one that the catalog lacks.
+    """
+    unknown = sorted(set(wanted) - set(STREAMS))
+    if unknown:
+        raise TerminalError(f"no topic {', '.join(unknown)}; there are: {', '.join(STREAMS)}")
+    return sorted(set(wanted)) or list(STREAMS)

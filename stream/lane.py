@@ -1,0 +1,242 @@
+"""A lane: one thread with one MySQL connection that applies the batches of its share of the partitions.
+
+Decoding overlaps with the server's work on another lane's batch. A partition is in one lane, so its order holds.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+import structlog
+
+from stream.decode import Readers, decode
+from stream.errors import Fenced, TransientError
+from stream.isolate import DecodedSlice, WrittenSlice
+from stream.metrics import Metrics
+from stream.records import Batch, Claim, TopicPartition
+from stream.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+INBOX_BATCHES_MAX = 2
+"""Batches that wait or are at work in a lane: one to work on while the next is fetched."""
+
+PING_SECONDS = 2.0
+"""How often an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""
+
+RETRY_WAIT_SECONDS_FIRST = 0.1
+RETRY_WAIT_SECONDS_MAX = 5.0
+"""Back at work at most this long after the database is."""
+
+LOG_EVERY_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWanted:
+    """The poller asks for a partition to be claimed, while `is_wanted` says that it still holds it."""
+
+    topic_partition: TopicPartition
+    topic_id: str
+    first_offset: int
+    is_wanted: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionClaimed:
+    wanted: ClaimWanted
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class BatchApplied:
+    written: Sequence[WrittenSlice]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFenced:
+    """Nothing of the batch was written; its claims are dead."""
+
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCrashed:
+    error: BaseException
+
+
+Report = PartitionClaimed | BatchApplied | BatchFenced | LaneCrashed
+
+
+class Lane(threading.Thread):
+    """Takes work from an inbox that the poller fills, and puts reports where the poller reads them."""
+
+    def __init__(
+        self,
+        name: str,
+        writer: Writer,
+        readers: Mapping[str, Readers],
+        metrics: Metrics,
+        report: Callable[[Report], None],
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self.moved_at = time.monotonic()
+        """When this thread last showed that it isn't stuck, in `time.monotonic()` seconds."""
+        self.trouble: str | None = None
+        """Why the work at hand is being tried again; None while all is well."""
+        self._writer = writer
+        self._readers = readers
+        self._metrics = metrics
+        self._report = report
+        self._inbox: SimpleQueue[Batch | ClaimWanted | None] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._batches_pending = 0
+
+    # What the poller calls.
+
+    def offer(self, batch: Batch, timeout_seconds: float) -> bool:
+        """Hand over a batch; False where the inbox stays full for that long."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._batches_pending < INBOX_BATCHES_MAX, timeout_seconds):
+                return False
+            self._batches_pending += 1
+        self._inbox.put(batch)
+        return True
+
+    def want_claim(self, wanted: ClaimWanted) -> None:
+        self._inbox.put(wanted)
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Whether no batch waits or is at work, by then."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._batches_pending == 0, timeout_seconds)
+
+    def stop(self) -> None:
+        """End after the work at hand; what is retried is given up."""
+        self._stopping.set()
+        self._inbox.put(None)
+
+    # What the thread does.
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._take_turn()
+        except BaseException as error:  # noqa: BLE001 - a dead lane must stop the process, not starve its partitions
+            self._report(LaneCrashed(error))
+        finally:
+            self._writer.close()
+
+    def _take_turn(self) -> None:
+        self.moved_at = time.monotonic()
+        try:
+            work = self._inbox.get(timeout=PING_SECONDS)
+        except Empty:
+            self._writer.ping()
+            return
+        match work:
+            case ClaimWanted():
+                self._claim(work)
+            case Batch():
+                try:
+                    self._apply(work)
+                finally:
+                    self._finished()
+
+    def _finished(self) -> None:
+        with self._changed:
+            self._batches_pending -= 1
+            self._changed.notify_all()
+
+    def _claim(self, wanted: ClaimWanted) -> None:
+        claim = self._persist(
+            lambda: self._writer.claim(wanted.topic_partition, wanted.topic_id, wanted.first_offset),
+            wanted.is_wanted,
+            topic=wanted.topic_partition.topic,
+            partition=wanted.topic_partition.partition,
+        )
+        if claim is not None:
+            self._report(PartitionClaimed(wanted, claim))
+
+    def _apply(self, batch: Batch) -> None:
+        """Decode once, write until it is done or no longer ours to do."""
+        started = time.monotonic()
+        slices = [
+            DecodedSlice(one, decode(one.records, self._readers[one.topic_partition.topic]))
+            for one in batch.slices
+            if one.claim.is_held
+        ]
+        decoded_at = time.monotonic()
+
+        def held() -> list[DecodedSlice]:
+            return [one for one in slices if one.slice.claim.is_held]
+
+        try:
+            written = self._persist(lambda: self._writer.write(held()), lambda: bool(held()))
+        except Fenced as fenced:
+            self._give_up(held(), fenced)
+            return
+        if written is None:
+            return
+        done = time.monotonic()
+        self._metrics.batch_records.observe(batch.record_count)
+        self._metrics.batch_decode_seconds.observe(decoded_at - started)
+        self._metrics.batch_write_seconds.observe(done - decoded_at)
+        self._metrics.batch_seconds.observe(done - batch.received_at)
+        self._metrics.observe_written(written)
+        self._metrics.observe_latency(slices)
+        self._report(BatchApplied(written))
+
+    def _give_up(self, slices: Sequence[DecodedSlice], fenced: Fenced) -> None:
+        """The whole transaction failed, so every partition of the batch has to be claimed and read again."""
+        claims = [one.slice.claim for one in slices]
+        for claim in claims:
+            claim.is_held = False
+        self._metrics.retries.labels(fenced.reason).inc()
+        log.warning(
+            "fenced",
+            partitions=[str(one) for one in fenced.partitions],
+            effect="nothing was written; asking the group whether the partitions are still ours",
+        )
+        self._report(BatchFenced(claims))
+
+    def _persist(self, attempt: Callable[[], Result], is_wanted: Callable[[], bool], **where: object) -> Result | None:
+        """Attempt again through every fault of the environment, while the work is wanted and we aren't stopping.
+
+        Returns None where it no longer is. Raises Fenced, to which trying again is no answer.
+        """
+        failures = 0
+        while is_wanted() and not self._stopping.is_set():
+            self.moved_at = time.monotonic()
+            try:
+                result = attempt()
+            except Fenced:
+                raise
+            except TransientError as error:
+                self.trouble = str(error)
+                self._metrics.retries.labels(error.reason).inc()
+                wait = _retry_wait_seconds(failures)
+                if failures % LOG_EVERY_ATTEMPTS == 0:
+                    log.warning(
+                        "trying again", why=str(error), attempt=failures + 1, wait_seconds=round(wait, 2), **where
+                    )
+                failures += 1
+                self._stopping.wait(wait)
+            else:
+                self.trouble = None
+                return result
+        return None
+
+
+def _retry_wait_seconds(failures: int) -> float:
+    """Doubles with each failure up to a bound, with jitter, so that lanes and processes don't retry in step."""
+    wait: float = min(RETRY_WAIT_SECONDS_FIRST * 2 ** min(failures, 10), RETRY_WAIT_SECONDS_MAX)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -1,0 +1,93 @@
+"""`stream run`, put together: settings in, an engine with its lanes, metrics and health around it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from stream import migrate, progress
+from stream.config import Settings
+from stream.database import connect_engine, read_connection, server_name
+from stream.engine import Ending, Engine, EngineOptions, readable_topics
+from stream.health import HealthServer
+from stream.lane import Lane
+from stream.metrics import Metrics
+from stream.records import TopicPartition
+from stream.schemas import SchemaStore
+from stream.source import Source, admin_client, describe_topics
+from stream.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) -> Ending:
+    """Consume until SIGTERM or SIGINT, or until caught up.
+
+    Raises ConfigurationError for what has to be set right first, and TerminalError.
+    """
+    kafka, database_url = settings.required_kafka(), settings.required_database_url()
+    names = readable_topics(topics)
+    store = SchemaStore()
+    readers = {topic: store.readers(topic) for topic in names}
+    queries = connect_engine(database_url)
+    with read_connection(queries) as connection:
+        migrate.require_migrated(connection)
+        server = server_name(connection)
+    describe_topics(admin_client(kafka), names)
+
+    metrics = Metrics()
+    owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"
+    lane_engine = connect_engine(database_url, for_lane=True)
+
+    def applied_offsets() -> Mapping[TopicPartition, int]:
+        with read_connection(queries) as connection:
+            return progress.next_offsets(connection, settings.group_id, names)
+
+    engine = Engine(
+        EngineOptions(
+            group_id=settings.group_id,
+            topics=names,
+            batch_records_max=settings.batch_records_max,
+            linger_seconds=settings.linger_ms / 1000,
+            is_until_caught_up=is_until_caught_up,
+        ),
+        source=lambda engine: Source(
+            kafka,
+            settings.group_id,
+            on_assign=engine.on_assign,
+            on_revoke=engine.on_revoke,
+            on_lost=engine.on_lost,
+        ),
+        lanes=lambda report: [
+            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), readers, metrics, report)
+            for number in range(settings.lanes)
+        ],
+        metrics=metrics,
+        applied_offsets=applied_offsets,
+    )
+    health = HealthServer(
+        settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
+    )
+    log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
+    _stop_on_signals(engine)
+    try:
+        ending = engine.run()
+    finally:
+        health.close()
+    log.info("ended", how=ending.value)
+    return ending
+
+
+def _stop_on_signals(engine: Engine) -> None:
+    """The first signal drains; a second one does what it usually does."""
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        engine.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

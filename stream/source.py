@@ -1,0 +1,326 @@
+"""The edge to Kafka: one consumer whose partitions wait, paused, until they are claimed in MySQL.
+
+Kafka's client is asked for bytes and for who holds what; it never decodes, never commits by itself, and never
+decides where to begin: MySQL's progress does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from confluent_kafka import (
+    OFFSET_END,
+    ConsumerGroupState,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+)
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from stream.errors import ConfigurationError, TerminalError, TransientError
+from stream.records import Record, TopicPartition
+
+log = structlog.get_logger(__name__)
+
+REQUEST_TIMEOUT_SECONDS = 5.0
+"""How long a question to the brokers may take: the poller asks them between polls."""
+
+SESSION_TIMEOUT_MS = 6_000
+"""A killed process's partitions are at work elsewhere after about this long; the brokers' default minimum."""
+
+QUEUED_KBYTES_MAX = 16 * 1024
+"""What librdkafka may fetch ahead, for all partitions together: with the lanes' own queues a few seconds' worth."""
+
+
+class KafkaUnavailable(TransientError):
+    """The brokers did not answer a question in time; polling goes on and it is asked again."""
+
+    reason = "kafka_unavailable"
+
+
+def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
+    """What every client of ours has in common; `properties` come from the settings and win."""
+    return {"client.id": "stream", "logger": _silent_logger(), **properties}
+
+
+def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, Any]:
+    """The consumer's configuration, with nothing that matters left to a default."""
+    classic = properties.get("group.protocol", "classic") == "classic"
+    group = {
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 4,
+        "partition.assignment.strategy": "range",
+    }
+    return {
+        # The consumer protocol refuses these three: there the brokers decide.
+        **(group if classic else {}),
+        "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
+        "fetch.wait.max.ms": 100,
+        **client_config(properties),
+        # From here on nothing can be overridden: the promises depend on it.
+        "group.id": group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",  # where to begin is MySQL's to say; silence would skip records
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+    }
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What a poll brought for one partition."""
+
+    records: list[Record] = field(default_factory=list)
+    end_offset: int | None = None
+    """Where the partition ended when the poll reached its end, behind any gap; None where it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermarks:
+    low: int
+    high: int
+
+
+class Source:
+    """The consumer of some topics in a group.
+
+    The callbacks get lists of `TopicPartition` and run inside `poll`.
+    """
+
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        group_id: str,
+        *,
+        on_assign: Callable[[list[TopicPartition]], None],
+        on_revoke: Callable[[list[TopicPartition]], None],
+        on_lost: Callable[[list[TopicPartition]], None],
+    ) -> None:
+        config = consumer_config(properties, group_id)
+        self.group_id = group_id
+        self.is_incremental = config.get("group.protocol") == "consumer" or "cooperative" in str(
+            config.get("partition.assignment.strategy")
+        )
+        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+        self._consumer = _configured(KafkaConsumer, {**config, "error_cb": _log_error})
+        self._admin = admin_client(properties)
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
+        """The next records, at most `records_max`, each partition's in order.
+
+        Raises TerminalError where the group has shut this member out for good.
+        """
+        fetched: dict[tuple[str, int], Fetched] = {}
+        for message in self._consumer.consume(records_max, timeout_seconds):
+            where = (message.topic(), message.partition())
+            one = fetched.get(where)
+            if one is None:
+                one = fetched[where] = Fetched()
+            error = message.error()
+            if error is None:
+                one.records.append(_record(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                one.end_offset = message.offset()
+            else:
+                _judge(error, where)
+        return {TopicPartition(*where): one for where, one in fetched.items()}
+
+    def begin(self, topic_partition: TopicPartition, offset: int) -> bool:
+        """Start a paused partition at an offset; False while the client is not ready for it yet."""
+        try:
+            self._consumer.seek(KafkaPartition(*topic_partition, offset))
+            self._consumer.resume([KafkaPartition(*topic_partition)])
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._PREV_IN_PROGRESS):
+                return False
+            raise
+        return True
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        self._consumer.pause([KafkaPartition(*one) for one in partitions])
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        self._consumer.resume([KafkaPartition(*one) for one in partitions])
+
+    def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
+        """Commit offsets to Kafka, for tools that show lag; MySQL's progress is what counts."""
+        if not offsets:
+            return
+        positions = [KafkaPartition(*one, offset) for one, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=positions, asynchronous=not wait)
+        except KafkaException as error:
+            log.info("offsets not committed to kafka", error=error.args[0].name(), effect="lag tools lag behind")
+
+    def watermarks(self, topic_partition: TopicPartition) -> Watermarks:
+        """The first offset still kept and the one after the last, asked of the broker.
+
+        Raises KafkaUnavailable.
+        """
+        try:
+            low, high = self._consumer.get_watermark_offsets(
+                KafkaPartition(*topic_partition), timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except KafkaException as error:
+            raise KafkaUnavailable(f"no watermarks of {topic_partition}: {error.args[0].name()}") from None
+        return Watermarks(low, high)
+
+    def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
+        """The partition's end as of the last fetch; None where nothing was fetched."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(KafkaPartition(*topic_partition), cached=True)
+        except KafkaException:
+            return None
+        return high if high >= 0 else None
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's own ids of topics, which tell a topic from another one that later took its name."""
+        return {one: str(described.topic_id) for one, described in describe_topics(self._admin, topics).items()}
+
+    def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
+        """Whether the group says that this member holds the partition; None while it is rebalancing.
+
+        Raises KafkaUnavailable.
+        """
+        try:
+            group = self._admin.describe_consumer_groups([self.group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[
+                self.group_id
+            ].result(REQUEST_TIMEOUT_SECONDS)
+        except (KafkaException, TimeoutError):
+            raise KafkaUnavailable("the group's coordinator did not answer") from None
+        if group.state is not ConsumerGroupState.STABLE:
+            return None
+        member_id = self._consumer.memberid()
+        wanted = KafkaPartition(*topic_partition)
+        return any(
+            member.member_id == member_id and wanted in member.assignment.topic_partitions for member in group.members
+        )
+
+    def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Where each partition ends now for readers of committed records."""
+        return end_offsets(self._admin, topics)
+
+    def close(self) -> None:
+        """Leave the group; the partitions are revoked first."""
+        self._consumer.close()
+
+    def _assigned(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        # At the end and paused: nothing is fetched before the claim says where to begin.
+        waiting = [KafkaPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
+        if self.is_incremental:
+            self._consumer.incremental_assign(waiting)
+        else:
+            self._consumer.assign(waiting)
+        self._consumer.pause(waiting)
+        self._on_assign(_ours(partitions))
+
+    def _revoked(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        self._on_revoke(_ours(partitions))
+
+    def _lost(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        self._on_lost(_ours(partitions))
+
+
+def admin_client(properties: Mapping[str, str]) -> AdminClient:
+    """Raises ConfigurationError for a property that librdkafka doesn't know."""
+    consumer_only = ("group.", "session.", "heartbeat.", "max.poll", "queued.", "fetch.", "partition.assignment")
+    shared = {name: value for name, value in properties.items() if not name.startswith(consumer_only)}
+    client: AdminClient = _configured(AdminClient, {**client_config(shared), "error_cb": _log_error})
+    return client
+
+
+def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
+    """Kafka's descriptions of topics.
+
+    Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
+    """
+    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
+    described = {}
+    for topic, future in futures.items():
+        try:
+            described[topic] = future.result(REQUEST_TIMEOUT_SECONDS + 1)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise ConfigurationError(f"topic {topic} does not exist: run `stream topics create`") from None
+            raise KafkaUnavailable(f"topic {topic} not described: {error.args[0].name()}") from None
+        except TimeoutError:
+            raise KafkaUnavailable(f"topic {topic} not described: no answer") from None
+    return described
+
+
+def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Where each partition ends now for readers of committed records.
+
+    Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
+    """
+    described = describe_topics(admin, topics)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    wanted = {
+        KafkaPartition(topic, partition.id): latest for topic, one in described.items() for partition in one.partitions
+    }
+    futures = admin.list_offsets(
+        wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_TIMEOUT_SECONDS
+    )
+    try:
+        return {
+            TopicPartition(one.topic, one.partition): future.result(REQUEST_TIMEOUT_SECONDS + 1).offset
+            for one, future in futures.items()
+        }
+    except (KafkaException, TimeoutError):
+        raise KafkaUnavailable("the ends of the partitions were not told") from None
+
+
+def _record(message: Message) -> Record:
+    headers: Any = message.headers()
+    offset: Any = message.offset()  # typed as optional, for messages that were produced and not consumed
+    return Record(offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value()), headers or ())
+
+
+def _judge(error: KafkaError, where: tuple[str, int]) -> None:
+    if error.fatal():
+        raise TerminalError(
+            f"Kafka shut this consumer out ({error.name()}): another process has the same group.instance.id, "
+            "or the group was changed; give each process its own and start again"
+        )
+    log.warning("kafka reports", error=error.name(), topic=where[0], partition=where[1])
+
+
+def _log_error(error: KafkaError) -> None:
+    log.warning("kafka reports", error=error.name(), effect="polling goes on; the client reconnects by itself")
+
+
+def _configured(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:
+    try:
+        return make(config)
+    except KafkaException as error:
+        raise ConfigurationError(f"STREAM_KAFKA_…: librdkafka refuses a property ({error.args[0].str()})") from None
+
+
+def _ours(partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
+    return [TopicPartition(one.topic, one.partition) for one in partitions]
+
+
+def _silent_logger() -> Any:
+    """librdkafka's own lines repeat what its callbacks report, in another format."""
+    import logging
+
+    logger = logging.getLogger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+def _bytes(content: str | bytes | None) -> bytes | None:
+    """What was consumed is always bytes; the type is that of messages to be produced."""
+    return content  # type: ignore[return-value]

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 from sqlalchemy.dialects.mysql import insert
 
-from stream.errors import ConfigurationError, Rejection
+from stream.errors import Rejection
 from stream.progress import moment_of
 from stream.records import Headers, Record, TopicPartition
 from stream.tables import DEAD_LETTER
@@ -61,7 +61,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "field": rejection.field,
         "status": WAITING,
         "attempts": 1,
-        "record_time": moment_of(max(record.timestamp_ms, 0)),
+        "record_time": moment_of(record.timestamp_ms),
         "first_rejected_on": now,
         "last_rejected_on": now,
         "record_key": record.key,
@@ -90,10 +90,10 @@ class Coordinates:
 
     @classmethod
     def parse(cls, text: str) -> Coordinates:
-        """Raises ConfigurationError where the text has another form."""
+        """Raises ValueError where the text has another form."""
         topic, *numbers = text.rsplit("/", 2)
         if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
-            raise ConfigurationError(f"{text} is not topic/partition/offset, as in trip/3/1045")
+            raise ValueError(f"{text} is not topic/partition/offset, as in trip/3/1045")
         return cls(topic, int(numbers[0]), int(numbers[1]))
 
 

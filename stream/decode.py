@@ -23,6 +23,9 @@ from stream.validate import validate
 
 Readers = Mapping[bytes, Reader | None]
 
+VARINT_CONTINUES = 0x80
+"""Set in each byte of an Avro number but its last."""
+
 
 @dataclass(slots=True)
 class Decoded:
@@ -88,7 +91,9 @@ def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any
     except UnicodeDecodeError:
         raise Rejection(Stage.DECODE, Reason.INVALID_TEXT) from None
     except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
-        raise Rejection(Stage.DECODE, Reason.MALFORMED) from None
+        # Inside a number fastavro misses the next byte without an EOFError.
+        is_cut = buffer.tell() == len(value) and value[-1] & VARINT_CONTINUES
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED if is_cut else Reason.MALFORMED) from None
     if buffer.tell() != len(value):
         raise Rejection(Stage.DECODE, Reason.TRAILING_BYTES)
     return datum  # type: ignore[return-value]  # every schema of the store is a record

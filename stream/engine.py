@@ -20,7 +20,7 @@ import structlog
 
 from stream.assignment import Assigned, State
 from stream.catalog import STREAMS
-from stream.errors import TerminalError
+from stream.errors import TerminalError, TransientError
 from stream.lane import BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed, Report
 from stream.metrics import Metrics
 from stream.records import Batch, Record, Slice, TopicPartition
@@ -218,8 +218,8 @@ class Engine:
 
     def _note_claimed(self, claimed: PartitionClaimed) -> None:
         assigned = self.assigned.get(claimed.wanted.topic_partition)
-        if assigned is None or assigned.state is not State.CLAIMING:
-            return
+        if assigned is None or assigned.state is not State.CLAIMING or not claimed.wanted.is_wanted():
+            return  # asked for under an assignment that is gone
         assigned.claim = claimed.claim
         if claimed.claim.topic_id != claimed.wanted.topic_id:
             self._stop_partition(assigned, "topic_recreated")
@@ -281,9 +281,9 @@ class Engine:
         elif self._source.begin(assigned.topic_partition, offset):
             assigned.read_offset = offset
             assigned.state = State.READING
-            if self._lane_of(assigned.topic_partition) in self._held_back:
+            assigned.is_paused = self._lane_of(assigned.topic_partition) in self._held_back
+            if assigned.is_paused:
                 self._source.pause([assigned.topic_partition])
-                assigned.is_paused = True
 
     def _look_into_doubts(self) -> None:
         """Ask the group about fenced partitions: claim again what is still ours, let go of the rest."""
@@ -382,7 +382,11 @@ class Engine:
             return True
         if any(one in self.assigned for one in missing):
             return False
-        applied = self._applied_offsets()
+        try:
+            applied = self._applied_offsets()
+        except TransientError as error:
+            log.info("asking for the others' progress again", why=str(error))
+            return False
         return all(applied.get(one, 0) >= self._goal[one] for one in missing)
 
     def _applied_offset(self, topic_partition: TopicPartition) -> int:

@@ -71,12 +71,11 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
     Raises DataRefused also where the server wrote them but warned, for then it bent a value to make it fit; so the
     caller sets a savepoint first.
     """
-    statement = upsert_statement(table.feed.table)
     counts = RowCounts()
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for rows_json, row_count in encoded(rows):
-            affected = cursor.execute(statement, (partition, rows_json))
+            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json))
             if cursor.warning_count:
                 cursor.execute("SHOW WARNINGS")
                 raise refusal_of_warning(cursor.fetchone())

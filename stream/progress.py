@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import insert
 
+from stream.catalog.types import MICROS_MAX
 from stream.errors import Fenced
 from stream.records import Claim, Slice, TopicPartition
 from stream.tables import LEDGER, PROGRESS
@@ -154,8 +155,9 @@ def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -
 
 
 def moment_of(timestamp_ms: int) -> datetime:
-    """A Kafka timestamp as MySQL takes it: UTC, without a zone."""
-    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC).replace(tzinfo=None)
+    """A Kafka timestamp as MySQL takes it: UTC, without a zone. Producers may send any number, so it is bounded."""
+    bounded = min(max(timestamp_ms, 0), MICROS_MAX // 1000)
+    return datetime.fromtimestamp(bounded / 1000, tz=UTC).replace(tzinfo=None)
 
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -72,6 +73,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     health = HealthServer(
         settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
     )
+    _calm_garbage_collector()
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     _stop_on_signals(engine)
     try:
@@ -80,6 +82,15 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         health.close()
     log.info("ended", how=ending.value)
     return ending
+
+
+def _calm_garbage_collector() -> None:
+    """Look for cycles seldom: events and rows have none, but there are thousands of them in each batch, and walking
+    them took a quarter of the time. Reference counts free them as soon as the batch is done.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _stop_on_signals(engine: Engine) -> None:

@@ -35,8 +35,10 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 SESSION_TIMEOUT_MS = 6_000
 """A killed process's partitions are at work elsewhere after about this long; the brokers' default minimum."""
 
-QUEUED_KBYTES_MAX = 16 * 1024
-"""What librdkafka may fetch ahead, for all partitions together: with the lanes' own queues a few seconds' worth."""
+QUEUED_KBYTES_MAX = 12 * 1024
+QUEUED_RECORDS_MIN = 50_000
+"""What librdkafka fetches ahead: about a second's worth, and some 60 MB, for it keeps 400 bytes beside each record.
+With less, one lane runs dry while the queue holds the other's partitions."""
 
 
 class KafkaUnavailable(TransientError):
@@ -62,6 +64,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
         # The consumer protocol refuses these three: there the brokers decide.
         **(group if classic else {}),
         "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
+        "queued.min.messages": QUEUED_RECORDS_MIN,
         "fetch.wait.max.ms": 100,
         **client_config(properties),
         # From here on nothing can be overridden: the promises depend on it.
@@ -282,9 +285,12 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartitio
 
 
 def _record(message: Message) -> Record:
+    # Typed as optional, or as text, for messages that are produced; what was consumed is as Record says.
+    offset: Any = message.offset()
     headers: Any = message.headers()
-    offset: Any = message.offset()  # typed as optional, for messages that were produced and not consumed
-    return Record(offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value()), headers or ())
+    key: Any = message.key()
+    value: Any = message.value()
+    return Record(offset, message.timestamp()[1], key, value, headers or ())
 
 
 def _judge(error: KafkaError, where: tuple[str, int]) -> None:
@@ -319,8 +325,3 @@ def _silent_logger() -> Any:
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
-
-
-def _bytes(content: str | bytes | None) -> bytes | None:
-    """What was consumed is always bytes; the type is that of messages to be produced."""
-    return content  # type: ignore[return-value]

@@ -30,7 +30,7 @@ def validate(datum: dict[str, Any], record: Record, route: Route) -> Event:
     Raises Rejection with the first rule that the datum, or the record around it, breaks.
     """
     for name, digits in route.decimals:
-        if datum[name] is not None:
+        if datum.get(name) is not None:
             datum[name] = decimal_value(datum[name], digits, name)
     try:
         event = msgspec.convert(datum, route.event)

@@ -47,7 +47,10 @@ def show_command(
 
     Example: stream dead-letters show trip/3/1045 --reveal
     """
-    where = letters.Coordinates.parse(coordinates)
+    try:
+        where = letters.Coordinates.parse(coordinates)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
         found = letters.get(connection, where)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -12,6 +13,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateTable
 
 import stream.tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
@@ -86,3 +89,21 @@ def _with_connection(engine: Engine, run: Callable[[Config], None]) -> None:
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         run(config)
+
+
+def draft(table_name: str) -> str:
+    """The SQL that creates a declared table, as a migration's text; raises ConfigurationError where none is."""
+    if table_name not in METADATA.tables:
+        raise ConfigurationError(f"no table {table_name} is declared; there are: {', '.join(METADATA.tables)}")
+    table = METADATA.tables[table_name]
+    created = str(CreateTable(table).compile(dialect=mysql.dialect())).strip().replace("\t", "    ")
+    keys = [
+        f",\n    KEY {index.name} ({', '.join(column.name for column in index.columns)})"
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+    ]
+    columns, options = created.rsplit("\n)", 1)
+    return f"{columns.rstrip()}{''.join(keys)}\n) {options}".replace(", \n", ",\n")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(draft(sys.argv[1]) + "\n")

@@ -1,0 +1,47 @@
+# Every target sets up what it needs first; `make` alone lists them.
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench chaos stack stack-stop docs lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with the locked dependencies (does nothing if it is up to date)
+	@deploy/setup
+
+demo: setup ## start real servers, drain synthetic events through them, show the ledgers, stop everything
+	@$(PYTHON) -m deploy.local.demo
+
+test: setup ## run the tests, on a real Kafka and a real MySQL
+	@$(PYTHON) -m pytest
+
+lint: setup ## check style, format and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy --strict
+
+bench: setup ## measure how fast a topic is drained
+	@$(PYTHON) -m bench
+
+# 10 minutes is the promise; pytest gets 10 s more to say what it was doing.
+chaos: setup ## kill and freeze everything for at most 10 minutes and prove that nothing is lost
+	@timeout --signal=INT --kill-after=10 600 $(PYTHON) -m pytest tests/chaos -m chaos
+
+stack: setup ## start Kafka and MySQL in the background and print their settings as export lines
+	@$(PYTHON) -m deploy.local start
+	@echo 'To use it in this shell: eval "$$(make -s stack)"    To end it: make stack-stop' >&2
+
+stack-stop: setup ## stop what `make stack` started (its data stay in .local/stack)
+	@$(PYTHON) -m deploy.local stop
+
+docs: setup ## write the reference pages from the code that they describe
+	@$(PYTHON) -m docs.reference
+
+lock: setup ## renew the lock files with the newest versions that pyproject.toml allows
+	@deploy/lock
+
+clean: ## stop the stack and remove .venv, .local and all caches of this checkout
+	@if [ -x $(PYTHON) ] && [ -d .local ]; then $(PYTHON) -m deploy.local stop; fi
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""The servers that `make stack` leaves running in the background: Kafka and a database."""
+
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploy.local.database import Database
+from deploy.local.fallback import choose_database
+from deploy.local.kafka import Kafka
+from deploy.local.mariadb import MariaDB
+from deploy.local.mysql import MySQL
+from deploy.local.parts import CHECKOUT, locked, say
+from deploy.local.server import Server
+
+STACK = CHECKOUT / ".local" / "stack"
+DATABASE = "stream"
+
+
+def start_stack(folder: Path = STACK, flavour: str = "") -> dict[str, str]:
+    """Start what is not running yet and return the settings that lead to it, by name.
+
+    `flavour` is `mysql` or `mariadb`; without it the running database, else MySQL, else MariaDB.
+    Raises UnavailableError, ServerError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "lock"), ThreadPoolExecutor() as pool:
+        starting = pool.submit(_ensure, _kafka(folder))
+        database = _database(folder, flavour)
+        _ensure(database)
+        starting.result()
+        return {
+            "STREAM_DATABASE_URL": database.create_database(DATABASE),
+            "STREAM_KAFKA_BOOTSTRAP_SERVERS": _kafka(folder).bootstrap_servers,
+        }
+
+
+def stop_stack(folder: Path = STACK) -> None:
+    """Stop what `start_stack` started. Harmless if nothing runs. Raises ServerError."""
+    if not folder.exists():
+        return
+    with locked(folder / "lock"):
+        for server in (_kafka(folder), *_databases(folder)):
+            if server.is_running():
+                server.stop()
+                say(f"{server.name} stopped")
+
+
+def export_lines(settings: dict[str, str]) -> str:
+    """Return the settings as lines for a shell to evaluate."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+
+
+def _kafka(folder: Path) -> Kafka:
+    return Kafka(folder / "kafka", {}, background=True)
+
+
+def _databases(folder: Path) -> list[Database]:
+    return [MySQL(folder / "mysql", background=True), MariaDB(folder / "mariadb", background=True)]
+
+
+def _database(folder: Path, flavour: str) -> Database:
+    for database in _databases(folder):
+        if database.flavour == flavour or (not flavour and database.is_running()):
+            return database
+    return choose_database(folder, background=True)
+
+
+def _ensure(server: Server) -> None:
+    if not server.is_running():
+        server.start()
+    say(f"{server.name} {server.version} on port {server.port} (process {server.pid}, log {server.log})")

@@ -1,0 +1,63 @@
+"""The stack of `make stack` outlives the program that starts it, and ends with `make stack-stop`."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from deploy.local import stack
+from deploy.local.mariadb import MariaDB
+from deploy.local.processes import Process
+
+START = (
+    "import json, sys; from pathlib import Path; from deploy.local.stack import start_stack\n"
+    "print(json.dumps(start_stack(Path(sys.argv[1]), 'mariadb')))"
+)
+
+
+def start(folder: Path) -> dict[str, str]:
+    """Start the stack in a program of its own, which ends, and return the settings."""
+    done = subprocess.run([sys.executable, "-c", START, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    settings: dict[str, str] = json.loads(done.stdout)
+    return settings
+
+
+def processes(folder: Path) -> dict[str, Process]:
+    """Return the processes that the servers of the stack are said to be."""
+    records = {name: json.loads((folder / name / "server.json").read_text()) for name in ("kafka", "mariadb")}
+    return {name: Process(**record["process"]) for name, record in records.items() if record["process"]}
+
+
+def test_stack_outlives_its_starter_and_mends_what_died(tmp_path: Path) -> None:
+    try:
+        settings = start(tmp_path)
+        first = processes(tmp_path)
+        assert sorted(name for name, process in first.items() if process.is_alive()) == ["kafka", "mariadb"]
+        with sa.create_engine(settings["STREAM_DATABASE_URL"]).connect() as connection:
+            assert connection.execute(sa.text("SELECT DATABASE()")).scalar_one() == "stream"
+
+        MariaDB(tmp_path / "mariadb", background=True).kill()
+        assert start(tmp_path) == settings  # same port, same password
+        second = processes(tmp_path)
+        assert second["kafka"] == first["kafka"]
+        assert second["mariadb"] != first["mariadb"]
+    finally:
+        stack.stop_stack(tmp_path)
+    assert not any(process.is_alive() for process in (first | second).values())
+    assert processes(tmp_path) == {}
+    stack.stop_stack(tmp_path)  # harmless
+
+
+def test_stopping_what_was_never_started_is_harmless(tmp_path: Path) -> None:
+    stack.stop_stack(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("value", ["plain", "a&b", "it's; $(rm)"])
+def test_export_lines_survive_the_shell(value: str) -> None:
+    [line] = stack.export_lines({"NAME": value}).splitlines()
+    assert shlex.split(line) == ["export", f"NAME={value}"]

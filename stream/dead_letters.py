@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, literal_column, select
 from sqlalchemy.dialects.mysql import insert
 
 from stream.errors import Rejection
@@ -21,6 +21,9 @@ from stream.records import Headers, Record, TopicPartition
 from stream.tables import DEAD_LETTER
 
 WAITING = "waiting"
+
+ONE = literal_column("1")
+"""A parameter behind VALUES would break PyMySQL's executemany."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
     connection.execute(
         statement.on_duplicate_key_update(
-            [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + 1)]
+            [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + ONE)]
         ),
         [_row(letter) for letter in letters],
     )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from stream.records import TopicPartition
@@ -33,30 +33,38 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record was rejected. The set is closed: it labels metrics and names entries of the runbook."""
+    """Why a record was rejected, each with what it means. The set is closed: it labels metrics."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
 
     # decode
-    EMPTY_VALUE = "empty_value"  # no value, or one of no bytes, on a topic without tombstones
-    UNKNOWN_FRAMING = "unknown_framing"  # begins with neither Confluent's magic byte nor Avro's marker
-    UNKNOWN_SCHEMA = "unknown_schema"  # the writer schema's id or fingerprint is not in the store
-    UNEXPECTED_RECORD = "unexpected_record"  # a known schema, but of a record that this topic does not carry
-    TRUNCATED = "truncated"  # the bytes end before the datum does
-    TRAILING_BYTES = "trailing_bytes"  # the datum ends before the bytes do
-    INVALID_TEXT = "invalid_text"  # a string that is not UTF-8
-    MALFORMED = "malformed"  # anything else that the writer schema forbids, such as a wrong union branch
+    EMPTY_VALUE = "empty_value", "the record has no value, on a topic where that means nothing"
+    UNKNOWN_FRAMING = "unknown_framing", "the value begins with neither Confluent's magic byte nor Avro's marker"
+    UNKNOWN_SCHEMA = "unknown_schema", "the id or fingerprint of the writer's schema is not in our store"
+    UNEXPECTED_RECORD = "unexpected_record", "a schema that we know, of a record that this topic doesn't carry"
+    TRUNCATED = "truncated", "the bytes end before the datum does"
+    TRAILING_BYTES = "trailing_bytes", "the datum ends before the bytes do"
+    INVALID_TEXT = "invalid_text", "a text is not UTF-8"
+    MALFORMED = "malformed", "the bytes are not what the writer's schema says, such as a union branch it lacks"
     # validate
-    MISSING_FIELD = "missing_field"
-    WRONG_TYPE = "wrong_type"
-    TOO_LONG = "too_long"
-    TOO_SHORT = "too_short"
-    OUT_OF_RANGE = "out_of_range"
-    INVALID_VALUE = "invalid_value"  # breaks a rule of its own, such as spaces around an id
-    FROM_THE_FUTURE = "from_the_future"  # occurred more than a day after Kafka got it
-    MISSING_KEY = "missing_key"
-    KEY_MISMATCH = "key_mismatch"  # the Kafka key does not name the value's entity
+    MISSING_FIELD = "missing_field", "a required field is absent, or null"
+    WRONG_TYPE = "wrong_type", "a field has a value of another type"
+    TOO_LONG = "too_long", "a text has more characters than its column"
+    TOO_SHORT = "too_short", "a text that must say something is empty"
+    OUT_OF_RANGE = "out_of_range", "a number, a moment or a decimal is outside what its field allows"
+    INVALID_VALUE = "invalid_value", "a field breaks a rule of its own, such as no spaces around an id"
+    FROM_THE_FUTURE = "from_the_future", "it says that it occurred more than a day after Kafka got it"
+    MISSING_KEY = "missing_key", "the record has no Kafka key"
+    KEY_MISMATCH = "key_mismatch", "the Kafka key does not name the entity in the value"
     # write
-    CONSTRAINT = "constraint"  # the database's own check, unique or foreign key
-    REFUSED_BY_DATABASE = "refused_by_database"  # a value that only the database found unfit
+    CONSTRAINT = "constraint", "the database's own check, unique key or foreign key refuses the row"
+    REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 
 
 class StreamError(Exception):

@@ -1,4 +1,4 @@
-"""Topic bytemark.pass: riders' interactions with their Bytemark transit passes (seeds 001 and 002)."""
+"""Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
 
 from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, TextId32, TextId256, column

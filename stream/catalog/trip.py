@@ -1,4 +1,4 @@
-"""Topic trip: trips with any mode of travel, and what riders thought of them (seeds 001 and 002)."""
+"""Topic trip: trips with any mode of travel, and what riders thought of them; see docs/events.md."""
 
 from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
 from stream.catalog.types import (

@@ -20,13 +20,13 @@ MICROS_MAX = 253_402_300_799_999_999
 """9999-12-31 23:59:59.999999 UTC, the last moment that DATETIME holds, in microseconds since 1970."""
 
 BINARY_COLLATION = "utf8mb4_bin"
-"""Compares ids as bytes: the seeds' utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
+"""Compares ids as bytes: utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_text_id(text: str) -> bool:
-    """Whether `text` may name something: no spaces around it and no control characters (SPEC.md, "But")."""
+    """Whether `text` may name something: no spaces around it and no control characters (docs/events.md, "Ids")."""
     # isprintable() is a quick yes for nearly every id; the pattern decides about the rest.
     return text.strip() == text and (text.isprintable() or CONTROL_CHARACTERS.search(text) is None)
 
@@ -40,7 +40,7 @@ EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(u
 """A row's own key, or its person: greater than 0."""
 
 ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
-"""Another entity's id; 0 where there is none, as the seeds' defaults say."""
+"""Another entity's id; 0 where there is none."""
 
 Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra=_stored(mysql.DATETIME(fsp=6)))]
 """A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""

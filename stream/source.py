@@ -113,7 +113,7 @@ class Source:
             config.get("partition.assignment.strategy")
         )
         self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
-        self._consumer = _configured(KafkaConsumer, {**config, "error_cb": _log_error})
+        self._consumer = make_client(KafkaConsumer, {**config, "error_cb": _log_error})
         self._admin = admin_client(properties)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -237,9 +237,7 @@ class Source:
 
 def admin_client(properties: Mapping[str, str]) -> AdminClient:
     """Raises ConfigurationError for a property that librdkafka doesn't know."""
-    consumer_only = ("group.", "session.", "heartbeat.", "max.poll", "queued.", "fetch.", "partition.assignment")
-    shared = {name: value for name, value in properties.items() if not name.startswith(consumer_only)}
-    client: AdminClient = _configured(AdminClient, {**client_config(shared), "error_cb": _log_error})
+    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": _log_error})
     return client
 
 
@@ -306,7 +304,11 @@ def _log_error(error: KafkaError) -> None:
     log.warning("kafka reports", error=error.name(), effect="polling goes on; the client reconnects by itself")
 
 
-def _configured(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:
+def make_client(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:
+    """A client of Kafka's. What concerns another kind of client is passed over by librdkafka.
+
+    Raises ConfigurationError for a property that it doesn't know, or a value that it refuses.
+    """
     try:
         return make(config)
     except KafkaException as error:

@@ -1,2 +1,93 @@
-def produce_command() -> None:
-    """placeholder"""
+"""The command that publishes synthetic events, with as much trouble among them as is asked for."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stream import config
+from stream.cli.output import Format, FormatOption, show
+from stream.produce import Framing, Plan, Published, publish, synthesize
+
+
+def produce_command(
+    count: Annotated[int | None, typer.Option(min=1, help="How many messages, of all kinds together.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after this time.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="The most messages a second; without it as fast as it goes.")
+    ] = None,
+    duplicates: Annotated[
+        float, typer.Option(help="Share of messages that repeat an earlier one, byte for byte.")
+    ] = 0.0,
+    late: Annotated[float, typer.Option(help="Share of messages that tell an older state after a newer one.")] = 0.0,
+    broken: Annotated[
+        float, typer.Option(help="Share of messages that are unfit; their headers name the reason to expect.")
+    ] = 0.0,
+    older_versions: Annotated[
+        float, typer.Option(help="Of events whose schema has older versions, the share written with one.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed, with the same other options, gives the same messages.")] = 1,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Nothing sound occurred after this moment, as in 2026-03-01T12:00:00Z; default now."),
+    ] = None,
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be repeated.")] = None,
+    record: Annotated[
+        list[str] | None, typer.Option(help="Only this record, such as TripRated; may be repeated.")
+    ] = None,
+    framing: Annotated[Framing, typer.Option(help="What stands before each datum.")] = Framing.SINGLE_OBJECT,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Publish synthetic events: riders with passes, trips and ratings on the same days.
+
+    Without --count and --seconds it publishes 10,000.
+
+    Examples: stream produce --count 100000 --duplicates 0.05 --late 0.05 --broken 0.01;
+    stream produce --rate 200 --seconds 60
+    """
+    kafka = config.load().required_kafka()
+    plan = Plan(
+        seed=seed,
+        until=_moment(until),
+        count=count if count or seconds else 10_000,
+        topics=tuple(topic or ()),
+        records=tuple(record or ()),
+        duplicate_share=duplicates,
+        late_share=late,
+        broken_share=broken,
+        older_version_share=older_versions,
+        framing=framing,
+    )
+    published = _publish(plan, kafka, rate, seconds)
+    rows = [{"what": kind.value, "messages": number} for kind, number in sorted(published.sent.items())]
+    rows += [{"what": f"not delivered: {name}", "messages": number} for name, number in published.failed.items()]
+    rows += [{"what": "delivered a second", "messages": round(published.delivered_count / published.seconds)}]
+    show(rows, output_format, empty="nothing was published")
+    if published.delivered_count < published.sent_count:
+        raise typer.Exit(75)
+
+
+def _publish(plan: Plan, kafka: dict[str, str], rate: float | None, seconds: float | None) -> Published:
+    columns = (TextColumn("published"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("published", total=plan.count)
+        return publish(
+            synthesize(plan),
+            kafka,
+            rate=rate,
+            seconds_max=seconds,
+            progress=lambda sent: progress.update(task, completed=sent),
+        )
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is not a moment like 2026-03-01T12:00:00Z", param_hint="--until") from None

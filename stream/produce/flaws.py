@@ -1,0 +1,350 @@
+"""Every way in which a record can be unfit, each with the judgement that a consumer has to reach.
+
+A flaw is made from a sound event. Those of one field are found by the field's own type in the catalog (its
+bounds, its length, its digits), so that a new stream's events are spoilt without another line here.
+
+Not on the list, because Avro can't write it: a required field that is null or left out. The writer schema names
+every field, so who leaves one out writes with another schema, whose fingerprint nobody knows (`field_left_out`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+from fastavro import parse_schema
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+from msgspec import Meta
+
+from stream.catalog import Route
+from stream.catalog.types import MICROS_MAX, check_text_id, meta_of
+from stream.errors import Reason
+from stream.produce.encode import Encoder, written
+from stream.produce.plan import EPOCH
+from stream.produce.topics import Datum
+from stream.produce.topics.declaration import unscaled
+from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+
+ID_MAX = 2**32 - 1
+UNKNOWN_SCHEMA_ID = 2**31 - 1
+
+YEAR_2999 = (datetime(2999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+"""Ahead of every clock that this will meet, so that the flaw does not depend on when it is published."""
+
+HUGE_CHARACTERS = 2 * 1024 * 1024
+
+Schema = Any
+NO_FIELD = ""
+
+
+class Sound(NamedTuple):
+    """The event that is about to be spoilt."""
+
+    encoder: Encoder
+    datum: Datum
+    header: bytes
+    strangers: Sequence[bytes]
+    """Values of sound events of other topics."""
+
+    @property
+    def key(self) -> bytes:
+        return self.encoder.key_of(self.datum)
+
+    @property
+    def value(self) -> bytes:
+        return self.written_with(self.encoder.newest.plain)
+
+    def written_with(self, schema: Schema, **changes: Any) -> bytes:
+        """The value as one writes it who says one schema and follows another."""
+        return written(self.header, schema, {**self.datum, **changes})
+
+
+class Spoilt(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+
+
+Spoil = Callable[[Sound, str, Random], Spoilt]
+Fields = Callable[[Route], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One kind of broken record."""
+
+    name: str
+    reason: Reason
+    spoil: Spoil
+    """Sound event, the field to spoil (or NO_FIELD), chances → the broken record."""
+    fields: Fields = lambda _: (NO_FIELD,)
+    """The fields of a record that can have this flaw."""
+    is_field_known: bool = True
+    """False where the bytes are unfit before a consumer can tell which field they belong to."""
+    is_huge: bool = False
+    """So large that one for each record is enough."""
+
+
+# --- The fields that can have a flaw
+
+
+def field_types(route: Route) -> dict[str, tuple[type, Meta]]:
+    """The fields with bounds or a length: Python's type and what the catalog says of it."""
+    found = {}
+    for field in msgspec.structs.fields(route.event):
+        try:
+            found[field.name] = (_python_type(field.type), meta_of(field.type))
+        except TypeError:  # event_id, whose rule is another
+            continue
+    return found
+
+
+def _python_type(annotation: Any) -> type:
+    """`float` for `Annotated[float, …] | None`."""
+    for part in (annotation, *get_args(annotation)):
+        if hasattr(part, "__metadata__"):
+            return part.__origin__  # type: ignore[no-any-return]
+    raise TypeError(f"{annotation} is not annotated")
+
+
+def _where(is_meant: Callable[[type, Meta], bool]) -> Fields:
+    return lambda route: [name for name, (kind, meta) in field_types(route).items() if is_meant(kind, meta)]
+
+
+def _is_id(kind: type, meta: Meta) -> bool:
+    return kind is int and meta.gt == 0
+
+
+def _is_id_or_reference(kind: type, meta: Meta) -> bool:
+    return kind is int and meta.le == ID_MAX
+
+
+def _is_moment(_kind: type, meta: Meta) -> bool:
+    return meta.le == MICROS_MAX
+
+
+def _is_coordinate(kind: type, meta: Meta) -> bool:
+    return kind is float and meta.le is not None and meta.ge == -meta.le
+
+
+def _is_other_number(kind: type, meta: Meta) -> bool:
+    is_special = _is_id_or_reference(kind, meta) or _is_moment(kind, meta) or _is_coordinate(kind, meta)
+    return meta.ge is not None and meta.le is not None and not is_special
+
+
+def _is_float(kind: type, _meta: Meta) -> bool:
+    return kind is float
+
+
+def _is_text(kind: type, _meta: Meta) -> bool:
+    return kind is str
+
+
+def _has_length(_kind: type, meta: Meta) -> bool:
+    return meta.max_length is not None
+
+
+def _is_never_empty(_kind: type, meta: Meta) -> bool:
+    return bool(meta.min_length)
+
+
+def _text_ids(route: Route) -> Sequence[str]:
+    return [name for name, check in route.checks if check is check_text_id]
+
+
+def _decimals(route: Route) -> Sequence[str]:
+    return [name for name, _ in route.decimals]
+
+
+def _nullables(route: Route) -> Sequence[str]:
+    return [field.name for field in msgspec.structs.fields(route.event) if type(None) in get_args(field.type)]
+
+
+def _key_field(route: Route) -> Sequence[str]:
+    return (route.key,)
+
+
+# --- A field with a value that its schema can write and its type forbids
+
+
+def _field(value_for: Callable[[type, Meta], Any]) -> Spoil:
+    """One field gets another value; the key goes along, so that nothing else is wrong."""
+
+    def spoil(sound: Sound, field: str, _chance: Random) -> Spoilt:
+        kind, meta = field_types(sound.encoder.synthetic.route).get(field, (str, Meta()))
+        changed = sound._replace(datum={**sound.datum, field: value_for(kind, meta)})
+        return Spoilt(changed.key, changed.value)
+
+    return spoil
+
+
+def _always(value: Any) -> Spoil:
+    return _field(lambda _kind, _meta: value)
+
+
+def _above(kind: type, meta: Meta) -> int | float:
+    limit = meta.le or 0
+    return math.nextafter(limit, math.inf) if kind is float else int(limit) + 1
+
+
+def _below(kind: type, meta: Meta) -> int | float:
+    limit = meta.ge or 0
+    return math.nextafter(limit, -math.inf) if kind is float else int(limit) - 1
+
+
+def _too_long(_kind: type, meta: Meta) -> str:
+    return "x" * ((meta.max_length or 0) + 1)
+
+
+def _too_many_digits(sound: Sound, field: str, chance: Random) -> Spoilt:
+    precision, _ = dict(sound.encoder.synthetic.route.decimals)[field]
+    changed = sound._replace(datum={**sound.datum, field: unscaled(chance.choice((1, -1)) * 10**precision)})
+    return Spoilt(changed.key, changed.value)
+
+
+# --- Bytes that are not what their header says
+
+
+def _bytes(change: Callable[[Sound, Random], bytes | None]) -> Spoil:
+    """Other bytes stand for the value; the key stays."""
+    return lambda sound, _field, chance: Spoilt(sound.key, change(sound, chance))
+
+
+def _cut(sound: Sound, chance: Random) -> bytes:
+    value = sound.value
+    return value[: chance.randrange(len(sound.header), len(value))]
+
+
+def _with_more(sound: Sound, chance: Random) -> bytes:
+    return sound.value + chance.randbytes(chance.randint(1, 8))
+
+
+def _noise(_sound: Sound, chance: Random) -> bytes:
+    # The first byte is neither Confluent's magic one nor that of the single-object marker.
+    return bytes([chance.randrange(0x01, 0xC3)]) + chance.randbytes(chance.randrange(100))
+
+
+def _json_text(sound: Sound, _chance: Random) -> bytes:
+    return json.dumps({**sound.datum, "sent_as": "JSON"}, default=str).encode()
+
+
+def _under_unknown_id(sound: Sound, _chance: Random) -> bytes:
+    return CONFLUENT_MAGIC + UNKNOWN_SCHEMA_ID.to_bytes(4, "big") + sound.value[len(sound.header) :]
+
+
+def _under_unknown_fingerprint(sound: Sound, chance: Random) -> bytes:
+    return SINGLE_OBJECT_MARKER + chance.randbytes(8) + sound.value[len(sound.header) :]
+
+
+def _by_newer_writer(sound: Sound, _chance: Random) -> bytes:
+    fields = [*sound.encoder.newest.plain["fields"], {"name": "since_version_99", "type": "string"}]
+    return _by_other_writer(sound, fields, since_version_99="what nobody here has heard of")
+
+
+def _without_a_field(sound: Sound, _chance: Random) -> bytes:
+    fields = sound.encoder.newest.plain["fields"]
+    return _by_other_writer(sound, [field for field in fields if field["name"] != sound.encoder.key_field])
+
+
+def _by_other_writer(sound: Sound, fields: Sequence[Schema], **more: Any) -> bytes:
+    """What a producer writes and says whose schema we don't have."""
+    schema = _with_fields(sound.encoder.newest.plain, fields)
+    digest = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
+    return written(SINGLE_OBJECT_MARKER + bytes.fromhex(digest), schema, {**sound.datum, **more})
+
+
+def _of_another_topic(sound: Sound, chance: Random) -> bytes:
+    return chance.choice(sound.strangers)
+
+
+def _invalid_text(sound: Sound, field: str, _chance: Random) -> Spoilt:
+    # Avro writes bytes just as it writes text, so a schema that says bytes lets any through.
+    schema = _with_field_type(sound.encoder.newest.plain, field, _text_as_bytes)
+    texts = {field: b"caf\xe9"}  # Latin-1
+    return Spoilt(sound.key, sound.written_with(schema, **texts))
+
+
+def _wrong_branch(sound: Sound, field: str, _chance: Random) -> Spoilt:
+    schema = _with_field_type(sound.encoder.newest.plain, field, lambda branches: [*branches, "boolean"])
+    return Spoilt(sound.key, sound.written_with(schema, **{field: True}))
+
+
+def _text_as_bytes(schema: Schema) -> Schema:
+    if isinstance(schema, list):
+        return [_text_as_bytes(branch) for branch in schema]
+    return "bytes" if schema in ("string", {"type": "string"}) else schema
+
+
+def _with_field_type(schema: Schema, name: str, change: Callable[[Schema], Schema]) -> Schema:
+    fields = schema["fields"]
+    return _with_fields(
+        schema, [{**one, "type": change(one["type"])} if one["name"] == name else one for one in fields]
+    )
+
+
+def _with_fields(schema: Schema, fields: Sequence[Schema]) -> Schema:
+    """Another record of the same name, parsed anew."""
+    return parse_schema({"type": "record", "name": schema["name"], "fields": list(fields)})
+
+
+# --- Keys
+
+
+def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
+    """The key becomes another; the value stays."""
+    return lambda sound, _field, _chance: Spoilt(change(sound), sound.value)
+
+
+def _key_as_long(sound: Sound) -> bytes:
+    """As Kafka's LongSerializer writes a number; text is only turned round."""
+    value = sound.datum[sound.encoder.key_field]
+    return value.to_bytes(8, "big") if isinstance(value, int) else sound.key[::-1]
+
+
+FLAWS: tuple[Flaw, ...] = (
+    # the bytes
+    Flaw("null_value", Reason.EMPTY_VALUE, _bytes(lambda _sound, _chance: None)),
+    Flaw("empty_value", Reason.EMPTY_VALUE, _bytes(lambda _sound, _chance: b"")),
+    Flaw("noise", Reason.UNKNOWN_FRAMING, _bytes(_noise)),
+    Flaw("json_text", Reason.UNKNOWN_FRAMING, _bytes(_json_text)),
+    Flaw("unknown_schema_id", Reason.UNKNOWN_SCHEMA, _bytes(_under_unknown_id)),
+    Flaw("unknown_fingerprint", Reason.UNKNOWN_SCHEMA, _bytes(_under_unknown_fingerprint)),
+    Flaw("newer_writer", Reason.UNKNOWN_SCHEMA, _bytes(_by_newer_writer)),
+    Flaw("field_left_out", Reason.UNKNOWN_SCHEMA, _bytes(_without_a_field)),
+    Flaw("record_of_another_topic", Reason.UNEXPECTED_RECORD, _bytes(_of_another_topic)),
+    Flaw("truncated", Reason.TRUNCATED, _bytes(_cut)),
+    Flaw("trailing_bytes", Reason.TRAILING_BYTES, _bytes(_with_more)),
+    Flaw("invalid_utf8", Reason.INVALID_TEXT, _invalid_text, _where(_is_text), is_field_known=False),
+    Flaw("wrong_union_branch", Reason.MALFORMED, _wrong_branch, _nullables, is_field_known=False),
+    # the values
+    Flaw("event_id_not_a_uuid", Reason.INVALID_VALUE, _always("not-a-uuid"), lambda _: ("event_id",)),
+    Flaw("id_zero", Reason.OUT_OF_RANGE, _always(0), _where(_is_id)),
+    Flaw("id_negative", Reason.OUT_OF_RANGE, _always(-1), _where(_is_id_or_reference)),
+    Flaw("id_overflowing", Reason.OUT_OF_RANGE, _field(_above), _where(_is_id_or_reference)),
+    Flaw("date_too_early", Reason.OUT_OF_RANGE, _field(_below), _where(_is_moment)),
+    Flaw("date_too_late", Reason.OUT_OF_RANGE, _field(_above), _where(_is_moment)),
+    Flaw("coordinate_too_small", Reason.OUT_OF_RANGE, _field(_below), _where(_is_coordinate)),
+    Flaw("coordinate_too_large", Reason.OUT_OF_RANGE, _field(_above), _where(_is_coordinate)),
+    Flaw("number_too_small", Reason.OUT_OF_RANGE, _field(_below), _where(_is_other_number)),
+    Flaw("number_too_large", Reason.OUT_OF_RANGE, _field(_above), _where(_is_other_number)),
+    Flaw("not_a_number", Reason.OUT_OF_RANGE, _always(math.nan), _where(_is_float)),
+    Flaw("infinite", Reason.OUT_OF_RANGE, _always(math.inf), _where(_is_float)),
+    Flaw("decimal_too_large", Reason.OUT_OF_RANGE, _too_many_digits, _decimals),
+    Flaw("text_too_long", Reason.TOO_LONG, _field(_too_long), _where(_has_length)),
+    Flaw("two_megabytes", Reason.TOO_LONG, _always("x" * HUGE_CHARACTERS), _where(_has_length), is_huge=True),
+    Flaw("text_empty", Reason.TOO_SHORT, _always(""), _where(_is_never_empty)),
+    Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
+    Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
+    Flaw("from_the_future", Reason.FROM_THE_FUTURE, _always(YEAR_2999), lambda _: ("occurred_at",)),
+    # the key
+    Flaw("no_key", Reason.MISSING_KEY, _key(lambda _: None)),
+    Flaw("empty_key", Reason.MISSING_KEY, _key(lambda _: b"")),
+    Flaw("other_key", Reason.KEY_MISMATCH, _key(lambda sound: sound.key + b"0"), _key_field),
+    Flaw("key_as_long", Reason.KEY_MISMATCH, _key(_key_as_long), _key_field),
+)
+"""The list. Its order is that of the stages that find the flaws."""

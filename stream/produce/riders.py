@@ -1,0 +1,152 @@
+"""The riders of a town and their days: what all topics tell about, so that their events fit together.
+
+The town lies where Houston does, but its clocks show UTC, so that the peaks are at the hours where one looks
+for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import cos, hypot, radians
+from random import Random
+from typing import NamedTuple
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+"""In microseconds, as all moments here are."""
+
+METRES_PER_DEGREE = 111_320
+DETOUR = 1.3
+"""How much longer the way is than the straight line."""
+
+ERRAND_DEGREES_MAX = 0.04
+"""An errand leads at most about 4 km away from home."""
+
+
+class Place(NamedTuple):
+    latitude: float
+    longitude: float
+
+
+CENTRE = Place(29.7604, -95.3698)
+METRES_PER_DEGREE_EAST = METRES_PER_DEGREE * cos(radians(CENTRE.latitude))
+
+
+class Mode(NamedTuple):
+    """A way to travel."""
+
+    name: str
+    metres_per_second: float
+    fare_cents: int | None
+    """What a ride costs to begin with; None where nobody asks for a fare."""
+    fare_cents_per_kilometre: int = 0
+
+
+WALKING = Mode("walking", 1.4, None)
+CYCLING = Mode("cycling", 4.2, None)
+TRANSIT = Mode("transit", 7.5, 125, 9)
+DRIVING = Mode("driving", 11.0, None)
+RIDE_HAILING = Mode("ride_hailing", 10.0, 350, 95)
+
+COMMUTE_MODES = (*[TRANSIT] * 5, *[DRIVING] * 3, CYCLING, RIDE_HAILING)
+ERRAND_MODES = (WALKING, WALKING, CYCLING, TRANSIT, DRIVING)
+
+
+class Rider(NamedTuple):
+    rider_id: int
+    home: Place
+    work: Place
+    mode: Mode
+    """How the rider goes to work; who goes by transit has a pass."""
+    leaves_home: int
+    leaves_work: int
+    """The usual moments, counted from midnight."""
+
+
+class Journey(NamedTuple):
+    """One way from here to there."""
+
+    trip_id: int
+    mode: Mode
+    origin: Place
+    destination: Place
+    metres: float
+    departs_on: int
+    arrives_on: int
+    fare_cents: int | None
+
+
+class RiderDay(NamedTuple):
+    """What one rider did on one day."""
+
+    rider: Rider
+    journeys: list[Journey]
+
+
+def move_in(count: int, chance: Random, ids: Iterator[int]) -> list[Rider]:
+    """New riders, each with a home, a workplace and habits. Homes lie around the centre, work near it."""
+    return [
+        Rider(
+            rider_id=next(ids),
+            home=_near(CENTRE, 0.15, chance),
+            work=_near(CENTRE, 0.05, chance),
+            mode=COMMUTE_MODES[int(chance.random() * len(COMMUTE_MODES))],
+            leaves_home=int(chance.gauss(7.75 * HOUR, 0.6 * HOUR)),
+            leaves_work=int(chance.gauss(17.0 * HOUR, 0.7 * HOUR)),
+        )
+        for _ in range(count)
+    ]
+
+
+def live(rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> RiderDay:
+    """One rider's day: to work and back on most workdays, now and then an errand, mostly at weekends."""
+    # 1970 began on a Thursday.
+    is_workday = (midnight // DAY + 3) % 7 < 5
+    journeys: list[Journey] = []
+    if is_workday and chance.random() < 0.9:
+        leaves, returns = midnight + rider.leaves_home, midnight + rider.leaves_work
+        journeys += _there_and_back(rider.home, rider.work, rider.mode, leaves, returns, chance, ids)
+    if chance.random() < (0.3 if is_workday else 0.8):
+        opens, closes = (19 * HOUR, 21 * HOUR) if is_workday else (9 * HOUR, 19 * HOUR)
+        leaves = midnight + opens + int(chance.random() * (closes - opens))
+        mode = ERRAND_MODES[int(chance.random() * len(ERRAND_MODES))]
+        shop = _near(rider.home, ERRAND_DEGREES_MAX, chance)
+        journeys += _there_and_back(rider.home, shop, mode, leaves, leaves + 90 * MINUTE, chance, ids)
+    return RiderDay(rider, journeys)
+
+
+def _there_and_back(
+    home: Place, away: Place, mode: Mode, leaves: int, returns: int, chance: Random, ids: Iterator[int]
+) -> tuple[Journey, Journey]:
+    metres = metres_between(home, away)
+    fare = mode.fare_cents
+    if fare is not None:
+        fare += int(metres) * mode.fare_cents_per_kilometre // 1000
+    departs, arrives = _times(leaves, metres, mode, chance)
+    there = Journey(next(ids), mode, home, away, metres, departs, arrives, fare)
+    # Nobody turns back before arriving, even if the way was longer than the stay.
+    departs, arrives = _times(max(returns, arrives + 20 * MINUTE), metres, mode, chance)
+    return there, Journey(next(ids), mode, away, home, metres, departs, arrives, fare)
+
+
+def _times(leaves: int, metres: float, mode: Mode, chance: Random) -> tuple[int, int]:
+    """When a journey departs, within 15 minutes of the habit, and when it arrives, after a delay or none."""
+    departs = leaves + int((chance.random() - 0.5) * 30 * MINUTE)
+    return departs, departs + int(metres / mode.metres_per_second * (1 + 0.4 * chance.random()) * SECOND)
+
+
+def metres_between(origin: Place, destination: Place) -> float:
+    """The length of the way, to the decimetre."""
+    north = (destination.latitude - origin.latitude) * METRES_PER_DEGREE
+    east = (destination.longitude - origin.longitude) * METRES_PER_DEGREE_EAST
+    return round(DETOUR * hypot(north, east), 1)
+
+
+def _near(place: Place, degrees_max: float, chance: Random) -> Place:
+    """A place within a square around `place`, more often near its middle."""
+    return Place(
+        round(place.latitude + (chance.random() - chance.random()) * degrees_max, 6),
+        round(place.longitude + (chance.random() - chance.random()) * degrees_max, 6),
+    )

@@ -1,0 +1,44 @@
+"""What a topic's file is written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from stream.catalog import STREAMS, Event, Route, Stream
+from stream.produce.riders import RiderDay
+
+Datum = dict[str, Any]
+"""A record as the plain schemas have it: moments in microseconds, decimals as unscaled bytes."""
+
+Tell = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """How the events of one record are made."""
+
+    event: type[Event]
+    tell: Tell
+    """Rider's day, chances and unused ids → the day's data of this record, without their event ids."""
+    earlier: Callable[[Datum], Datum]
+    """A datum → what might have been said of the same entity before, other than in `occurred_at`."""
+
+    @property
+    def record_name(self) -> str:
+        return self.event.__name__
+
+    @property
+    def stream(self) -> Stream:
+        return next(stream for stream in STREAMS.values() if self.event in stream.routes)
+
+    @property
+    def route(self) -> Route:
+        return next(route for route in self.stream.bound_routes if route.event is self.event)
+
+
+def unscaled(number: int) -> bytes:
+    """The bytes of an Avro decimal that is `number` in units of its last digit, such as an amount in cents."""
+    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)

@@ -1,0 +1,291 @@
+"""What the synthetic producer makes: the same again for the same plan, in the shares asked for, and believable."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from typing import Any
+
+import pytest
+
+from stream.catalog import STREAMS, Event
+from stream.catalog.bytemark_pass import BytemarkPassLogged
+from stream.catalog.trip import TripRated, TripRecorded
+from stream.decode import decode_record
+from stream.errors import ConfigurationError
+from stream.produce import Framing, Kind, Message, Plan, synthesize
+from stream.produce.topics import SYNTHETICS
+from stream.records import Record
+from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER, SchemaStore
+
+UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+STORE = SchemaStore()
+READERS = {topic: STORE.readers(topic) for topic in STREAMS}
+TIMESTAMP_MS = (UNTIL - EPOCH) // timedelta(milliseconds=1)
+
+PLAN = Plan(seed=11, until=UNTIL, count=4000)
+MIXED = replace(
+    PLAN,
+    duplicate_share=0.1,
+    late_share=0.1,
+    broken_share=0.1,
+    older_version_share=0.3,
+    framing=Framing.MIXED,
+)
+
+
+def event_of(message: Message) -> Event:
+    record = Record(0, TIMESTAMP_MS, message.key, message.value, message.headers)
+    return decode_record(record, READERS[message.topic])[1]
+
+
+def events_of(messages: Iterable[Message]) -> list[Any]:
+    return [event_of(message) for message in messages]
+
+
+def sound(messages: Iterable[Message]) -> list[Message]:
+    return [message for message in messages if message.kind is not Kind.BROKEN]
+
+
+def moment(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def entity(message: Message, event: Any) -> tuple[str, int]:
+    """The row that an event is about."""
+    name = type(event).__name__
+    return name, getattr(event, {"TripRated": "rating_id"}.get(name, STREAMS[message.topic].key))
+
+
+# --- The same again
+
+
+def test_equal_plans_give_equal_messages() -> None:
+    assert list(synthesize(MIXED)) == list(synthesize(replace(MIXED)))
+
+
+def test_until_is_the_moment_and_not_its_time_zone() -> None:
+    elsewhere = UNTIL.astimezone(tz=None)
+    assert list(synthesize(replace(MIXED, until=elsewhere))) == list(synthesize(MIXED))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 12},
+        {"until": UNTIL + timedelta(seconds=1)},
+        {"count": 4001},
+        {"late_share": 0.11},
+        {"older_version_share": 0.31},
+        {"framing": Framing.CONFLUENT},
+        {"topics": ("trip",)},
+    ],
+    ids=str,
+)
+def test_plans_that_differ_share_no_event_id(change: dict[str, Any]) -> None:
+    one, other = (
+        {event.event_id for event in events_of(sound(synthesize(plan)))} for plan in (MIXED, replace(MIXED, **change))
+    )
+    assert one.isdisjoint(other)
+
+
+def test_an_event_id_names_one_content() -> None:
+    contents = defaultdict(set)
+    for message in sound(synthesize(MIXED)):
+        contents[event_of(message).event_id].add(message.value)
+    assert {len(values) for values in contents.values()} == {1}
+
+
+def test_plan_without_a_count_has_no_end_and_never_repeats_an_entity() -> None:
+    endless = replace(PLAN, count=None, records=("BytemarkPassLogged",))
+    keys = [message.key for message in islice(synthesize(endless), 250_000)]
+    assert len(set(keys)) == 250_000
+
+
+# --- Shares
+
+
+def test_count_is_that_of_all_messages() -> None:
+    assert len(list(synthesize(MIXED))) == MIXED.count
+
+
+def test_kinds_come_in_the_shares_asked_for() -> None:
+    plan = replace(MIXED, duplicate_share=0.05, late_share=0.1, broken_share=0.02, count=20_000)
+    kinds = Counter(message.kind for message in synthesize(plan))
+    shares = {kind: count / 20_000 for kind, count in kinds.items()}
+    expected = {Kind.DUPLICATE: 0.05, Kind.LATE: 0.1, Kind.BROKEN: 0.02, Kind.EVENT: 0.83}
+    assert shares == pytest.approx(expected, abs=0.008)
+
+
+def test_older_versions_come_in_the_share_asked_for() -> None:
+    plan = replace(PLAN, records=("TripRecorded",), older_version_share=0.25)
+    versions = {version.header: version.version for version in STORE.versions.values()}
+    found = Counter(versions[(message.value or b"")[:10]] for message in synthesize(plan))
+    assert found[1] / 4000 == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("framing", "markers"),
+    [
+        (Framing.SINGLE_OBJECT, {SINGLE_OBJECT_MARKER}),
+        (Framing.CONFLUENT, {CONFLUENT_MAGIC + b"\x00"}),
+        (Framing.MIXED, {SINGLE_OBJECT_MARKER, CONFLUENT_MAGIC + b"\x00"}),
+    ],
+)
+def test_framing_is_the_one_asked_for(framing: Framing, markers: set[bytes]) -> None:
+    messages = synthesize(replace(PLAN, framing=framing, older_version_share=0.5))
+    assert {(message.value or b"")[:2] for message in messages} == markers
+
+
+@pytest.mark.parametrize("record", SYNTHETICS)
+def test_single_record_can_be_asked_for(record: str) -> None:
+    messages = list(synthesize(replace(PLAN, records=(record,))))
+    assert len(messages) == 4000
+    assert {type(event_of(message)).__name__ for message in messages} == {record}
+
+
+def test_every_record_of_the_catalog_can_be_synthesized() -> None:
+    records = {route.record_name for stream in STREAMS.values() for route in stream.bound_routes}
+    assert set(SYNTHETICS) == records
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"until": datetime(2026, 11, 21)},
+        {"until": datetime(1970, 1, 2, tzinfo=UTC)},
+        {"count": 0},
+        {"broken_share": -0.1},
+        {"late_share": 0.5, "duplicate_share": 0.5},
+        {"older_version_share": 1.1},
+        {"topics": ("tirp",)},
+        {"records": ("TripRatd",)},
+        {"topics": ("trip",), "records": ("BytemarkPassLogged",)},
+    ],
+    ids=str,
+)
+def test_plan_that_cannot_be_followed_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        replace(PLAN, **change)
+
+
+# --- What the kinds are
+
+
+def test_duplicate_is_an_earlier_event_again() -> None:
+    seen = set()
+    for message in synthesize(MIXED):
+        content = (message.topic, message.key, message.value)
+        if message.kind is Kind.DUPLICATE:
+            assert content in seen
+        if message.kind is Kind.EVENT:
+            assert content not in seen
+        seen.add(content)
+
+
+def test_late_event_loses_against_one_that_was_published_before_it() -> None:
+    newest: dict[tuple[str, int], Any] = {}
+    late_count = 0
+    for message in sound(synthesize(MIXED)):
+        event = event_of(message)
+        winner = newest.get(entity(message, event))
+        if message.kind is Kind.LATE:
+            late_count += 1
+            assert winner is not None
+            assert winner.version > event.version
+            assert _content(winner) != _content(event), "a late event that won would not show"
+        elif winner is None or winner.version < event.version:
+            newest[entity(message, event)] = event
+    assert late_count > 300
+
+
+def _content(event: Any) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__struct_fields__ if name not in ("event_id", "occurred_at")}
+
+
+def test_events_come_in_order_of_time_within_a_day() -> None:
+    times = [event.occurred_at for event in events_of(synthesize(PLAN))]
+    overtaken = sum(later < earlier for earlier, later in pairwise(times))
+    assert overtaken <= 10, "only where what a rider began before midnight ends after it"
+
+
+def test_no_event_occurs_after_until_and_the_last_ones_shortly_before() -> None:
+    times = [moment(event.occurred_at) for event in events_of(synthesize(replace(PLAN, count=30_000)))]
+    assert max(times) <= UNTIL
+    assert max(times) > UNTIL - 3 * DAY
+    assert min(times) > UNTIL - 29 * DAY
+
+
+# --- Riders
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Any]:
+    return events_of(synthesize(replace(PLAN, count=20_000)))
+
+
+def _of(told: list[Any], kind: type[Event]) -> list[Any]:
+    return [event for event in told if type(event) is kind]
+
+
+def test_ids_are_unique_across_entities(told: list[Any]) -> None:
+    trips = {event.trip_id for event in _of(told, TripRecorded)}
+    ratings = [event.rating_id for event in _of(told, TripRated)]
+    passes = [event.bytemark_pass_id for event in _of(told, BytemarkPassLogged)]
+    riders = {event.user_id for event in _of(told, TripRecorded)}
+    assert len({*trips, *ratings, *passes, *riders}) == len(trips) + len(ratings) + len(passes) + len(riders)
+
+
+def test_trip_is_told_when_it_starts_and_again_when_it_ends(told: list[Any]) -> None:
+    by_trip = defaultdict(list)
+    for event in _of(told, TripRecorded):
+        by_trip[event.trip_id].append(event)
+    whole = [events for events in by_trip.values() if len(events) == 2]
+    assert len(whole) > 0.95 * len(by_trip)
+    for start, end in whole:
+        assert start.version < end.version
+        assert (start.ended_on, end.ended_on) == (None, end.occurred_at)
+        assert start.started_on == end.started_on < end.ended_on
+        assert start.user_id == end.user_id
+
+
+def test_rating_follows_the_end_of_the_riders_own_trip(told: list[Any]) -> None:
+    ended = {event.trip_id: event for event in _of(told, TripRecorded) if event.ended_on}
+    ratings = _of(told, TripRated)
+    known = [rating for rating in ratings if rating.trip_id in ended]
+    assert len(known) > 0.98 * len(ratings)
+    for rating in known:
+        assert rating.user_id == ended[rating.trip_id].user_id
+        assert rating.occurred_at > ended[rating.trip_id].occurred_at
+    assert {rating.rating for rating in ratings} == {1, 2, 3, 4, 5}
+
+
+def test_pass_is_shown_on_a_trip_of_the_same_rider_and_day(told: list[Any]) -> None:
+    trip_days = {(str(trip.user_id), moment(trip.started_on).date()) for trip in _of(told, TripRecorded)}
+    pass_days = [(shown.user_id, moment(shown.logged_on).date()) for shown in _of(told, BytemarkPassLogged)]
+    assert sum(day in trip_days for day in pass_days) > 0.97 * len(pass_days)
+
+
+def test_workdays_have_peaks_when_people_commute(told: list[Any]) -> None:
+    starts = [moment(trip.started_on) for trip in _of(told, TripRecorded)]
+    hours = Counter(start.hour for start in starts if start.weekday() < 5)
+    assert min(hours[7], hours[17]) > 3 * max(hours[3], hours[12])
+
+
+def test_trips_are_as_long_and_as_dear_as_their_mode_makes_them(told: list[Any]) -> None:
+    for trip in _of(told, TripRecorded):
+        if trip.ended_on is None:
+            continue
+        seconds = (trip.ended_on - trip.started_on) / 1e6
+        assert 1 <= trip.distance / seconds <= 12
+        assert (trip.fare is not None) == (trip.travel_mode in ("transit", "ride_hailing"))
+
+
+def test_seeds_are_about_different_riders_and_trips() -> None:
+    one, other = ({message.key for message in synthesize(replace(PLAN, seed=seed))} for seed in (1, 2))
+    assert one.isdisjoint(other)

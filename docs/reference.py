@@ -15,6 +15,15 @@ from stream.metrics import Metrics
 FOLDER = Path(__file__).resolve().parent
 NOTE = "<!-- written by `make docs`; change the code, not this page -->\n\n"
 
+FIXED_PROPERTIES = (
+    "`group.id` (it is `STREAM_GROUP_ID`), `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`, "
+    "`enable.partition.eof` and `isolation.level`: the promises depend on them.\n"
+)
+STATIC_MEMBERSHIP = (
+    "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
+    "(a StatefulSet's pod name): then a restart disturbs nobody else."
+)
+
 
 def settings() -> str:
     """The page of settings, from `stream.config`."""
@@ -29,25 +38,24 @@ def settings() -> str:
             continue
         default = "none" if field.default is None else f"`{field.default}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
-    lines.append("| `STREAM_KAFKA_<PROPERTY>` | none | any property of librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` ")
-    lines[-1] += "is `bootstrap.servers` |"
+    example = "`STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.servers`"
+    lines.append(f"| `STREAM_KAFKA_<PROPERTY>` | none | any property of librdkafka: {example} |")
     secrets = [f"`{PREFIX}{name}_FILE`" for name in sorted(SECRETS)]
     secrets += [f"`STREAM_KAFKA_{name.replace('.', '_').upper()}_FILE`" for name in sorted(KAFKA_SECRETS)]
     lines += [
         "\n## Secrets\n",
         "A secret can be given as a file that holds it: " + ", ".join(secrets) + ".\n",
         "## Kafka's properties that can't be changed\n",
-        "`group.id` (it is `STREAM_GROUP_ID`), `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`, "
-        "`enable.partition.eof` and `isolation.level`: the promises depend on them.\n",
-        "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
-        "(a StatefulSet's pod name): then a restart disturbs nobody else.",
+        FIXED_PROPERTIES,
+        STATIC_MEMBERSHIP,
     ]
     return NOTE + "\n".join(lines) + "\n"
 
 
 def metrics() -> str:
     """The page of metrics and reasons, from `stream.metrics` and `stream.errors`."""
-    lines = ["# Metrics\n", "`stream run` serves them at `/metrics`.\n", "| metric | labels | meaning |", "|---|---|---|"]
+    lines = ["# Metrics\n", "`stream run` serves them at `/metrics`.\n"]
+    lines += ["| metric | labels | meaning |", "|---|---|---|"]
     found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
     for one in sorted(found, key=lambda one: one._name):
         name = f"{one._name}_total" if one._type == "counter" else one._name

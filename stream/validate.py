@@ -17,8 +17,8 @@ from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
 
 FUTURE_MS_MAX = 24 * 3600 * 1000
-"""How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from the year 2999
-must not block an entity for ever."""
+"""How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
+the year 2999 must not block an entity for ever."""
 
 FIELD_PATH = re.compile(r"at `\$\.([A-Za-z_]\w*)")
 REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")

@@ -12,10 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stream.catalog import Event, Feed, Route
+from stream.catalog.declaration import PersonKind
 from stream.records import Record
 
 Row = tuple[Any, ...]
 """A feed's column values, then occurred_at, event_id and the Kafka offset."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ErasedPerson:
+    """A person by the kind and the text of their id."""
+
+    kind: PersonKind
+    person_id: str
+
+    @property
+    def key(self) -> str:
+        """The Kafka key of the records about this person on a topic of persons."""
+        return f"{self.kind}:{self.person_id}"
 
 
 @dataclass(slots=True)
@@ -34,22 +48,30 @@ class Compacted:
     """Records of which at least one row is sent."""
     superseded_count: int
     """Records of which no row is sent."""
+    erased: list[tuple[ErasedPerson, int]]
+    """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
 
 
 def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
     """Keep the newest event per table, key and person, and make the rows."""
     newest_by_table: dict[str, dict[Any, tuple[tuple[int, str], Record, Event, Feed]]] = {}
+    erased: list[tuple[ErasedPerson, int]] = []
     for record, event, route in accepted:
+        if route.erases is not None:
+            person = ErasedPerson(route.erases.kind, str(getattr(event, route.erases.attribute)))
+            erased.append((person, event.occurred_at))
         version = (event.occurred_at, event.event_id)
         for feed in route.feeds:
+            if feed.condition is not None and not getattr(event, feed.condition):
+                continue
             newest = newest_by_table.setdefault(feed.table.name, {})
             identity = feed.identity(event)
             kept = newest.get(identity)
             if kept is None or kept[0] < version:
                 newest[identity] = (version, record, event, feed)
     tables = [_rows(newest) for newest in newest_by_table.values()]
-    written = {record.offset for table in tables for record in table.records}
-    return Compacted(tables, len(written), len(accepted) - len(written))
+    written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
+    return Compacted(tables, written_count, len(accepted) - written_count, erased)
 
 
 def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:

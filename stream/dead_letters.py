@@ -22,7 +22,7 @@ from stream.tables import DEAD_LETTER
 
 WAITING = "waiting"
 
-ONE = literal_column("1")
+ONE: Any = literal_column("1")
 """A parameter behind VALUES would break PyMySQL's executemany."""
 
 

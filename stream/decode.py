@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -18,10 +18,9 @@ from stream.schemas import (
     SINGLE_OBJECT_HEADER_BYTES,
     SINGLE_OBJECT_MARKER,
     Reader,
+    Readers,
 )
-from stream.validate import validate
-
-Readers = Mapping[bytes, Reader | None]
+from stream.validate import tombstone, validate
 
 VARINT_CONTINUES = 0x80
 """Set in each byte of an Avro number but its last."""
@@ -49,6 +48,8 @@ def decode(records: Iterable[Record], readers: Readers) -> Decoded:
 def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:
     """Raises Rejection where the record is unfit."""
     value = record.value
+    if value is None and readers.tombstones:
+        return tombstone(record, readers.tombstones)
     if not value:
         raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
     header_bytes = header_length(value)
@@ -72,7 +73,7 @@ def header_length(value: bytes) -> int:
 
 def reader_of(header: bytes, readers: Readers) -> Reader:
     try:
-        reader = readers[header]
+        reader = readers.by_header[header]
     except KeyError:
         raise Rejection(Stage.DECODE, Reason.UNKNOWN_SCHEMA) from None
     if reader is None:

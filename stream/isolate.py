@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from stream import erasure
 from stream.compact import Compacted, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
 from stream.decode import Decoded
 from stream.errors import DataRefused, Rejection, Stage, TransactionConflict
 from stream.progress import RecordCounts
 from stream.records import Record, Slice
+from stream.tables import ERASURE
 from stream.upsert import RowCounts, encoded, row_counts, upsert_statement
 
 Refused = dict[int, tuple[Record, Rejection]]
@@ -54,6 +56,8 @@ def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
         compacted = compact(accepted)
         savepoint = connection.begin_nested()
         try:
+            # Markers first: rows of the same slice about an erased person are left out already.
+            markers = erasure.mark(connection, compacted.erased)
             rows = {table.feed.table.name: send(connection, partition, table, table.rows) for table in compacted.tables}
         except DataRefused:
             savepoint.rollback()
@@ -62,6 +66,8 @@ def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
             rejected += refused.values()
         else:
             savepoint.commit()
+            if compacted.erased:
+                rows[ERASURE.name] = markers
             return WrittenSlice(one.slice, _record_counts(compacted, len(rejected)), rows, rejected)
 
 

@@ -15,11 +15,12 @@ from typing import TypeVar
 
 import structlog
 
-from stream.decode import Readers, decode
+from stream.decode import decode
 from stream.errors import Fenced, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.metrics import Metrics
 from stream.records import Batch, Claim, TopicPartition
+from stream.schemas import Readers
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)

@@ -19,6 +19,7 @@ import msgspec
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from stream.catalog import STREAMS, Route, Stream
+from stream.catalog.declaration import PersonKind
 from stream.errors import ConfigurationError
 from stream.files import SCHEMAS_FOLDER
 
@@ -69,6 +70,16 @@ class Reader:
     """None where the writer has our newest: resolution would cost and change nothing."""
 
 
+@dataclass(frozen=True)
+class Readers:
+    """How to read the records of one topic."""
+
+    by_header: Mapping[bytes, Reader | None]
+    """By the bytes that stand before a datum; None for a schema of another topic's record."""
+    tombstones: Mapping[PersonKind, Route]
+    """What becomes of records without a value; empty where they mean nothing."""
+
+
 class SchemaStore:
     """The schemas of a folder.
 
@@ -92,8 +103,8 @@ class SchemaStore:
             )
         return max(found, key=lambda one: one.version)
 
-    def readers(self, topic: str) -> dict[bytes, Reader | None]:
-        """By the bytes that stand before a datum: how to read it, or None for a record of another topic."""
+    def readers(self, topic: str) -> Readers:
+        """How to read the records of a topic."""
         routes = {route.record_name: route for route in self.streams[topic].bound_routes}
         found: dict[bytes, Reader | None] = {}
         for header, version in self._headers():
@@ -110,7 +121,7 @@ class SchemaStore:
             reader = Reader(routes[version.record_name], version, version.plain, reader_schema)
             _refuse_other_decimals(reader)
             found[header] = reader
-        return found
+        return Readers(found, self.streams[topic].tombstone_routes)
 
     def confluent_header(self, version: SchemaVersion) -> bytes:
         """What stands before a datum of this schema in Confluent's wire format."""

@@ -103,7 +103,20 @@ ERASURE = Table(
     METADATA,
     _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
     _text("person_id", 256, primary_key=True, comment="the id as text"),
-    _moment("erased_on", "when the erasure was applied (UTC)"),
+    _moment("erased_on", "when the erasing event occurred, the earliest of them (UTC)"),
+    _moment("swept_on", "when the last of what was stored before was removed (UTC); null until then", nullable=True),
+    Index(None, "swept_on"),
     comment="Persons of whom nothing may be stored again",
+    **TABLE_OPTIONS,
+)
+
+ERASURE_REMOVAL = Table(
+    "erasure_removal",
+    METADATA,
+    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
+    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    _text("table_name", 64, primary_key=True),
+    _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
+    comment="What erasing a person removed from where",
     **TABLE_OPTIONS,
 )

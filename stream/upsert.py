@@ -24,8 +24,8 @@ import msgspec
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
-from stream.catalog.declaration import LINEAGE_COLUMNS, VERSION_COLUMNS, Person
-from stream.catalog.types import BINARY_COLLATION
+from stream.catalog.declaration import LINEAGE_COLUMNS, VERSION_COLUMNS, OnErasure, Person, persons_of
+from stream.catalog.types import BINARY_COLLATION, JSON_LENGTH_MAX
 from stream.compact import Row
 from stream.tables import ERASURE
 
@@ -105,36 +105,67 @@ def _statement_parts(table: Table) -> tuple[bytes, bytes, bytes]:
 
 def _template(table: Table) -> str:
     """The statement, with a NUL where the partition's number and the rows go."""
-    columns = [column for column in table.columns if column.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS)]
-    columns += [table.c.event_time, table.c.event_id, table.c.kafka_offset]
-    unpacked = [_Unpacked(column, position) for position, column in enumerate(columns)]
-    person: Person = table.info["person"]
-    person_position = [column.name for column in columns].index(person.column)
-    names = [one.name for one in unpacked] + ["`kafka_partition`", "`loaded_on`"]
+    unpacked = [_Unpacked(column, position) for position, column in enumerate(sent_columns(table))]
+    persons = [_Joined(person, number, unpacked) for number, person in enumerate(persons_of(table))]
+    emptied = {name: one for one in persons for name in one.person.emptied}
+    values = [f"{_emptied(one.expression, emptied.get(one.name))} AS `{one.name}`" for one in unpacked]
+    names = [*(one.name for one in unpacked), *DERIVED_COLUMNS]
+    occurred = next(one.expression for one in unpacked if one.name == "event_time")
+    suppressing = [one for one in persons if one.person.on_erasure is OnErasure.DELETE_ROW]
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
-INSERT INTO `{table.name}` ({", ".join(names)})
+INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
 SELECT new.* FROM (
-  SELECT {", ".join(f"{one.expression} AS {one.name}" for one in unpacked)},
-    \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
+  SELECT {", ".join(values)},
+    {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
   FROM JSON_TABLE('\0', '$[*]' COLUMNS (
-    {", ".join(one.definition for one in unpacked)},
-    person VARCHAR(256) CHARACTER SET utf8mb4 PATH '$[{person_position}]' ERROR ON EMPTY ERROR ON ERROR
+    {", ".join([one.definition for one in unpacked] + [one.definition for one in persons])}
   )) j
-  LEFT JOIN `{ERASURE.name}` e
-    ON e.person_kind = '{person.kind}' AND e.person_id = j.person COLLATE {BINARY_COLLATION}
-  WHERE e.person_id IS NULL
+  {" ".join(one.join for one in persons)}
+  WHERE {" AND ".join(f"{one.alias}.person_id IS NULL" for one in suppressing) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
+
+
+DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
+"""Columns that every upserted table has and that the rows need not carry."""
+
+
+def sent_columns(table: Table) -> list[Column[Any]]:
+    """The columns whose values the rows carry, in the order in which they do."""
+    own = [one for one in table.columns if one.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")]
+    return [*own, table.c.event_time, table.c.event_id, table.c.kafka_offset]
+
+
+def _emptied(expression: str, joined: _Joined | None) -> str:
+    """The expression, or NULL where that person is erased."""
+    return f"IF({joined.alias}.person_id IS NULL, {expression}, NULL)" if joined else expression
 
 
 def _assignments(table: Table) -> list[str]:
     newer = f"(new.`event_time`, new.`event_id`) > (`{table.name}`.`event_time`, `{table.name}`.`event_id`)"
     keys = {column.name for column in table.primary_key}
-    guarded = [name for name in table.columns.keys() if name not in keys and name not in VERSION_COLUMNS]  # noqa: SIM118
-    return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, "event_id")] + [
+    guarded = [one.name for one in table.columns if one.name not in {*keys, *VERSION_COLUMNS}]
+    version = [] if "event_id" in keys else ["event_id"]
+    return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
         f"`event_time` = GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
     ]
+
+
+class _Joined:
+    """One person of a row: their id as text inside JSON_TABLE, and the join that finds them among the erased."""
+
+    def __init__(self, person: Person, number: int, unpacked: Sequence[_Unpacked]) -> None:
+        position = [one.name for one in unpacked].index(person.column)
+        self.person = person
+        self.alias = f"e{number}"
+        self.definition = (
+            f"p{number} VARCHAR(256) CHARACTER SET utf8mb4 PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
+        )
+        self.join = (
+            f"LEFT JOIN `{ERASURE.name}` {self.alias} ON {self.alias}.person_kind = '{person.kind}' "
+            f"AND {self.alias}.person_id = j.p{number} COLLATE {BINARY_COLLATION}"
+        )
 
 
 class _Unpacked:
@@ -143,7 +174,7 @@ class _Unpacked:
     def __init__(self, column: Column[Any], position: int) -> None:
         json_type, expression = _json_type(column)
         alias = f"c{position}"
-        self.name = f"`{column.name}`"
+        self.name = column.name
         # ERROR ON …: by default a value that doesn't fit, or is missing, silently becomes NULL.
         self.definition = f"{alias} {json_type} PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
         self.expression = expression.format(f"j.{alias}")
@@ -158,4 +189,6 @@ def _json_type(column: Column[Any]) -> tuple[str, str]:
         return f"CHAR({2 * (kind.length or 0)}) CHARACTER SET ascii", "UNHEX({})"
     if isinstance(kind, mysql.VARCHAR):
         return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4", "{}"
+    if isinstance(kind, mysql.TEXT):
+        return f"VARCHAR({JSON_LENGTH_MAX}) CHARACTER SET utf8mb4", "{}"
     return str(kind.compile(dialect=mysql.dialect())), "{}"

@@ -7,18 +7,24 @@ fence: a value that only it refuses costs a bisection.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from stream.catalog import Event, Route
+from stream.catalog.declaration import PersonErased, PersonKind
+from stream.catalog.types import MICROS_MAX, EntityId, TelegramId, check_text_id, meta_of
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
 
 FUTURE_MS_MAX = 24 * 3600 * 1000
 """How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
 the year 2999 must not block an entity for ever."""
+
+NO_EVENT_ID = "00000000-0000-0000-0000-000000000000"
+"""A tombstone has no value, and so no event id; nothing is stored under it."""
 
 FIELD_PATH = re.compile(r"at `\$\.([A-Za-z_]\w*)")
 REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
@@ -52,6 +58,32 @@ def check_key(key: bytes | None, event: Event, route: Route) -> None:
         raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
     if key != str(getattr(event, route.key)).encode():
         raise Rejection(Stage.VALIDATE, Reason.KEY_MISMATCH, route.key)
+
+
+def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
+    """What a record without a value says: the person whom its key names, as `app:7` does, is to be forgotten.
+
+    Raises Rejection where the key names nobody.
+    """
+    if not record.key:
+        raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
+    try:
+        kind, person_id = record.key.decode().split(":", 1)
+        route = routes[PersonKind(kind)]
+    except ValueError:
+        raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE) from None
+    if not is_person_id(PersonKind(kind), person_id):
+        raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE)
+    occurred_at = min(max(record.timestamp_ms, 0) * 1000, MICROS_MAX)
+    return record, PersonErased(event_id=NO_EVENT_ID, occurred_at=occurred_at, person_id=person_id), route
+
+
+def is_person_id(kind: PersonKind, text: str) -> bool:
+    """Whether the text is an id of that kind, in the one form in which it is stored."""
+    if kind is PersonKind.CLERK:
+        return 0 < len(text) <= 256 and check_text_id(text)
+    longest = meta_of(EntityId if kind is PersonKind.APP else TelegramId).le or 0
+    return text.isascii() and text.isdecimal() and text[0] != "0" and int(text) <= longest
 
 
 def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decimal:

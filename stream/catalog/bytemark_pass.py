@@ -1,6 +1,6 @@
 """Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
 
-from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
+from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, TextId32, TextId256, column
 
 
@@ -25,8 +25,7 @@ HNTB_BYTEMARK_PASS = upserted_table(
     column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
     column("user_id", TextId256, index=True, comment="the research participant: an app user's id as text"),
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
-    person=app("user_id"),
-    on_erasure=OnErasure.DELETE_ROW,
+    persons=[app("user_id")],
     comment="Interactions with Bytemark passes, for the HNTB research platform",
 )
 
@@ -36,8 +35,7 @@ BYTEMARK_PASS = upserted_table(
     column("user_id", TextId256, index=True, comment="the rider: an app user's id as text"),
     column("interaction", TextId32, comment="what happened, such as activated, validated or expired"),
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
-    person=app("user_id"),
-    on_erasure=OnErasure.DELETE_ROW,
+    persons=[app("user_id")],
     comment="Usage and validation of Bytemark passes, for QuickSight",
 )
 

@@ -7,7 +7,7 @@ a field (the decimal text of a number, a default) is a property of the event, be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
@@ -78,35 +78,54 @@ class PersonKind(StrEnum):
     TELEGRAM = "telegram"
 
 
+class OnErasure(StrEnum):
+    """What erasing a person does to a row about them."""
+
+    DELETE_ROW = "delete_row"
+    EMPTY_COLUMNS = "empty_columns"
+
+
 @dataclass(frozen=True)
 class Person:
-    """Whose person a row is about."""
+    """One of the persons that a table's rows are about, and what their erasure does to a row."""
 
     kind: PersonKind
     column: str
+    on_erasure: OnErasure = OnErasure.DELETE_ROW
+    emptied: tuple[str, ...] = ()
+    """The columns that become NULL where the row is kept."""
+
+    def but_keep_row(self, *emptied: str) -> Person:
+        """The same person, whose erasure empties these columns and keeps the row."""
+        return replace(self, on_erasure=OnErasure.EMPTY_COLUMNS, emptied=emptied)
 
 
 def app(column_name: str) -> Person:
-    """The person is the app user whose id, a number or its decimal text, is in this column."""
+    """The app user whose id, a number or its decimal text, is in this column."""
     return Person(PersonKind.APP, column_name)
 
 
-class OnErasure(StrEnum):
-    """What erasing a person does to a table's rows about them."""
+def clerk(column_name: str) -> Person:
+    """The holder of the Clerk account whose id is in this column."""
+    return Person(PersonKind.CLERK, column_name)
 
-    DELETE_ROW = "delete_row"
+
+def telegram(column_name: str) -> Person:
+    """The Telegram user whose id is in this column."""
+    return Person(PersonKind.TELEGRAM, column_name)
 
 
 VERSION_COLUMNS = ("event_time", "event_id")
 LINEAGE_COLUMNS = ("kafka_partition", "kafka_offset", "loaded_on")
 
 
-def upserted_table(name: str, *columns: Column[Any], person: Person, on_erasure: OnErasure, comment: str) -> Table:
+def upserted_table(name: str, *columns: Column[Any], persons: Sequence[Person], comment: str) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
     `created_on` is the entity's own; `modified_on`, `event_time` and `event_id` are those of the event that last
-    won. Only `loaded_on` tells the wall clock.
+    won. Only `loaded_on` tells the wall clock. A table without a key of its own is a history: each event is a row.
     """
+    is_history = not any(one.primary_key for one in columns)
     table = Table(
         name,
         METADATA,
@@ -114,21 +133,36 @@ def upserted_table(name: str, *columns: Column[Any], person: Person, on_erasure:
         column("created_on", Micros, comment="when the entity came to be (UTC)"),
         column("modified_on", Micros, comment="when the event that last won occurred (UTC)"),
         column("event_time", Micros, comment="version: occurred_at of the event that last won"),
-        Column("event_id", mysql.BINARY(16), nullable=False, comment="version: id of the event that last won"),
+        Column(
+            "event_id",
+            mysql.BINARY(16),
+            nullable=False,
+            primary_key=is_history,
+            comment="version: id of the event that last won",
+        ),
         Column("kafka_partition", mysql.INTEGER(unsigned=True), nullable=False, comment="where that event came from"),
         Column("kafka_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="where that event came from"),
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         comment=comment,
-        info={"person": person, "on_erasure": on_erasure},
+        info={"persons": tuple(persons)},
         **TABLE_OPTIONS,
     )
-    index_person(table, person)
+    for person in persons:
+        index_person(table, person)
     return table
 
 
+def persons_of(table: Table) -> tuple[Person, ...]:
+    """The persons that an upserted table's rows are about; none for a table of another kind."""
+    persons: tuple[Person, ...] = table.info.get("persons", ())
+    return persons
+
+
 def index_person(table: Table, person: Person) -> None:
-    """Index the person's column unless an index already begins with it: an erasure finds rows by it."""
-    if not any(next(iter(index.columns)).name == person.column for index in table.indexes):
+    """Index the person's column unless an index or the key already begins with it: an erasure finds rows by it."""
+    leading = [next(iter(index.columns)).name for index in table.indexes]
+    leading.append(next(iter(table.primary_key.columns)).name)
+    if person.column not in leading:
         Index(None, table.c[person.column])
 
 
@@ -138,6 +172,12 @@ class Into:
 
     table: Table
     sources: Mapping[str, str]
+    condition: str | None = None
+    """The event's attribute that says whether there is a row at all."""
+
+    def where(self, attribute: str) -> Into:
+        """Feed the table only where this attribute of the event is true."""
+        return replace(self, condition=attribute)
 
 
 def into(table: Table, **sources: str) -> Into:
@@ -149,19 +189,42 @@ def into(table: Table, **sources: str) -> Into:
     return Into(table, sources)
 
 
+class PersonErased(Event):
+    """What a tombstone says: the person whom its key names is to be forgotten."""
+
+    person_id: str
+
+
+@dataclass(frozen=True)
+class Erases:
+    """The event erases a person: nothing personal of theirs is ever stored again, whatever comes later."""
+
+    kind: PersonKind
+    attribute: str
+    """The event's attribute that is the person's id."""
+
+
+def erases(kind: PersonKind, attribute: str) -> Erases:
+    """The event erases the person of this kind whose id is in this attribute."""
+    return Erases(kind, attribute)
+
+
 @dataclass(frozen=True)
 class Feed:
     """How events of one class become rows of one table."""
 
     table: Table
     columns: tuple[str, ...]
-    """The table's columns in their order, without version and lineage, which every row has."""
+    """The table's own columns in their order, without those that every row has."""
     sources: tuple[str, ...]
     """For each column the event's attribute that it takes."""
     values: Callable[[Any], tuple[Any, ...]] = field(compare=False)
     """Event → the columns' values, in their order."""
     identity: Callable[[Any], Any] = field(compare=False)
-    """Event → key and person. Of two events that share it, the newer supersedes the older."""
+    """Event → key, and the persons whose erasure suppresses the row. Of two events that share both, the newer
+    supersedes the older."""
+    condition: str | None = None
+    """The event's attribute that says whether there is a row at all."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +239,7 @@ class Route:
     """Fields with a check beyond type, range and length."""
     decimals: tuple[tuple[str, tuple[int, int]], ...]
     """Fields that are Avro decimals, each with precision and scale."""
+    erases: Erases | None = None
 
     @property
     def record_name(self) -> str:
@@ -188,8 +252,10 @@ class Stream:
 
     topic: str
     key: str
-    """The field that the Kafka key names; what must stay in order shares it."""
-    routes: Mapping[type[Event], Sequence[Into]]
+    """The attribute that the Kafka key names; what must stay in order shares it."""
+    routes: Mapping[type[Event], Sequence[Into | Erases]]
+    has_tombstones: bool = False
+    """A record without a value erases the person that its key names, as `app:7` does."""
     partitions: int = 6
     retention_ms: int = 30 * 24 * 3600 * 1000
     max_message_bytes: int = 4 * 1024 * 1024
@@ -201,42 +267,48 @@ class Stream:
         return list({feed.table.name: feed.table for route in self.bound_routes for feed in route.feeds}.values())
 
     @cached_property
+    def tombstone_routes(self) -> Mapping[PersonKind, Route]:
+        """What becomes of records without a value, by the kind of person that their key names."""
+        kinds = PersonKind if self.has_tombstones else ()
+        return {kind: _route(PersonErased, [Erases(kind, "person_id")], self.key) for kind in kinds}
+
+    @cached_property
     def bound_routes(self) -> tuple[Route, ...]:
         return tuple(_route(event, targets, self.key) for event, targets in self.routes.items())
 
 
-def _route(event: type[Event], targets: Sequence[Into], key: str) -> Route:
+def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Route:
     return Route(
         event=event,
-        feeds=tuple(_feed(event, target) for target in targets),
+        feeds=tuple(_feed(event, target) for target in targets if isinstance(target, Into)),
         key=key,
         checks=tuple(field_extras(event, "check")),
         decimals=tuple(field_extras(event, "digits")),
+        erases=next((target for target in targets if isinstance(target, Erases)), None),
     )
 
 
 def _feed(event: type[Event], target: Into) -> Feed:
-    shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS}
+    shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on"}  # modified_on is event_time, by definition
     columns = tuple(one.name for one in target.table.columns if one.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
     sources = tuple(_source(event, target, name) for name in columns)
     by_column = dict(zip(columns, sources, strict=True))
-    person: Person = target.table.info["person"]
-    identity = dict.fromkeys([*(key.name for key in target.table.primary_key), person.column])
+    suppressing = [one.column for one in persons_of(target.table) if one.on_erasure is OnErasure.DELETE_ROW]
+    identity = dict.fromkeys([*(key.name for key in target.table.primary_key), *suppressing])
     return Feed(
         table=target.table,
         columns=columns,
         sources=sources,
         values=attrgetter(*sources),
-        identity=attrgetter(*(by_column[name] for name in identity)),
+        identity=attrgetter(*(by_column.get(name, name) for name in identity)),
+        condition=target.condition,
     )
 
 
 def _source(event: type[Event], target: Into, column_name: str) -> str:
-    if column_name == "modified_on":
-        return "occurred_at"
     source = target.sources.get(column_name, column_name)
     if hasattr(event, source):
         return source

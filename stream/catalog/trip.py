@@ -1,6 +1,6 @@
 """Topic trip: trips with any mode of travel, and what riders thought of them; see docs/events.md."""
 
-from stream.catalog.declaration import Event, OnErasure, Stream, app, into, upserted_table
+from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import (
     EntityId,
     Latitude,
@@ -63,8 +63,7 @@ TRIP = upserted_table(
     column("destination_latitude", Latitude | None),
     column("destination_longitude", Longitude | None),
     column("fare", Money | None, comment="null where none is known"),
-    person=app("user_id"),
-    on_erasure=OnErasure.DELETE_ROW,
+    persons=[app("user_id")],
     comment="Trips with any mode of travel, for QuickSight",
 )
 
@@ -76,8 +75,7 @@ HNTB_TRIP = upserted_table(
     column("started_on", Micros, index=True, comment="UTC"),
     column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
     column("distance", Metres, comment="in metres"),
-    person=app("user_id"),
-    on_erasure=OnErasure.DELETE_ROW,
+    persons=[app("user_id")],
     comment="Trips, for the HNTB research platform",
 )
 
@@ -88,8 +86,7 @@ USER_RATING = upserted_table(
     column("trip_id", EntityId, index=True),
     column("rating", Rating, comment="1 (worst) to 5 (best)"),
     column("feedback", Text512 | None, comment="in the rider's own words"),
-    person=app("user_id"),
-    on_erasure=OnErasure.DELETE_ROW,
+    persons=[app("user_id")],
     comment="How riders rated their trips",
 )
 

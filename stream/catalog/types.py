@@ -39,6 +39,9 @@ def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
 EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
 """A row's own key, or its person: greater than 0."""
 
+TelegramId = Annotated[int, Meta(gt=0, le=2**63 - 1, extra=_stored(mysql.BIGINT(unsigned=True)))]
+"""A Telegram user's id: greater than 0, and longer than 32 bits."""
+
 ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
 """Another entity's id; 0 where there is none."""
 
@@ -57,21 +60,33 @@ Money = Annotated[Decimal, Meta(extra=_stored(mysql.DECIMAL(10, 2), digits=(10, 
 """An amount with two decimals; Avro's decimal(10, 2)."""
 
 
-TextId32 = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=32, extra=_stored(mysql.VARCHAR(32, collation=BINARY_COLLATION), check=check_text_id)
-    ),
-]
-TextId256 = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=256, extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_text_id)
-    ),
-]
-"""An id that is text: compared as bytes, 1 to 256 characters."""
+Flag = Annotated[bool, Meta(extra=_stored(mysql.TINYINT(1)))]
 
-Text512 = Annotated[str, Meta(max_length=512, extra=_stored(mysql.VARCHAR(512)))]
+
+def _text(length: int) -> Meta:
+    return Meta(max_length=length, extra=_stored(mysql.VARCHAR(length)))
+
+
+def _text_id(length: int) -> Meta:
+    sql = mysql.VARCHAR(length, collation=BINARY_COLLATION)
+    return Meta(min_length=1, max_length=length, extra=_stored(sql, check=check_text_id))
+
+
+# Ids that are text: compared as bytes, never empty.
+TextId32 = Annotated[str, _text_id(32)]
+TextId45 = Annotated[str, _text_id(45)]
+TextId64 = Annotated[str, _text_id(64)]
+TextId256 = Annotated[str, _text_id(256)]
+TextId512 = Annotated[str, _text_id(512)]
+
+Text128 = Annotated[str, _text(128)]
+Text512 = Annotated[str, _text(512)]
+
+JSON_LENGTH_MAX = 16_000
+"""In characters; TEXT holds as many even where each takes four bytes."""
+
+JsonText = Annotated[str, Meta(max_length=JSON_LENGTH_MAX, extra=_stored(mysql.TEXT()))]
+"""JSON, kept as text: QuickSight doesn't read JSON columns."""
 
 
 def meta_of(annotation: Any) -> Meta:

@@ -1,0 +1,268 @@
+"""Topic user.lifecycle: accounts of the app and of Clerk, what is known of them, and their end; see docs/events.md."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from stream.catalog.declaration import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
+from stream.catalog.types import (
+    EntityId,
+    Flag,
+    JsonText,
+    Latitude,
+    Longitude,
+    Micros,
+    ReferenceId,
+    TelegramId,
+    Text128,
+    Text512,
+    TextId32,
+    TextId45,
+    TextId64,
+    TextId256,
+    TextId512,
+    column,
+)
+from stream.errors import Reason, Rejection, Stage
+
+
+class AppEvent(Event):
+    """What happens to a user of the app."""
+
+    user_id: EntityId
+
+    @property
+    def person_key(self) -> str:
+        return f"{PersonKind.APP}:{self.user_id}"
+
+
+class AppUserSaved(AppEvent):
+    """An app account as it stands."""
+
+    first_name: Text128 | None
+    last_name: Text128 | None
+    email: Text512 | None
+    google_id: TextId32 | None
+    facebook_id: TextId32 | None
+    apple_id: TextId512 | None
+    registration_latitude: Latitude | None
+    registration_longitude: Longitude | None
+    device_token: TextId512 | None
+    enterprise_id: ReferenceId | None
+    created_on: Micros
+
+
+class AppUserDeleted(AppEvent):
+    """The app user is gone and is to be forgotten."""
+
+
+class ClerkEvent(Event):
+    """What happens to a Clerk account."""
+
+    clerk_id: TextId256
+
+    @property
+    def person_key(self) -> str:
+        return f"{PersonKind.CLERK}:{self.clerk_id}"
+
+
+class UserCreated(ClerkEvent):
+    """A Clerk account came to be."""
+
+    email: Text512 | None
+    first_name: Text128
+    last_name: Text128
+    role: TextId32
+    status: TextId32
+    created_on: Micros
+    signup_source: Literal["clerk", "invite", "admin"]
+
+    # What the account's user_data begin with.
+    signup_date_key = "signup_date"
+    signup_source_key = "signup_source"
+
+    @property
+    def signup_date_value(self) -> str:
+        return json_text(iso_text(self.created_on))
+
+    @property
+    def signup_source_value(self) -> str:
+        return json_text(self.signup_source)
+
+
+class UserUpdated(ClerkEvent):
+    """A Clerk account as it stands after a change."""
+
+    email: Text512 | None
+    first_name: Text128
+    last_name: Text128
+    role: TextId32
+    status: TextId32
+    created_on: Micros
+    changed_by: TextId256 | None
+    """The Clerk id of the administrator who changed it; None where the user did."""
+
+    @property
+    def has_name(self) -> bool:
+        """A change of name is recorded only where a name is given."""
+        return bool(self.first_name or self.last_name)
+
+
+class UserDeleted(ClerkEvent):
+    """The holder of the Clerk account is gone and is to be forgotten."""
+
+
+class Preferences(msgspec.Struct, forbid_unknown_fields=True):
+    theme: Literal["light", "dark", "system"]
+    notifications: bool
+    language: str
+    timezone: str
+
+
+class OnboardingStatus(msgspec.Struct, forbid_unknown_fields=True):
+    step: Literal["welcome", "profile", "preferences", "complete"]
+    completed: bool
+    started_at: datetime
+    completed_at: datetime | msgspec.UnsetType = msgspec.UNSET
+
+
+USER_DATA_SHAPES: dict[str, Any] = {
+    "preferences": Preferences,
+    "feature_flags": dict[str, bool],
+    "onboarding_status": OnboardingStatus,
+    "last_clerk_sync": datetime,
+    "signup_date": datetime,
+    "signup_source": Literal["clerk", "invite", "admin"],
+}
+"""The keys that may be set, and the shape of their JSON. What grows (session_count, last_active, login_history,
+name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`."""
+
+
+class UserDataSet(ClerkEvent):
+    """One key of what is known of a Clerk account, set to a JSON value."""
+
+    key: TextId64
+    value: JsonText
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shape = USER_DATA_SHAPES.get(self.key)
+        if shape is None:
+            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "key")
+        try:
+            msgspec.json.decode(self.value, type=shape)
+        except msgspec.DecodeError:
+            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "value") from None
+
+
+class UserSignedIn(ClerkEvent):
+    """An attempt to sign in."""
+
+    signed_in_on: Micros
+    device: Text512 | None
+    ip: TextId45 | None
+    success: Flag
+
+
+class TelegramUserDeleted(Event):
+    """The Telegram user is gone and is to be forgotten."""
+
+    telegram_user_id: TelegramId
+
+    @property
+    def person_key(self) -> str:
+        return f"{PersonKind.TELEGRAM}:{self.telegram_user_id}"
+
+
+def iso_text(micros: int) -> str:
+    """A moment as the JSON values have it: ISO 8601, UTC."""
+    return (
+        datetime.fromtimestamp(micros // 1_000_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{micros % 1_000_000:06}Z"
+    )
+
+
+def json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+AUTH_USER = upserted_table(
+    "auth_user",
+    column("id", EntityId, primary_key=True),
+    column("first_name", Text128 | None),
+    column("last_name", Text128 | None),
+    column("email", Text512 | None),
+    column("google_id", TextId32 | None),
+    column("facebook_id", TextId32 | None),
+    column("apple_id", TextId512 | None),
+    column("registration_latitude", Latitude | None),
+    column("registration_longitude", Longitude | None),
+    column("device_token", TextId512 | None),
+    column("enterprise_id", ReferenceId | None),
+    persons=[app("id")],
+    comment="Users of the app",
+)
+
+USERS = upserted_table(
+    "users",
+    column("clerk_id", TextId256, primary_key=True),
+    column("email", Text512 | None),
+    column("first_name", Text128),
+    column("last_name", Text128),
+    column("role", TextId32),
+    column("status", TextId32),
+    persons=[clerk("clerk_id")],
+    comment="Clerk accounts",
+)
+
+USER_DATA = upserted_table(
+    "user_data",
+    column("clerk_id", TextId256, primary_key=True),
+    column("key", TextId64, primary_key=True),
+    column("value", JsonText, comment="JSON, as text"),
+    persons=[clerk("clerk_id")],
+    comment="What is known of Clerk accounts, by key",
+)
+
+NAME_HISTORY = upserted_table(
+    "user_name_history",
+    column("clerk_id", TextId256, index=True),
+    column("first_name", Text128),
+    column("last_name", Text128),
+    column("changed_by", TextId256 | None, comment="the administrator's Clerk id; null where the user did it"),
+    persons=[clerk("clerk_id"), clerk("changed_by").but_keep_row("changed_by")],
+    comment="Names that Clerk accounts were given, a row for each change",
+)
+
+SIGN_IN = upserted_table(
+    "user_sign_in",
+    column("clerk_id", TextId256, index=True),
+    column("signed_in_on", Micros, index=True, comment="UTC"),
+    column("device", Text512 | None),
+    column("ip", TextId45 | None),
+    column("success", Flag),
+    persons=[clerk("clerk_id")],
+    comment="Attempts to sign in to Clerk accounts, a row each",
+)
+
+STREAM = Stream(
+    topic="user.lifecycle",
+    key="person_key",
+    routes={
+        AppUserSaved: [into(AUTH_USER, id="user_id")],
+        AppUserDeleted: [erases(PersonKind.APP, "user_id")],
+        UserCreated: [
+            into(USERS),
+            into(USER_DATA, key="signup_date_key", value="signup_date_value"),
+            into(USER_DATA, key="signup_source_key", value="signup_source_value"),
+        ],
+        UserUpdated: [into(USERS), into(NAME_HISTORY).where("has_name")],
+        UserDeleted: [erases(PersonKind.CLERK, "clerk_id")],
+        UserDataSet: [into(USER_DATA)],
+        UserSignedIn: [into(SIGN_IN)],
+        TelegramUserDeleted: [erases(PersonKind.TELEGRAM, "telegram_user_id")],
+    },
+    has_tombstones=True,
+)

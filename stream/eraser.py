@@ -1,0 +1,62 @@
+"""The eraser: one thread that removes what was stored of erased persons before their markers were there.
+
+It looks when a lane has written a marker, and now and then, for another process may have died before it swept.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from sqlalchemy import Engine as DatabaseEngine
+
+from stream import erasure
+from stream.database import translated_errors
+from stream.errors import TransientError
+from stream.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 5.0
+"""How often it looks unasked, and how soon it tries again after a fault."""
+
+
+class Eraser(threading.Thread):
+    """Sweeps erasures until it is stopped; several processes may do so at once."""
+
+    def __init__(self, database: DatabaseEngine, metrics: Metrics) -> None:
+        super().__init__(name="eraser", daemon=True)
+        self.moved_at = time.monotonic()
+        """When this thread last showed that it isn't stuck, in `time.monotonic()` seconds."""
+        self._database = database
+        self._metrics = metrics
+        self._woken = threading.Event()
+        self._is_stopping = False
+
+    def wake(self) -> None:
+        """Look soon: a marker was written."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._woken.set()
+
+    def run(self) -> None:
+        while not self._is_stopping:
+            self.moved_at = time.monotonic()
+            try:
+                self._sweep()
+            except TransientError as error:
+                self._metrics.retries.labels(error.reason).inc()
+                log.warning("sweeping erasures again", why=str(error), wait_seconds=LOOK_SECONDS)
+            self._woken.wait(LOOK_SECONDS)
+            self._woken.clear()
+
+    def _sweep(self) -> None:
+        with translated_errors(), self._database.connect() as connection:
+            with connection.begin():
+                persons = erasure.unswept(connection)
+            if persons:
+                erasure.sweep(connection, persons)
+                log.info("erasures swept", persons=len(persons))

@@ -94,6 +94,8 @@ DEAD_LETTER = Table(
     Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
     Index(None, "status", "reason"),
     Index(None, "last_rejected_on"),
+    # An erasure finds the records about a person by their key.
+    Index(None, "topic", "record_key", mysql_length={"record_key": 64}),
     comment="Records that were rejected, with why; each exactly once, by its coordinates",
     **TABLE_OPTIONS,
 )

@@ -179,9 +179,8 @@ class TelegramUserDeleted(Event):
 
 def iso_text(micros: int) -> str:
     """A moment as the JSON values have it: ISO 8601, UTC."""
-    return (
-        datetime.fromtimestamp(micros // 1_000_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{micros % 1_000_000:06}Z"
-    )
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
 
 
 def json_text(value: Any) -> str:

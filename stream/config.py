@@ -61,7 +61,9 @@ class Settings(BaseModel):
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
         default="json", description="json for machines, console for people"
     )
-    kafka: dict[str, str] = Field(default_factory=dict, description="properties passed on to librdkafka")
+    kafka: dict[str, str] = Field(  # passwords may be among them
+        default_factory=dict, repr=False, description="properties passed on to librdkafka"
+    )
 
     def required_database_url(self) -> str:
         """Raises ConfigurationError where it is not set."""

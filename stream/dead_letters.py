@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal_column, select
 from sqlalchemy.dialects.mysql import insert
 
 from stream.errors import Rejection
@@ -22,7 +22,7 @@ from stream.tables import DEAD_LETTER
 
 WAITING = "waiting"
 
-ONE: Any = literal_column("1")
+ONE: ColumnElement[int] = literal_column("1")
 """A parameter behind VALUES would break PyMySQL's executemany."""
 
 

@@ -255,9 +255,7 @@ class Engine:
         try:
             if waiting:
                 self._want_claims(waiting)
-            for one in self.assigned.values():
-                if one.state is State.SEEKING:
-                    self._begin(one)
+            self._begin([one for one in self.assigned.values() if one.state is State.SEEKING])
         except KafkaUnavailable as error:
             log.info("asking the brokers again", why=str(error))
 
@@ -269,21 +267,30 @@ class Engine:
             self._lane_of(one.topic_partition).want_claim(wanted)
             one.state = State.CLAIMING
 
-    def _begin(self, assigned: Assigned) -> None:
-        """Start reading where progress says, if the log still has it."""
+    def _begin(self, seeking: Sequence[Assigned]) -> None:
+        """Start reading where progress says, where the log still has it."""
+        fresh = [one for one in seeking if self._is_in_log(one)]
+        if not fresh:
+            return
+        for one in fresh:
+            one.state = State.READING
+        reading = [one for one in self.assigned.values() if one.state is State.READING]
+        self._source.begin(
+            {one.topic_partition for one in fresh}, {one.topic_partition: one.read_offset for one in reading}
+        )
+        for lane in self._held_back:  # to begin may have ended their pauses
+            self._set_paused(lane, True)
+
+    def _is_in_log(self, assigned: Assigned) -> bool:
+        """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
         assert assigned.claim is not None
-        offset = assigned.claim.next_offset
+        assigned.read_offset = assigned.claim.next_offset
         watermarks = self._source.watermarks(assigned.topic_partition)
-        if offset < watermarks.low:
+        if assigned.read_offset < watermarks.low:
             self._stop_partition(assigned, "retention_overtook")
-        elif offset > watermarks.high:
+        elif assigned.read_offset > watermarks.high:
             self._stop_partition(assigned, "log_is_shorter")
-        elif self._source.begin(assigned.topic_partition, offset):
-            assigned.read_offset = offset
-            assigned.state = State.READING
-            assigned.is_paused = self._lane_of(assigned.topic_partition) in self._held_back
-            if assigned.is_paused:
-                self._source.pause([assigned.topic_partition])
+        return assigned.state is not State.STOPPED
 
     def _look_into_doubts(self) -> None:
         """Ask the group about fenced partitions: claim again what is still ours, let go of the rest."""

@@ -158,7 +158,7 @@ def _load(path: Path) -> SchemaVersion:
         parse_schema(source)
     except (ValueError, fastavro.schema.SchemaParseException) as error:
         raise ConfigurationError(f"{path.name} is not an Avro schema: {error}") from error
-    if matched is None or source.get("name") != matched["record"]:
+    if matched is None or not isinstance(source, dict) or source.get("name") != matched["record"]:
         raise ConfigurationError(f"{path.name} must be named <Record>.v<N>.avsc after the record that it declares")
     return SchemaVersion(path.parent.name, matched["record"], int(matched["version"]), source)
 

@@ -6,13 +6,13 @@ decides where to begin: MySQL's progress does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import (
-    OFFSET_END,
     ConsumerGroupState,
     IsolationLevel,
     KafkaError,
@@ -20,7 +20,6 @@ from confluent_kafka import (
     Message,
     TopicCollection,
 )
-from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
@@ -139,16 +138,21 @@ class Source:
                 _judge(error, where)
         return {TopicPartition(*where): one for where, one in fetched.items()}
 
-    def begin(self, topic_partition: TopicPartition, offset: int) -> bool:
-        """Start a paused partition at an offset; False while the client is not ready for it yet."""
-        try:
-            self._consumer.seek(KafkaPartition(*topic_partition, offset))
-            self._consumer.resume([KafkaPartition(*topic_partition)])
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._PREV_IN_PROGRESS):
-                return False
-            raise
-        return True
+    def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
+        """Fetch the `fresh` partitions from now on; `positions` tells where they and all others that are read stand.
+
+        They are assigned anew at these very offsets. To assign them at a logical one and seek later loses records:
+        an answer about the end that was under way when the seek came makes librdkafka ask again, and that answer
+        overrides the seek.
+        """
+        where = [KafkaPartition(*one, offset) for one, offset in positions.items()]
+        if self.is_incremental:
+            mine = [one for one in where if TopicPartition(one.topic, one.partition) in fresh]
+            self._consumer.incremental_unassign(mine)
+            self._consumer.incremental_assign(mine)
+        else:
+            self._consumer.assign(where)
+        self.resume(fresh)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.pause([KafkaPartition(*one) for one in partitions])
@@ -219,13 +223,14 @@ class Source:
         self._consumer.close()
 
     def _assigned(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        # At the end and paused: nothing is fetched before the claim says where to begin.
-        waiting = [KafkaPartition(one.topic, one.partition, OFFSET_END) for one in partitions]
+        # Nothing is fetched before the claim says where to begin.
         if self.is_incremental:
-            self._consumer.incremental_assign(waiting)
+            # The client wants to know what it holds; what comes before the pause takes hold is thrown away.
+            held = [KafkaPartition(one.topic, one.partition, 0) for one in partitions]
+            self._consumer.incremental_assign(held)
+            self._consumer.pause(held)
         else:
-            self._consumer.assign(waiting)
-        self._consumer.pause(waiting)
+            self._consumer.assign([])
         self._on_assign(_ours(partitions))
 
     def _revoked(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:

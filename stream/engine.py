@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 import structlog
 
@@ -25,6 +26,7 @@ from stream.lane import BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashe
 from stream.metrics import Metrics
 from stream.records import Batch, Record, Slice, TopicPartition
 from stream.source import Fetched, KafkaUnavailable, Source
+from stream.tables import ERASURE
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,18 @@ class Ending(Enum):
     """Something was left that another run can finish."""
 
 
+class Erasures(Protocol):
+    """What the engine wants of whoever removes what was stored of erased persons."""
+
+    moved_at: float
+
+    def wake(self) -> None:
+        """A marker was written."""
+
+    def are_swept(self) -> bool:
+        """Whether nothing is left to remove; may raise TransientError."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     group_id: str
@@ -77,6 +91,7 @@ class Engine:
         lanes: Callable[[Callable[[Report], None]], Sequence[Lane]],
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
+        erasures: Erasures,
     ) -> None:
         self.options = options
         self.metrics = metrics
@@ -87,6 +102,7 @@ class Engine:
         self.lanes = list(lanes(self._reports.put))
         self._source = source(self)
         self._applied_offsets = applied_offsets
+        self._erasures = erasures
         self._held_back: dict[Lane, list[Batch]] = {}
         """Batches that a full lane refused, in their order."""
         self._to_inform: dict[TopicPartition, int] = {}
@@ -208,6 +224,8 @@ class Engine:
 
     def _note_applied(self, applied: BatchApplied) -> None:
         for one in applied.written:
+            if ERASURE.name in one.rows:
+                self._erasures.wake()
             assigned = self.assigned.get(one.slice.topic_partition)
             if assigned is not None and assigned.claim is one.slice.claim:
                 self._to_inform[one.slice.topic_partition] = one.slice.next_offset
@@ -385,16 +403,15 @@ class Engine:
             return False
         stopped = {one.topic_partition for one in self.assigned.values() if one.state is State.STOPPED}
         missing = {one for one, end in self._goal.items() if one not in stopped and self._applied_offset(one) < end}
-        if not missing:
-            return True
         if any(one in self.assigned for one in missing):
             return False
         try:
-            applied = self._applied_offsets()
+            applied = self._applied_offsets() if missing else {}
+            is_swept = self._erasures.are_swept()
         except TransientError as error:
-            log.info("asking for the others' progress again", why=str(error))
+            log.info("asking MySQL again how far others are", why=str(error))
             return False
-        return all(applied.get(one, 0) >= self._goal[one] for one in missing)
+        return is_swept and all(applied.get(one, 0) >= self._goal[one] for one in missing)
 
     def _applied_offset(self, topic_partition: TopicPartition) -> int:
         assigned = self.assigned.get(topic_partition)
@@ -426,6 +443,8 @@ class Engine:
         """What no longer moves; a restart is the cure."""
         now = time.monotonic()
         found = [f"{lane.name} has not moved" for lane in self.lanes if now - lane.moved_at > LANE_STUCK_SECONDS]
+        if now - self._erasures.moved_at > LANE_STUCK_SECONDS:
+            found.append("the eraser has not moved")
         if now - self.turned_at > POLLER_STUCK_SECONDS:
             found.append("the poller has not turned")
         return found

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream import erasure
-from stream.database import translated_errors
+from stream.database import read_connection, translated_errors
 from stream.errors import TransientError
 from stream.metrics import Metrics
 
@@ -37,6 +37,11 @@ class Eraser(threading.Thread):
     def wake(self) -> None:
         """Look soon: a marker was written."""
         self._woken.set()
+
+    def are_swept(self) -> bool:
+        """Whether nothing of anybody erased is left to remove. Raises DatabaseUnavailable."""
+        with read_connection(self._database) as connection:
+            return not erasure.unswept(connection)
 
     def stop(self) -> None:
         self._is_stopping = True

@@ -14,6 +14,7 @@ from stream import migrate, progress
 from stream.config import Settings
 from stream.database import connect_engine, read_connection, server_name
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
+from stream.eraser import Eraser
 from stream.health import HealthServer
 from stream.lane import Lane
 from stream.metrics import Metrics
@@ -48,6 +49,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         with read_connection(queries) as connection:
             return progress.next_offsets(connection, settings.group_id, names)
 
+    eraser = Eraser(lane_engine, metrics)
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,
@@ -69,6 +71,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         ],
         metrics=metrics,
         applied_offsets=applied_offsets,
+        erasures=eraser,
     )
     health = HealthServer(
         settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
@@ -76,9 +79,11 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     _calm_garbage_collector()
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     _stop_on_signals(engine)
+    eraser.start()
     try:
         ending = engine.run()
     finally:
+        eraser.stop()
         health.close()
     log.info("ended", how=ending.value)
     return ending

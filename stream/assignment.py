@@ -1,17 +1,34 @@
-"""What the poller knows of each partition that the group gave it, from assignment until it goes again.
+"""The partitions that the group gave to this process, and how each comes to be read: the poller's bookkeeping.
 
 WAITING ──claim asked──▶ CLAIMING ──claimed──▶ SEEKING ──position set──▶ READING
-   ▲                                                                        │ fenced
-   └───────── still ours ────────── DOUBTED ◀───────────────────────────────┘
-Any of them ──▶ STOPPED, where only an operator can say how to go on.
+   ▲                                                                        │ fenced, or astray
+   ├───────── still ours ────────── DOUBTED ◀───────────────────────────────┤
+   ├───────── looked at again ───── STOPPED ◀──── where to go on is unknown ┤
+   └───────── after a while ─────── SUSPENDED ◀── too many dead letters ────┘
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from typing import Protocol
 
+import structlog
+
+from stream.lane import ClaimWanted, PartitionClaimed
+from stream.metrics import Metrics
 from stream.records import Claim, TopicPartition
+from stream.source import KafkaUnavailable, Source
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_SECONDS = 5.0
+"""How often a stopped partition is claimed anew, to see whether an operator has said how to go on."""
+
+SUSPENDED_SECONDS = 60.0
+"""How long a topic rests after too many of its records were rejected."""
 
 
 class State(Enum):
@@ -25,6 +42,15 @@ class State(Enum):
     DOUBTED = "doubted"
     """Fenced: perhaps another process owns it by now; the group is asked."""
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
+
+
+class StopReason(StrEnum):
+    """Why it can't be known where a partition is to go on. Each is an entry of the runbook."""
+
+    RETENTION_OVERTOOK = "retention_overtook"  # the log begins behind our progress: records were never applied
+    LOG_IS_SHORTER = "log_is_shorter"  # the log ends before our progress: it is not the log that we knew
+    TOPIC_RECREATED = "topic_recreated"  # the topic was deleted, and another one has its name
 
 
 @dataclass(slots=True, eq=False)
@@ -42,4 +68,188 @@ class Assigned:
     """Paused because its lane is full."""
     is_gone: bool = False
     """Revoked or lost."""
-    stop_reason: str | None = None
+    resting_for: str | None = None
+    """Why it was stopped or suspended; None once it reads again."""
+    rest_until: float = 0.0
+    """When it is to be looked at again, in `time.monotonic()` seconds."""
+
+    @property
+    def is_resting(self) -> bool:
+        return self.resting_for is not None
+
+
+class Claimer(Protocol):
+    """A lane, as far as claims go."""
+
+    def want_claim(self, wanted: ClaimWanted) -> None: ...
+
+
+class Assignment:
+    """The partitions that this process holds; only the poller's thread changes it."""
+
+    def __init__(self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics) -> None:
+        self.partitions: dict[TopicPartition, Assigned] = {}
+        self._source = source
+        self._lane_of = lane_of
+        self._metrics = metrics
+
+    def all_in(self, *states: State) -> list[Assigned]:
+        return [one for one in self.partitions.values() if one.state in states]
+
+    def reading(self, topic_partition: TopicPartition) -> Assigned | None:
+        """The partition, if it is being read."""
+        one = self.partitions.get(topic_partition)
+        return one if one is not None and one.state is State.READING else None
+
+    # What the group says.
+
+    def add(self, partitions: Iterable[TopicPartition]) -> None:
+        for one in partitions:
+            self.partitions[one] = Assigned(one)
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        for one in partitions:
+            gone = self.partitions.pop(one, None)
+            if gone is not None:
+                gone.is_gone = True
+                _end_claim(gone)
+            self._metrics.forget(one)
+
+    # What lanes and brokers say.
+
+    def note_claimed(self, claimed: PartitionClaimed) -> None:
+        one = self.partitions.get(claimed.wanted.topic_partition)
+        if one is None or one.state is not State.CLAIMING or not claimed.wanted.is_wanted():
+            return  # asked for under an assignment that is gone
+        one.claim = claimed.claim
+        if claimed.claim.topic_id != claimed.wanted.topic_id:
+            self._stop(one, StopReason.TOPIC_RECREATED)
+        else:
+            one.state = State.SEEKING
+
+    def note_fenced(self, claims: Collection[Claim]) -> None:
+        for one in self.all_in(State.READING, State.SEEKING):
+            if one.claim in claims:
+                one.state = State.DOUBTED
+                self._source.pause([one.topic_partition])
+
+    def note_astray(self, one: Assigned) -> None:
+        """The log has no record at our position: claim again, which finds out why."""
+        _end_claim(one)
+        one.state = State.WAITING
+
+    def suspend(self, topic: str, reason: str) -> None:
+        """Let a topic's partitions rest. What lanes still hold of them is given up, and read again afterwards."""
+        for one in self.partitions.values():
+            if one.topic_partition.topic == topic and one.state is not State.STOPPED:
+                _end_claim(one)
+                self._rest(one, State.SUSPENDED, reason, SUSPENDED_SECONDS)
+                self._source.pause([one.topic_partition])
+
+    # Towards reading, a step in each turn.
+
+    def settle(self, paused: Callable[[], None]) -> None:
+        """Take each partition that isn't reading yet a step further; `paused` renews pauses that beginning ends."""
+        try:
+            self._want_claims(self.all_in(State.WAITING))
+            if self._begin(self.all_in(State.SEEKING)):
+                paused()
+        except KafkaUnavailable as error:
+            log.info("asking the brokers again", why=str(error))
+
+    def _want_claims(self, waiting: Sequence[Assigned]) -> None:
+        if not waiting:
+            return
+        ids = self._source.topic_ids({one.topic_partition.topic for one in waiting})
+        for one in waiting:
+            topic_id = ids.get(one.topic_partition.topic)
+            if topic_id is not None:
+                low = self._source.watermarks(one.topic_partition).low
+                wanted = ClaimWanted(one.topic_partition, topic_id, low, _still_here(one))
+                self._lane_of(one.topic_partition).want_claim(wanted)
+                one.state = State.CLAIMING
+
+    def _begin(self, seeking: Sequence[Assigned]) -> bool:
+        """Start reading where progress says, where the log still has it; whether any did."""
+        fresh = [one for one in seeking if self._is_in_log(one)]
+        if not fresh:
+            return False
+        for one in fresh:
+            one.state = State.READING
+            self._end_rest(one)
+        positions = {one.topic_partition: one.read_offset for one in self.all_in(State.READING)}
+        self._source.begin({one.topic_partition for one in fresh}, positions)
+        return True
+
+    def _is_in_log(self, one: Assigned) -> bool:
+        """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
+        assert one.claim is not None
+        one.read_offset = one.claim.next_offset
+        watermarks = self._source.watermarks(one.topic_partition)
+        if one.read_offset < watermarks.low:
+            self._stop(one, StopReason.RETENTION_OVERTOOK)
+        elif one.read_offset > watermarks.high:
+            self._stop(one, StopReason.LOG_IS_SHORTER)
+        return one.state is not State.STOPPED
+
+    # Once a second.
+
+    def look_again(self) -> None:
+        """Look into doubts, wake what has rested long enough, and see whether a topic was made anew."""
+        try:
+            for one in self.all_in(State.DOUBTED):
+                # Where another member holds it, the client will be told so, and revoke it; until then it waits.
+                if self._source.is_member_holding(one.topic_partition):
+                    one.state = State.WAITING
+            self._notice_recreated(self.all_in(State.READING))
+        except KafkaUnavailable as error:
+            log.info("asking the brokers again", why=str(error))
+        now = time.monotonic()
+        for one in self.all_in(State.STOPPED, State.SUSPENDED):
+            if now >= one.rest_until:
+                one.state = State.WAITING
+
+    def _notice_recreated(self, reading: Sequence[Assigned]) -> None:
+        """A new topic's records must not pass for the old one's: offsets of the two mean different things."""
+        ids = self._source.topic_ids({one.topic_partition.topic for one in reading}) if reading else {}
+        for one in reading:
+            if one.claim is not None and ids.get(one.topic_partition.topic, one.claim.topic_id) != one.claim.topic_id:
+                self._source.pause([one.topic_partition])
+                _end_claim(one)
+                self._stop(one, StopReason.TOPIC_RECREATED)
+
+    def _stop(self, one: Assigned, reason: StopReason) -> None:
+        """Leave a partition alone until an operator decides: nothing is skipped silently."""
+        is_new = one.resting_for != reason
+        self._rest(one, State.STOPPED, reason, LOOK_AGAIN_SECONDS)
+        if is_new:
+            topic, partition = one.topic_partition
+            self._metrics.partitions_stopped.labels(topic, partition, reason).set(1)
+            log.error(
+                "partition stopped",
+                topic=topic,
+                partition=partition,
+                reason=reason,
+                stored_offset=one.claim.next_offset if one.claim else None,
+                todo=f"decide how to go on: stream offsets accept {one.topic_partition}",
+            )
+
+    def _rest(self, one: Assigned, state: State, reason: str, seconds: float) -> None:
+        one.state = state
+        one.resting_for = reason
+        one.rest_until = time.monotonic() + seconds
+
+    def _end_rest(self, one: Assigned) -> None:
+        if one.is_resting:
+            log.info("partition reads again", partition=str(one.topic_partition), rested_for=one.resting_for)
+            one.resting_for = None
+            self._metrics.forget(one.topic_partition)
+
+
+def _end_claim(one: Assigned) -> None:
+    if one.claim is not None:
+        one.claim.is_held = False
+
+
+def _still_here(one: Assigned) -> Callable[[], bool]:
+    return lambda: not one.is_gone

@@ -53,6 +53,11 @@ class Settings(BaseModel):
     linger_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=50, description="how long a poll waits for more records, in milliseconds"
     )
+    dead_letter_ratio_max: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.2,
+        description="the greatest share of a topic's records in a minute that may be rejected for one reason; "
+        "beyond it the topic rests for a while; 1 never rests",
+    )
     http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9108, description="their port; 0 takes a free one and logs it"

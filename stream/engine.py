@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,13 +20,15 @@ from typing import Protocol
 
 import structlog
 
-from stream.assignment import Assigned, State
+from stream.assignment import SUSPENDED_SECONDS, Assigned, Assignment, State
 from stream.catalog import STREAMS
 from stream.errors import TerminalError, TransientError
-from stream.lane import BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed, Report
+from stream.flood import FloodGuard
+from stream.isolate import WrittenSlice
+from stream.lane import BatchApplied, BatchFenced, Lane, LaneCrashed, PartitionClaimed, Report
 from stream.metrics import Metrics
 from stream.records import Batch, Record, Slice, TopicPartition
-from stream.source import Fetched, KafkaUnavailable, Source
+from stream.source import Fetched, Source
 from stream.tables import ERASURE
 
 log = structlog.get_logger(__name__)
@@ -77,6 +80,7 @@ class EngineOptions:
     topics: Sequence[str]
     batch_records_max: int
     linger_seconds: float
+    dead_letter_ratio_max: float = 1.0
     is_until_caught_up: bool = False
 
 
@@ -95,12 +99,13 @@ class Engine:
     ) -> None:
         self.options = options
         self.metrics = metrics
-        self.assigned: dict[TopicPartition, Assigned] = {}
         self.has_joined = False
         self.turned_at = time.monotonic()
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self.lanes = list(lanes(self._reports.put))
         self._source = source(self)
+        self._assignment = Assignment(self._source, self._lane_of, metrics)
+        self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
         self._erasures = erasures
         self._held_back: dict[Lane, list[Batch]] = {}
@@ -135,13 +140,13 @@ class Engine:
         while not self._stopping.is_set():
             self.turned_at = time.monotonic()
             self._take_reports()
-            self._settle()
+            self._assignment.settle(self._renew_pauses)
             self._offer_held_back()
             fetched = self._source.poll(self.options.batch_records_max, self.options.linger_seconds)
             for lane, batch in self._batches(fetched).items():
                 self._hand_over(lane, batch)
             if self._chores() and self._is_caught_up():
-                return Ending.UNFINISHED if self._is_any_stopped() else Ending.CAUGHT_UP
+                return Ending.UNFINISHED if self._is_any_resting() else Ending.CAUGHT_UP
         return Ending.DRAINED
 
     # From polled records to lanes.
@@ -158,8 +163,11 @@ class Engine:
 
     def _slice(self, topic_partition: TopicPartition, fetched: Fetched) -> Slice | None:
         """What was fetched, as a slice under the partition's claim; None where nothing of it is ours to apply."""
-        assigned = self.assigned.get(topic_partition)
-        if assigned is None or assigned.state is not State.READING or assigned.claim is None:
+        assigned = self._assignment.reading(topic_partition)
+        if assigned is None or assigned.claim is None:
+            return None
+        if fetched.is_astray:
+            self._assignment.note_astray(assigned)
             return None
         records = _from_offset(fetched.records, assigned.read_offset)
         next_offset = max(assigned.read_offset, fetched.end_offset or 0, records[-1].offset + 1 if records else 0)
@@ -193,12 +201,12 @@ class Engine:
                 del self._held_back[lane]
                 self._set_paused(lane, False)
 
+    def _renew_pauses(self) -> None:
+        for lane in self._held_back:
+            self._set_paused(lane, True)
+
     def _set_paused(self, lane: Lane, is_paused: bool) -> None:
-        mine = [
-            one
-            for one in self.assigned.values()
-            if self._lane_of(one.topic_partition) is lane and one.state is State.READING
-        ]
+        mine = [one for one in self._assignment.all_in(State.READING) if self._lane_of(one.topic_partition) is lane]
         change = self._source.pause if is_paused else self._source.resume
         change([one.topic_partition for one in mine])
         for one in mine:
@@ -216,9 +224,9 @@ class Engine:
                 case BatchApplied():
                     self._note_applied(report)
                 case PartitionClaimed():
-                    self._note_claimed(report)
+                    self._assignment.note_claimed(report)
                 case BatchFenced():
-                    self._note_fenced(report)
+                    self._assignment.note_fenced(report.claims)
                 case LaneCrashed():
                     raise TerminalError("a lane ended unexpectedly") from report.error
 
@@ -226,7 +234,8 @@ class Engine:
         for one in applied.written:
             if ERASURE.name in one.rows:
                 self._erasures.wake()
-            assigned = self.assigned.get(one.slice.topic_partition)
+            self._guard_against_flood(one)
+            assigned = self._assignment.partitions.get(one.slice.topic_partition)
             if assigned is not None and assigned.claim is one.slice.claim:
                 self._to_inform[one.slice.topic_partition] = one.slice.next_offset
                 if one.slice.next_offset == assigned.read_offset:
@@ -234,103 +243,27 @@ class Engine:
                 elif one.slice.records:
                     assigned.oldest_unapplied_ms = one.slice.records[-1].timestamp_ms
 
-    def _note_claimed(self, claimed: PartitionClaimed) -> None:
-        assigned = self.assigned.get(claimed.wanted.topic_partition)
-        if assigned is None or assigned.state is not State.CLAIMING or not claimed.wanted.is_wanted():
-            return  # asked for under an assignment that is gone
-        assigned.claim = claimed.claim
-        if claimed.claim.topic_id != claimed.wanted.topic_id:
-            self._stop_partition(assigned, "topic_recreated")
-        else:
-            assigned.state = State.SEEKING
-
-    def _note_fenced(self, fenced: BatchFenced) -> None:
-        for assigned in self.assigned.values():
-            if assigned.claim in fenced.claims and assigned.state is not State.STOPPED:
-                assigned.state = State.DOUBTED
-                self._source.pause([assigned.topic_partition])
-
-    def _stop_partition(self, assigned: Assigned, reason: str) -> None:
-        """Leave a partition paused until an operator decides: nothing is skipped silently."""
-        assigned.state = State.STOPPED
-        assigned.stop_reason = reason
-        topic, partition = assigned.topic_partition
-        self.metrics.partitions_stopped.labels(topic, partition, reason).set(1)
-        log.error(
-            "partition stopped",
-            topic=topic,
-            partition=partition,
-            reason=reason,
-            stored_offset=assigned.claim.next_offset if assigned.claim else None,
-            todo="see the runbook's entry for this reason",
-        )
-
-    # From assignment to reading.
-
-    def _settle(self) -> None:
-        """Take each partition that isn't reading yet a step further."""
-        waiting = [one for one in self.assigned.values() if one.state is State.WAITING]
-        try:
-            if waiting:
-                self._want_claims(waiting)
-            self._begin([one for one in self.assigned.values() if one.state is State.SEEKING])
-        except KafkaUnavailable as error:
-            log.info("asking the brokers again", why=str(error))
-
-    def _want_claims(self, waiting: Sequence[Assigned]) -> None:
-        ids = self._source.topic_ids({one.topic_partition.topic for one in waiting})
-        for one in waiting:
-            low = self._source.watermarks(one.topic_partition).low
-            wanted = ClaimWanted(one.topic_partition, ids[one.topic_partition.topic], low, _still_here(one))
-            self._lane_of(one.topic_partition).want_claim(wanted)
-            one.state = State.CLAIMING
-
-    def _begin(self, seeking: Sequence[Assigned]) -> None:
-        """Start reading where progress says, where the log still has it."""
-        fresh = [one for one in seeking if self._is_in_log(one)]
-        if not fresh:
-            return
-        for one in fresh:
-            one.state = State.READING
-        reading = [one for one in self.assigned.values() if one.state is State.READING]
-        self._source.begin(
-            {one.topic_partition for one in fresh}, {one.topic_partition: one.read_offset for one in reading}
-        )
-        for lane in self._held_back:  # to begin may have ended their pauses
-            self._set_paused(lane, True)
-
-    def _is_in_log(self, assigned: Assigned) -> bool:
-        """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
-        assert assigned.claim is not None
-        assigned.read_offset = assigned.claim.next_offset
-        watermarks = self._source.watermarks(assigned.topic_partition)
-        if assigned.read_offset < watermarks.low:
-            self._stop_partition(assigned, "retention_overtook")
-        elif assigned.read_offset > watermarks.high:
-            self._stop_partition(assigned, "log_is_shorter")
-        return assigned.state is not State.STOPPED
-
-    def _look_into_doubts(self) -> None:
-        """Ask the group about fenced partitions: claim again what is still ours, let go of the rest."""
-        for one in [one for one in self.assigned.values() if one.state is State.DOUBTED]:
-            try:
-                is_holding = self._source.is_member_holding(one.topic_partition)
-            except KafkaUnavailable as error:
-                log.info("asking the brokers again", why=str(error))
-                return
-            if is_holding:
-                one.state = State.WAITING
-            elif is_holding is False:
-                log.warning("let go", partition=str(one.topic_partition), why="the group gave it to another member")
-                self._forget([one.topic_partition])
+    def _guard_against_flood(self, written: WrittenSlice) -> None:
+        topic = written.slice.topic_partition.topic
+        rejected = Counter(rejection.reason for _, rejection in written.rejected)
+        reason = self._flood_guard.observe(topic, written.records.consumed, rejected)
+        if reason is not None:
+            self._assignment.suspend(topic, f"flood_of_{reason}")
+            self.metrics.floods.labels(topic, reason).inc()
+            log.error(
+                "topic suspended",
+                topic=topic,
+                reason=reason,
+                seconds=SUSPENDED_SECONDS,
+                todo="look at `stream dead-letters list`; it goes on by itself, and rests again if nothing changed",
+            )
 
     # What the group says; these run inside a poll.
 
     def on_assign(self, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
         self.metrics.rebalances.labels("assigned").inc()
-        for one in partitions:
-            self.assigned[one] = Assigned(one)
+        self._assignment.add(partitions)
         log.info("assigned", partitions=[str(one) for one in partitions])
         self._count_partitions()
 
@@ -353,14 +286,10 @@ class Engine:
         log.warning("lost", partitions=[str(one) for one in partitions], effect="the group gives them out again")
 
     def _forget(self, partitions: Iterable[TopicPartition]) -> None:
-        for one in partitions:
-            gone = self.assigned.pop(one, None)
-            if gone is not None:
-                gone.is_gone = True
-                if gone.claim is not None:
-                    gone.claim.is_held = False
+        gone = list(partitions)
+        self._assignment.forget(gone)
+        for one in gone:
             self._to_inform.pop(one, None)
-            self.metrics.forget(one)
         self._count_partitions()
 
     # Once a second.
@@ -370,10 +299,10 @@ class Engine:
         if time.monotonic() < self._chores_due_at:
             return False
         self._chores_due_at = time.monotonic() + CHORES_SECONDS
-        self._look_into_doubts()
+        self._assignment.look_again()
         self._source.inform(self._to_inform)
         self._to_inform = {}
-        for one in self.assigned.values():
+        for one in self._assignment.partitions.values():
             self._set_lag(one)
         self._count_partitions()
         return True
@@ -391,7 +320,7 @@ class Engine:
 
     def _count_partitions(self) -> None:
         for topic in self.options.topics:
-            mine = [one for one in self.assigned.values() if one.topic_partition.topic == topic]
+            mine = [one for one in self._assignment.partitions.values() if one.topic_partition.topic == topic]
             self.metrics.partitions_assigned.labels(topic).set(len(mine))
             self.metrics.partitions_paused.labels(topic).set(sum(one.is_paused for one in mine))
 
@@ -401,9 +330,9 @@ class Engine:
         """Whether progress has reached the ends that were read at the start, whoever applied it."""
         if not self.options.is_until_caught_up or not self.has_joined:
             return False
-        stopped = {one.topic_partition for one in self.assigned.values() if one.state is State.STOPPED}
-        missing = {one for one, end in self._goal.items() if one not in stopped and self._applied_offset(one) < end}
-        if any(one in self.assigned for one in missing):
+        resting = {one.topic_partition for one in self._assignment.partitions.values() if one.is_resting}
+        missing = {one for one, end in self._goal.items() if one not in resting and self._applied_offset(one) < end}
+        if any(one in self._assignment.partitions for one in missing):
             return False
         try:
             applied = self._applied_offsets() if missing else {}
@@ -414,11 +343,11 @@ class Engine:
         return is_swept and all(applied.get(one, 0) >= self._goal[one] for one in missing)
 
     def _applied_offset(self, topic_partition: TopicPartition) -> int:
-        assigned = self.assigned.get(topic_partition)
+        assigned = self._assignment.partitions.get(topic_partition)
         return assigned.claim.next_offset if assigned and assigned.claim else -1
 
-    def _is_any_stopped(self) -> bool:
-        return any(one.state is State.STOPPED for one in self.assigned.values())
+    def _is_any_resting(self) -> bool:
+        return any(one.is_resting for one in self._assignment.partitions.values())
 
     def _drain(self) -> bool:
         """Finish what the lanes have; whether they could."""
@@ -453,16 +382,12 @@ class Engine:
         """Why this process isn't doing its work now; time or an operator is the cure."""
         found = [] if self.has_joined else ["the group has not given out its partitions yet"]
         found += [f"{lane.name}: {lane.trouble}" for lane in self.lanes if lane.trouble]
-        for one in list(self.assigned.values()):
-            if one.state is State.STOPPED:
-                found.append(f"{one.topic_partition} stopped: {one.stop_reason}")
+        for one in list(self._assignment.partitions.values()):
+            if one.is_resting:
+                found.append(f"{one.topic_partition} rests: {one.resting_for}")
             elif one.state is not State.READING:
                 found.append(f"{one.topic_partition} {one.state.value}")
         return found
-
-
-def _still_here(assigned: Assigned) -> Callable[[], bool]:
-    return lambda: not assigned.is_gone
 
 
 def _from_offset(records: list[Record], offset: int) -> list[Record]:

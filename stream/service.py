@@ -56,6 +56,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
             topics=names,
             batch_records_max=settings.batch_records_max,
             linger_seconds=settings.linger_ms / 1000,
+            dead_letter_ratio_max=settings.dead_letter_ratio_max,
             is_until_caught_up=is_until_caught_up,
         ),
         source=lambda engine: Source(

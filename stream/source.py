@@ -40,6 +40,13 @@ QUEUED_RECORDS_MIN = 50_000
 With less, one lane runs dry while the queue holds the other's partitions."""
 
 
+ASTRAY = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+"""What the client reports where a position is not in the log (`auto.offset.reset` is `error`)."""
+
+METADATA_REFRESH_MS = 5_000
+"""How soon partitions that were added to a topic are noticed."""
+
+
 class KafkaUnavailable(TransientError):
     """The brokers did not answer a question in time; polling goes on and it is asked again."""
 
@@ -65,6 +72,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
         "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
         "queued.min.messages": QUEUED_RECORDS_MIN,
         "fetch.wait.max.ms": 100,
+        "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
         **client_config(properties),
         # From here on nothing can be overridden: the promises depend on it.
         "group.id": group_id,
@@ -81,6 +89,8 @@ class Fetched:
     """What a poll brought for one partition."""
 
     records: list[Record] = field(default_factory=list)
+    is_astray: bool = False
+    """The log has no record at our position: it was cut, or the topic was made anew."""
     end_offset: int | None = None
     """Where the partition ended when the poll reached its end, behind any gap; None where it did not."""
 
@@ -134,6 +144,8 @@ class Source:
                 one.records.append(_record(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 one.end_offset = message.offset()
+            elif error.code() in ASTRAY:
+                one.is_astray = True
             else:
                 _judge(error, where)
         return {TopicPartition(*where): one for where, one in fetched.items()}
@@ -192,8 +204,18 @@ class Source:
         return high if high >= 0 else None
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Kafka's own ids of topics, which tell a topic from another one that later took its name."""
-        return {one: str(described.topic_id) for one, described in describe_topics(self._admin, topics).items()}
+        """Kafka's own ids of topics, which tell a topic from another one that later took its name; none for a topic
+        that is gone.
+
+        Raises KafkaUnavailable.
+        """
+        ids = {}
+        for topic in topics:
+            try:
+                ids[topic] = str(describe_topics(self._admin, [topic])[topic].topic_id)
+            except ConfigurationError:
+                log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
+        return ids
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing.
@@ -214,77 +236,44 @@ class Source:
             member.member_id == member_id and wanted in member.assignment.topic_partitions for member in group.members
         )
 
-    def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """Where each partition ends now for readers of committed records."""
-        return end_offsets(self._admin, topics)
-
-    def close(self) -> None:
-        """Leave the group; the partitions are revoked first."""
-        self._consumer.close()
-
-    def _assigned(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        # Nothing is fetched before the claim says where to begin.
-        if self.is_incremental:
-            # The client wants to know what it holds; what comes before the pause takes hold is thrown away.
-            held = [KafkaPartition(one.topic, one.partition, 0) for one in partitions]
-            self._consumer.incremental_assign(held)
-            self._consumer.pause(held)
-        else:
-            self._consumer.assign([])
-        self._on_assign(_ours(partitions))
-
-    def _revoked(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        self._on_revoke(_ours(partitions))
-
-    def _lost(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        self._on_lost(_ours(partitions))
-
-
-def admin_client(properties: Mapping[str, str]) -> AdminClient:
-    """Raises ConfigurationError for a property that librdkafka doesn't know."""
-    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": _log_error})
-    return client
-
-
-def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
-    """Kafka's descriptions of topics.
-
-    Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
-    """
-    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
-    described = {}
-    for topic, future in futures.items():
-        try:
-            described[topic] = future.result(REQUEST_TIMEOUT_SECONDS + 1)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise ConfigurationError(f"topic {topic} does not exist: run `stream topics create`") from None
-            raise KafkaUnavailable(f"topic {topic} not described: {error.args[0].name()}") from None
-        except TimeoutError:
-            raise KafkaUnavailable(f"topic {topic} not described: no answer") from None
-    return described
-
-
-def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """Where each partition ends now for readers of committed records.
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    described = describe_topics(admin, topics)
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    wanted = {
-        KafkaPartition(topic, partition.id): latest for topic, one in described.items() for partition in one.partitions
-    }
-    futures = admin.list_offsets(
-        wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_TIMEOUT_SECONDS
-    )
+    return _offsets(admin, _partitions(admin, topics), latest, IsolationLevel.READ_COMMITTED)
+
+
+def offset_ranges(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """The first offset that each partition still has, and the one behind its last.
+
+    Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
+    """
+    partitions = _partitions(admin, topics)
+    earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    low = _offsets(admin, partitions, earliest, IsolationLevel.READ_UNCOMMITTED)
+    high = _offsets(admin, partitions, latest, IsolationLevel.READ_UNCOMMITTED)
+    return {one: (low[one], high[one]) for one in low}
+
+
+def _partitions(admin: AdminClient, topics: Iterable[str]) -> list[TopicPartition]:
+    described = describe_topics(admin, topics)
+    return [TopicPartition(topic, partition.id) for topic, one in described.items() for partition in one.partitions]
+
+
+def _offsets(
+    admin: AdminClient, partitions: Iterable[TopicPartition], which: Any, isolation: IsolationLevel
+) -> dict[TopicPartition, int]:
+    wanted = {KafkaPartition(*one): which for one in partitions}
+    futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         return {
             TopicPartition(one.topic, one.partition): future.result(REQUEST_TIMEOUT_SECONDS + 1).offset
             for one, future in futures.items()
         }
     except (KafkaException, TimeoutError):
-        raise KafkaUnavailable("the ends of the partitions were not told") from None
+        raise KafkaUnavailable("the brokers did not tell where partitions begin and end") from None
 
 
 def _record(message: Message) -> Record:

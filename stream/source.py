@@ -236,7 +236,58 @@ class Source:
             member.member_id == member_id and wanted in member.assignment.topic_partitions for member in group.members
         )
 
-    def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Where each partition ends now for readers of committed records."""
+        return end_offsets(self._admin, topics)
+
+    def close(self) -> None:
+        """Leave the group; the partitions are revoked first."""
+        self._consumer.close()
+
+    def _assigned(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        # Nothing is fetched before the claim says where to begin.
+        if self.is_incremental:
+            # The client wants to know what it holds; what comes before the pause takes hold is thrown away.
+            held = [KafkaPartition(one.topic, one.partition, 0) for one in partitions]
+            self._consumer.incremental_assign(held)
+            self._consumer.pause(held)
+        else:
+            self._consumer.assign([])
+        self._on_assign(_ours(partitions))
+
+    def _revoked(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        self._on_revoke(_ours(partitions))
+
+    def _lost(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        self._on_lost(_ours(partitions))
+
+
+def admin_client(properties: Mapping[str, str]) -> AdminClient:
+    """Raises ConfigurationError for a property that librdkafka doesn't know."""
+    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": _log_error})
+    return client
+
+
+def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
+    """Kafka's descriptions of topics.
+
+    Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
+    """
+    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
+    described = {}
+    for topic, future in futures.items():
+        try:
+            described[topic] = future.result(REQUEST_TIMEOUT_SECONDS + 1)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise ConfigurationError(f"topic {topic} does not exist: run `stream topics create`") from None
+            raise KafkaUnavailable(f"topic {topic} not described: {error.args[0].name()}") from None
+        except TimeoutError:
+            raise KafkaUnavailable(f"topic {topic} not described: no answer") from None
+    return described
+
+
+def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """Where each partition ends now for readers of committed records.
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.

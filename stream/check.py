@@ -11,7 +11,7 @@ from stream import migrate, topics
 from stream.catalog import STREAMS
 from stream.config import Settings
 from stream.database import connect_engine, read_connection, server_name
-from stream.errors import StreamError
+from stream.errors import ConfigurationError, StreamError
 from stream.schemas import SchemaStore
 from stream.source import admin_client
 from stream.upsert import JSON_BYTES_MAX
@@ -67,7 +67,11 @@ def check_schemas(_settings: Settings) -> Iterator[Finding]:
 
 def check_database(settings: Settings) -> Iterator[Finding]:
     """The server's settings, the migrations, and the tables column by column."""
-    with read_connection(connect_engine(settings.required_database_url())) as connection:
+    return _database_findings(settings.required_database_url())
+
+
+def _database_findings(database_url: str) -> Iterator[Finding]:
+    with read_connection(connect_engine(database_url)) as connection:
         yield Finding("database", "server", True, server_name(connection))
         yield from _server_settings(connection)
         missing = migrate.pending(connection)
@@ -109,6 +113,18 @@ def _server_settings(connection: Connection) -> Iterator[Finding]:
         str(flush),
         "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed",
     )
+
+
+def require_fit_database(database_url: str) -> str:
+    """The server's name, where its settings and the tables are as they must be.
+
+    Raises ConfigurationError that says all that differs, and DatabaseUnavailable.
+    """
+    findings = list(_database_findings(database_url))
+    wrong = [one for one in findings if not one.is_right]
+    if wrong:
+        raise ConfigurationError("\n".join(f"{one.subject}: {one.found}; {one.todo}" for one in wrong))
+    return next(one.found for one in findings if one.subject == "server")
 
 
 def check_topics(settings: Settings) -> Iterator[Finding]:

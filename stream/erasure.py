@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog import STREAMS
@@ -71,8 +71,8 @@ def remove(connection: Connection, person: ErasedPerson) -> None:
     for table, about in tables_about(person.kind):
         _until_none(connection, person, table.name, _removal(table, about, person))
     for topic in _topics_keyed_by_persons():
-        is_theirs = and_(DEAD_LETTER.c.topic == topic, DEAD_LETTER.c.record_key == person.key.encode())
-        _until_none(connection, person, DEAD_LETTER.name, delete(DEAD_LETTER).where(is_theirs))
+        under_their_key = and_(DEAD_LETTER.c.topic == topic, DEAD_LETTER.c.record_key == person.key.encode())
+        _until_none(connection, person, DEAD_LETTER.name, delete(DEAD_LETTER).where(under_their_key))
 
 
 def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
@@ -86,12 +86,18 @@ def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
     ]
 
 
+def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+    """Whether a row is about the person."""
+    theirs: ColumnElement[bool] = table.c[about.column] == _as_stored(table, about, person)
+    return theirs
+
+
 def _removal(table: Table, about: Person, person: ErasedPerson) -> Any:
-    is_theirs = table.c[about.column] == _as_stored(table, about, person)
+    theirs = is_theirs(table, about, person)
     if about.on_erasure is OnErasure.DELETE_ROW:
-        return delete(table).where(is_theirs)
+        return delete(table).where(theirs)
     still_there = [table.c[name].is_not(None) for name in about.emptied]
-    return update(table).where(is_theirs, or_(*still_there)).values(dict.fromkeys(about.emptied))
+    return update(table).where(theirs, or_(*still_there)).values(dict.fromkeys(about.emptied))
 
 
 def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:

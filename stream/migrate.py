@@ -51,15 +51,6 @@ def pending(connection: Connection) -> list[str]:
     return [f"{one.revision} {one.doc}" for one in reversed(missing)]
 
 
-def require_migrated(connection: Connection) -> None:
-    """Raises ConfigurationError where a migration is still to be run."""
-    missing = pending(connection)
-    if missing:
-        raise ConfigurationError(
-            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `stream migrate`"
-        )
-
-
 def differences(connection: Connection) -> list[str]:
     """How the database's tables differ from the declared ones; empty where they don't."""
     context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})

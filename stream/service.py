@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from stream import migrate, progress
+from stream import progress
+from stream.check import require_fit_database
 from stream.config import Settings
-from stream.database import connect_engine, read_connection, server_name
+from stream.database import connect_engine, read_connection
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
 from stream.health import HealthServer
@@ -36,9 +37,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     store = SchemaStore()
     readers = {topic: store.readers(topic) for topic in names}
     queries = connect_engine(database_url)
-    with read_connection(queries) as connection:
-        migrate.require_migrated(connection)
-        server = server_name(connection)
+    server = require_fit_database(database_url)
     describe_topics(admin_client(kafka), names)
 
     metrics = Metrics()

@@ -13,7 +13,7 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, offsets, operate, produce, setup
+from stream.cli import dead_letters, erase, offsets, operate, produce, setup
 from stream.errors import ConfigurationError, StreamError, TransientError
 
 EXIT_FAILED = 1
@@ -35,6 +35,7 @@ app.command("check")(setup.check_command)
 app.command("run")(operate.run_command)
 app.command("lag")(operate.lag_command)
 app.command("produce")(produce.produce_command)
+app.command("erase")(erase.erase_command)
 app.add_typer(setup.topics_app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(offsets.app, name="offsets")

@@ -1,0 +1,49 @@
+"""The command that has a person forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from stream import config
+from stream import erase as erasing
+from stream.cli.output import Format, FormatOption, show
+from stream.database import connect_engine, read_connection
+
+
+def erase_command(
+    person: Annotated[str, typer.Argument(help="app:ID, clerk:ID or telegram:ID.")],
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    receipt: Annotated[bool, typer.Option("--receipt", help="Only show what an erasure has removed.")] = False,
+    wait_seconds: Annotated[float, typer.Option(min=0, help="How long to wait for `stream run` to apply it.")] = 60.0,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Forget a person for good: whatever comes later, nothing personal of theirs is stored again.
+
+    Publishes the deletion event, which a running `stream run` applies; a replay or a restored backup applies it
+    again. Ends with 75 where that was not seen in time.
+
+    Examples: stream erase app:7; stream erase clerk:user_2aB --execute; stream erase app:7 --receipt
+    """
+    settings = config.load()
+    database = connect_engine(settings.required_database_url())
+    try:
+        who = erasing.parse_person(person)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not receipt and not execute:
+        with read_connection(database) as connection:
+            show(erasing.stored(connection, who), output_format, empty="no table is about persons of this kind")
+        typer.echo("nothing was changed: --execute publishes the deletion", err=True)
+        return
+    if execute:
+        since = datetime.now(UTC).replace(tzinfo=None)
+        event_id = erasing.publish_deletion(settings.required_kafka(), who)
+        typer.echo(f"published: event {event_id}; waiting for `stream run` to apply it", err=True)
+        if not erasing.wait_until_swept(database, who, since, wait_seconds):
+            typer.echo("not applied yet: look again with --receipt", err=True)
+            raise typer.Exit(75)
+    with read_connection(database) as connection:
+        show(erasing.receipt(connection, who), output_format, empty="")

@@ -82,8 +82,10 @@ def is_person_id(kind: PersonKind, text: str) -> bool:
     """Whether the text is an id of that kind, in the one form in which it is stored."""
     if kind is PersonKind.CLERK:
         return 0 < len(text) <= 256 and check_text_id(text)
-    longest = meta_of(EntityId if kind is PersonKind.APP else TelegramId).le or 0
-    return text.isascii() and text.isdecimal() and text[0] != "0" and int(text) <= longest
+    greatest = int(meta_of(EntityId if kind is PersonKind.APP else TelegramId).le or 0)
+    # The length comes first: int() refuses thousands of digits with an error.
+    is_number = len(text) <= len(str(greatest)) and text.isascii() and text.isdecimal() and text[0] != "0"
+    return is_number and int(text) <= greatest
 
 
 def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decimal:

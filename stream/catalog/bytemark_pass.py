@@ -1,14 +1,14 @@
 """Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
 
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
-from stream.catalog.types import EntityId, Micros, TextId32, TextId256, column
+from stream.catalog.types import AppIdText, EntityId, Micros, TextId32, column
 
 
 class BytemarkPassLogged(Event):
     """One interaction of a rider with a Bytemark pass. The id names the interaction, not the pass."""
 
     bytemark_pass_id: EntityId
-    user_id: TextId256
+    user_id: AppIdText
     interaction: TextId32
     """What happened, such as activated, validated or expired."""
     logged_on: Micros | None = None
@@ -23,7 +23,7 @@ class BytemarkPassLogged(Event):
 HNTB_BYTEMARK_PASS = upserted_table(
     "hntb_bytemark_pass",
     column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
-    column("user_id", TextId256, index=True, comment="the research participant: an app user's id as text"),
+    column("user_id", AppIdText, index=True, comment="the research participant: an app user's id as text"),
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
     persons=[app("user_id")],
     comment="Interactions with Bytemark passes, for the HNTB research platform",
@@ -32,7 +32,7 @@ HNTB_BYTEMARK_PASS = upserted_table(
 BYTEMARK_PASS = upserted_table(
     "bytemark_pass",
     column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
-    column("user_id", TextId256, index=True, comment="the rider: an app user's id as text"),
+    column("user_id", AppIdText, index=True, comment="the rider: an app user's id as text"),
     column("interaction", TextId32, comment="what happened, such as activated, validated or expired"),
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
     persons=[app("user_id")],

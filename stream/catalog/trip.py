@@ -2,6 +2,7 @@
 
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import (
+    AppIdText,
     EntityId,
     Latitude,
     Longitude,
@@ -11,7 +12,6 @@ from stream.catalog.types import (
     Rating,
     Text512,
     TextId32,
-    TextId256,
     column,
 )
 
@@ -70,7 +70,7 @@ TRIP = upserted_table(
 HNTB_TRIP = upserted_table(
     "hntb_trip",
     column("trip_id", EntityId, primary_key=True),
-    column("user_id", TextId256, index=True, comment="the research participant: an app user's id as text"),
+    column("user_id", AppIdText, index=True, comment="the research participant: an app user's id as text"),
     column("travel_mode", TextId32, comment="such as walking, transit or driving"),
     column("started_on", Micros, index=True, comment="UTC"),
     column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),

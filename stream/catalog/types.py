@@ -31,6 +31,14 @@ def check_text_id(text: str) -> bool:
     return text.strip() == text and (text.isprintable() or CONTROL_CHARACTERS.search(text) is None)
 
 
+def check_app_id_text(text: str) -> bool:
+    """Whether `text` may name an app user. Where it is digits only, it must be the one decimal text of a number.
+
+    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits.
+    """
+    return check_text_id(text) and (not text.isdecimal() or (text[0] != "0" and text.isascii()))
+
+
 def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
     return {"sql": sql, **extra}
 
@@ -67,9 +75,9 @@ def _text(length: int) -> Meta:
     return Meta(max_length=length, extra=_stored(mysql.VARCHAR(length)))
 
 
-def _text_id(length: int) -> Meta:
+def _text_id(length: int, check: Callable[[str], bool] = check_text_id) -> Meta:
     sql = mysql.VARCHAR(length, collation=BINARY_COLLATION)
-    return Meta(min_length=1, max_length=length, extra=_stored(sql, check=check_text_id))
+    return Meta(min_length=1, max_length=length, extra=_stored(sql, check=check))
 
 
 # Ids that are text: compared as bytes, never empty.
@@ -78,6 +86,9 @@ TextId45 = Annotated[str, _text_id(45)]
 TextId64 = Annotated[str, _text_id(64)]
 TextId256 = Annotated[str, _text_id(256)]
 TextId512 = Annotated[str, _text_id(512)]
+
+AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
+"""An app user's id as text, as the research platform keeps it."""
 
 Text128 = Annotated[str, _text(128)]
 Text512 = Annotated[str, _text(512)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from stream.catalog.declaration import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
 from stream.catalog.types import (
@@ -69,16 +70,35 @@ class ClerkEvent(Event):
         return f"{PersonKind.CLERK}:{self.clerk_id}"
 
 
-class UserCreated(ClerkEvent):
-    """A Clerk account came to be."""
+SignupSource = Literal["clerk", "invite", "admin"]
+
+
+class ClerkAccount(ClerkEvent):
+    """A Clerk account as it stands. Clerk itself knows neither role nor status, and not always a name."""
 
     email: Text512 | None
-    first_name: Text128
-    last_name: Text128
-    role: TextId32
-    status: TextId32
     created_on: Micros
-    signup_source: Literal["clerk", "invite", "admin"]
+    first_name: Text128 | None = None
+    last_name: Text128 | None = None
+    role: TextId32 | None = None
+    status: TextId32 | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.first_name = self.first_name or ""
+        self.last_name = self.last_name or ""
+        self.role = self.role or "user"
+        self.status = self.status or "active"
+
+
+class UserCreated(ClerkAccount):
+    """A Clerk account came to be."""
+
+    signup_source: SignupSource | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.signup_source = self.signup_source or "clerk"
 
     # What the account's user_data begin with.
     signup_date_key = "signup_date"
@@ -93,15 +113,9 @@ class UserCreated(ClerkEvent):
         return json_text(self.signup_source)
 
 
-class UserUpdated(ClerkEvent):
+class UserUpdated(ClerkAccount, kw_only=True):
     """A Clerk account as it stands after a change."""
 
-    email: Text512 | None
-    first_name: Text128
-    last_name: Text128
-    role: TextId32
-    status: TextId32
-    created_on: Micros
     changed_by: TextId256 | None
     """The Clerk id of the administrator who changed it; None where the user did."""
 
@@ -115,6 +129,10 @@ class UserDeleted(ClerkEvent):
     """The holder of the Clerk account is gone and is to be forgotten."""
 
 
+Moment = Annotated[datetime, Meta(tz=True)]
+"""ISO 8601 with date, time and offset, such as 2026-11-21T09:45:00Z: without an offset it would name no moment."""
+
+
 class Preferences(msgspec.Struct, forbid_unknown_fields=True):
     theme: Literal["light", "dark", "system"]
     notifications: bool
@@ -125,20 +143,21 @@ class Preferences(msgspec.Struct, forbid_unknown_fields=True):
 class OnboardingStatus(msgspec.Struct, forbid_unknown_fields=True):
     step: Literal["welcome", "profile", "preferences", "complete"]
     completed: bool
-    started_at: datetime
-    completed_at: datetime | msgspec.UnsetType = msgspec.UNSET
+    started_at: Moment
+    completed_at: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
 USER_DATA_SHAPES: dict[str, Any] = {
     "preferences": Preferences,
     "feature_flags": dict[str, bool],
     "onboarding_status": OnboardingStatus,
-    "last_clerk_sync": datetime,
-    "signup_date": datetime,
-    "signup_source": Literal["clerk", "invite", "admin"],
+    "last_clerk_sync": Moment,
+    "signup_date": Moment,
+    "signup_source": SignupSource,
 }
 """The keys that may be set, and the shape of their JSON. What grows (session_count, last_active, login_history,
-name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`."""
+name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`; nobody sets it,
+for two sources of one value would contradict each other."""
 
 
 class UserDataSet(ClerkEvent):
@@ -146,6 +165,8 @@ class UserDataSet(ClerkEvent):
 
     key: TextId64
     value: JsonText
+    created_on: Micros
+    """When the key was first set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -257,7 +278,7 @@ STREAM = Stream(
             into(USER_DATA, key="signup_date_key", value="signup_date_value"),
             into(USER_DATA, key="signup_source_key", value="signup_source_value"),
         ],
-        UserUpdated: [into(USERS), into(NAME_HISTORY).where("has_name")],
+        UserUpdated: [into(USERS), into(NAME_HISTORY, created_on="occurred_at").where("has_name")],
         UserDeleted: [erases(PersonKind.CLERK, "clerk_id")],
         UserDataSet: [into(USER_DATA)],
         UserSignedIn: [into(SIGN_IN)],

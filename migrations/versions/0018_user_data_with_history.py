@@ -1,6 +1,7 @@
 """Create the view user_data_with_history: user_data, and beside it what grows, in the same key–value shape."""
 
 from alembic import op
+from sqlalchemy.dialects.mysql.base import MySQLDialect
 
 revision = "0018"
 down_revision = "0017"
@@ -33,7 +34,8 @@ def grown(key: str, value: str, source: str) -> str:
 
 
 def upgrade() -> None:
-    is_mariadb = op.get_context().dialect.is_mariadb
+    dialect = op.get_context().dialect
+    is_mariadb = isinstance(dialect, MySQLDialect) and dialect.is_mariadb
     successes = "user_sign_in WHERE success GROUP BY clerk_id"
     sign_ins = collected(SIGN_IN, "user_sign_in", "signed_in_on, event_id", is_mariadb)
     names = collected(NAME, "user_name_history", "event_time, event_id", is_mariadb)

@@ -6,11 +6,14 @@
       "timestamp": "2026-11-02T08:20:01.000Z",  Kafka's
       "value": {…},                             as on the wire: moments in microseconds; decimals and numbers that
                                                 JSON lacks ("NaN", "Infinity") as text
-      "rows": {"trip": {"id": 42, …}, …}        what becomes of it, by table, without version and lineage
+      "rows": {"trip": {"id": 42, …}, …}        what becomes of it, by table, without version and lineage; where a
+                                                table gets several rows, a list of them in the order of its key
+      "erases": "app:7"                         the person whom it erases; then rows may be left out
     }
 
-Those in `rejected/` have, instead of rows, the `reason` and `field` of the rejection that they meet, and where the
-bytes themselves are unfit, `value_hex` (or null) instead of schema and value.
+A tombstone has "value": null and no schema. Those in `rejected/` have, instead of rows, the `reason` and `field` of
+the rejection that they meet, and where the bytes themselves are unfit, `value_hex` (or a null value) instead of schema
+and value.
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ STORE = SchemaStore()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_Row = dict[str, Any]
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     """An example as it is written."""
 
@@ -42,7 +48,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     schema: str | None = None
     value: dict[str, Any] | None = None
     value_hex: str | None = None
-    rows: dict[str, dict[str, Any]] | None = None
+    rows: dict[str, _Row | list[_Row]] | None = None
+    erases: str | None = None
     reason: str | None = None
     field: str | None = None
 
@@ -56,7 +63,9 @@ class Example:
     version: SchemaVersion | None
     """The writer's; None where the example is of raw bytes."""
     record: Record
-    rows: dict[str, dict[str, Any]] | None
+    rows: dict[str, list[dict[str, Any]]]
+    erases: str | None
+    """The person whom it erases, as a Kafka key names them."""
     reason: str | None
     field: str | None
 
@@ -82,7 +91,8 @@ def load(path: Path) -> Example:
         key=None if file.key is None else file.key.encode(),
         value=_value(file, version),
     )
-    return Example(path, topic, version, record, file.rows, file.reason, file.field)
+    rows = {table: row if isinstance(row, list) else [row] for table, row in (file.rows or {}).items()}
+    return Example(path, topic, version, record, rows, file.erases, file.reason, file.field)
 
 
 def version_named(name: str, topic: str) -> SchemaVersion:

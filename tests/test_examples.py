@@ -11,8 +11,9 @@ from sqlalchemy import Column
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS, Feed, Route
-from stream.catalog.types import extra_of, meta_of
-from stream.compact import compact
+from stream.catalog.declaration import PersonKind, persons_of
+from stream.catalog.types import check_app_id_text, extra_of, meta_of
+from stream.compact import Row, compact
 from stream.decode import decode_record
 from stream.errors import Reason, Rejection
 from tests.examples import STORE, Example, rejected_examples, valid_examples
@@ -33,19 +34,22 @@ def _feed_name(part: Route | Feed) -> str:
 def test_valid_example_becomes_the_rows_that_it_states(example: Example) -> None:
     compacted = compact([decode_record(example.record, READERS[example.topic])])
 
-    rows = {
-        table.feed.table.name: dict(zip(table.feed.columns, map(_as_in_json, row), strict=False))
-        for table in compacted.tables
-        for row in table.rows
-    }
+    rows = {table.feed.table.name: [_as_stated(table.feed, row) for row in table.rows] for table in compacted.tables}
     assert rows == example.rows
+    assert [person.key for person, _ in compacted.erased] == ([example.erases] if example.erases else [])
+
+
+def _as_stated(feed: Feed, row: Row) -> dict[str, Any]:
+    """A row as an example states it; `modified_on` is the version's time."""
+    names = (*feed.columns, "modified_on")
+    return dict(zip(names, map(_as_in_json, row), strict=False))
 
 
 def _as_in_json(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-@pytest.mark.parametrize("example", VALID, ids=str)
+@pytest.mark.parametrize("example", [one for one in VALID if one.version], ids=str)
 def test_valid_example_reads_the_same_in_either_framing(example: Example) -> None:
     record, version = example.record, example.version
     assert record.value is not None
@@ -59,9 +63,10 @@ def test_valid_example_reads_the_same_in_either_framing(example: Example) -> Non
 @pytest.mark.parametrize("example", VALID, ids=str)
 def test_row_of_an_example_has_a_value_wherever_its_column_wants_one(example: Example) -> None:
     for table in compact([decode_record(example.record, READERS[example.topic])]).tables:
-        for name, value in zip(table.feed.columns, table.rows[0], strict=False):
-            column = table.feed.table.c[name]
-            assert value is not None or column.nullable, f"{table.feed.table.name}.{name}"
+        for row in table.rows:
+            for name, value in zip(table.feed.columns, row, strict=False):
+                column = table.feed.table.c[name]
+                assert value is not None or column.nullable, f"{table.feed.table.name}.{name}"
 
 
 @pytest.mark.parametrize("example", REJECTED, ids=str)
@@ -73,13 +78,20 @@ def test_rejected_example_is_rejected_for_its_reason_and_field(example: Example)
 
 
 def test_no_example_is_filed_wrongly() -> None:
-    assert [str(one) for one in VALID if one.rows is None or one.reason or one.field] == []
-    assert [str(one) for one in REJECTED if one.rows is not None or one.reason not in set(Reason)] == []
+    assert [str(one) for one in VALID if not (one.rows or one.erases) or one.reason or one.field] == []
+    assert [str(one) for one in REJECTED if one.rows or one.erases or one.reason not in set(Reason)] == []
 
 
 def test_every_version_of_every_record_has_a_valid_example() -> None:
     shown = {(one.version.topic, one.version.name) for one in VALID if one.version}
     assert shown == {(version.topic, version.name) for version in STORE.versions.values()}
+
+
+@pytest.mark.parametrize("topic", STREAMS)
+def test_every_kind_of_person_whom_a_tombstone_erases_has_an_example(topic: str) -> None:
+    tombstones = [one for one in VALID if one.topic == topic and one.record.value is None]
+    shown = {(one.erases or "").partition(":")[0] for one in tombstones}
+    assert shown == set(READERS[topic].tombstones)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)
@@ -113,6 +125,39 @@ def test_column_has_the_type_of_the_field_that_it_takes(route: Route, feed: Feed
 
 
 @pytest.mark.parametrize(("route", "feed"), FEEDS, ids=_feed_name)
+def test_text_that_names_an_app_user_has_one_form_only(route: Route, feed: Feed) -> None:
+    checks = dict(route.checks)
+    sources = dict(zip(feed.columns, feed.sources, strict=True))
+    for person in persons_of(feed.table):
+        source = sources.get(person.column, person.column)
+        is_text = isinstance(feed.table.c[person.column].type, mysql.VARCHAR)
+        if person.kind is PersonKind.APP and is_text and source in route.event.__struct_fields__:
+            assert checks[source] is check_app_id_text, "an erasure would miss another form of the same number"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fit"),
+    [
+        ("7", True),
+        ("4294967296", True),
+        ("rider-007", True),
+        ("0x7", True),
+        ("+7", True),
+        ("²", True),
+        ("007", False),
+        ("0", False),
+        ("00", False),
+        ("\u0667", False),
+        ("\uff17", False),
+        ("7\u0667", False),
+        ("7 ", False),
+    ],
+)
+def test_app_id_of_digits_has_no_other_spelling(text: str, is_fit: bool) -> None:
+    assert check_app_id_text(text) is is_fit
+
+
+@pytest.mark.parametrize(("route", "feed"), FEEDS, ids=_feed_name)
 def test_column_takes_null_where_its_field_does(route: Route, feed: Feed) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(route.event)}
     for name, source in zip(feed.columns, feed.sources, strict=True):
@@ -125,15 +170,26 @@ def test_column_takes_null_where_its_field_does(route: Route, feed: Feed) -> Non
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)
 def test_number_of_a_type_lies_within_its_column(route: Route) -> None:
     for field in msgspec.structs.fields(route.event):
-        if field.name == "event_id":
+        if field.name == "event_id" or not _has_type_of_ours(field.type):
             continue
         meta, sql = meta_of(field.type), extra_of(field.type)["sql"]
+        if isinstance(sql, mysql.TINYINT) and sql.display_width == 1:
+            continue  # a flag, which is no number
         if isinstance(sql, mysql.VARCHAR):
             assert meta.max_length == sql.length, field.name
         elif isinstance(sql, mysql.TINYINT | mysql.SMALLINT | mysql.INTEGER | mysql.BIGINT):
             assert _integer_range(sql)[0] <= _lowest(meta) <= (meta.le or 0) <= _integer_range(sql)[1], field.name
         elif isinstance(sql, mysql.DECIMAL):
             assert extra_of(field.type)["digits"] == (sql.precision, sql.scale), field.name
+
+
+def _has_type_of_ours(annotation: Any) -> bool:
+    """Not so for a list of words, which no column takes."""
+    try:
+        meta_of(annotation)
+    except TypeError:
+        return False
+    return True
 
 
 def _sql(column: Column[Any]) -> str:

@@ -23,7 +23,7 @@ class Deck:
     def __init__(self, wanted: Sequence[Encoder], everyone: Sequence[Encoder], chance: Random) -> None:
         self.everyone = everyone
         self.chance = chance
-        self.cards = [(encoder, flaw) for encoder in wanted for flaw in FLAWS if flaw.fields(encoder.synthetic.route)]
+        self.cards = [(encoder, flaw) for encoder in wanted for flaw in FLAWS if flaw.fields(encoder.synthetic)]
         self.undealt = self._shuffled(self.cards)
 
     def deal(self, latest: Mapping[str, Datum]) -> Message:
@@ -31,7 +31,7 @@ class Deck:
         if not self.undealt:
             self.undealt = self._shuffled([card for card in self.cards if not card[1].is_huge])
         encoder, flaw = self.undealt.pop()
-        field = self.chance.choice(flaw.fields(encoder.synthetic.route))
+        field = self.chance.choice(flaw.fields(encoder.synthetic))
         return broken(flaw, field, self.sound(encoder, latest), self.chance)
 
     def sound(self, encoder: Encoder, latest: Mapping[str, Datum]) -> Sound:

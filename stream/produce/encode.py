@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from operator import itemgetter
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 from fastavro import schemaless_writer
 
 from stream.produce.plan import Framing, Kind, Message
 from stream.produce.topics import Datum, Synthetic
+from stream.produce.topics.declaration import IS_TOMBSTONE
 from stream.schemas import SchemaStore, SchemaVersion
 
 Schema = Any
@@ -33,6 +36,7 @@ class Encoder:
         self.synthetic = synthetic
         self.topic = synthetic.stream.topic
         self.key_field = synthetic.stream.key
+        self._key = _key_maker(synthetic)
         self.newest = store.newest(self.topic, synthetic.record_name)
         self._forms = _forms([self.newest], store, framing)
         self._older_forms = _forms(self._versions_before_newest(store), store, framing)
@@ -47,9 +51,11 @@ class Encoder:
         ]
 
     def key_of(self, datum: Datum) -> bytes:
-        return str(datum[self.key_field]).encode()
+        return str(self._key(datum)).encode()
 
     def encode(self, datum: Datum, kind: Kind, chance: Random) -> Message:
+        if datum.get(IS_TOMBSTONE):
+            return Message(self.topic, self.key_of(datum), None, [], kind)
         forms = self._forms
         if self._older_share and chance.random() < self._older_share:
             forms = self._older_forms
@@ -59,6 +65,17 @@ class Encoder:
     def header(self, chance: Random) -> bytes:
         """What may stand before a datum of the newest version."""
         return chance.choice(self._forms)[0]
+
+
+def _key_maker(synthetic: Synthetic) -> Callable[[Datum], Any]:
+    """Datum → what the Kafka key names, also where the event has it as a property made from its fields."""
+    key = synthetic.stream.key
+    attribute = getattr(synthetic.event, key)
+    if not isinstance(attribute, property):
+        return itemgetter(key)
+    make = attribute.fget
+    assert make is not None, "a property can be read"
+    return lambda datum: make(SimpleNamespace(**datum))
 
 
 def _forms(versions: list[SchemaVersion], store: SchemaStore, framing: Framing) -> list[Form]:

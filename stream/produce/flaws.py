@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from fastavro import parse_schema
@@ -23,11 +23,12 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
 
 from stream.catalog import Route
-from stream.catalog.types import MICROS_MAX, check_text_id, meta_of
+from stream.catalog.declaration import PersonKind
+from stream.catalog.types import JSON_LENGTH_MAX, MICROS_MAX, check_app_id_text, check_text_id, meta_of
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
-from stream.produce.topics import Datum
+from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import unscaled
 from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
 
@@ -38,6 +39,26 @@ YEAR_2999 = (datetime(2999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds
 """Ahead of every clock that this will meet, so that the flaw does not depend on when it is published."""
 
 HUGE_CHARACTERS = 2 * 1024 * 1024
+
+KEYS_OF_NOBODY = (
+    b"7",
+    b"app",
+    b"app:",
+    b"app:0",
+    b"app:07",
+    b"app:4294967296",
+    b"app:" + b"7" * 5000,
+    "app:٧".encode(),
+    b"App:7",
+    b"clerk:",
+    b"clerk: user_2aB",
+    b"clerk:" + b"x" * 257,
+    b"telegram:-7",
+    b"telegram:9223372036854775808",
+    b"nobody:7",
+    b"\xff:7",
+)
+"""Keys by which a tombstone erases no one."""
 
 Schema = Any
 NO_FIELD = ""
@@ -71,7 +92,7 @@ class Spoilt(NamedTuple):
 
 
 Spoil = Callable[[Sound, str, Random], Spoilt]
-Fields = Callable[[Route], Sequence[str]]
+Fields = Callable[[Synthetic], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class Flaw:
     spoil: Spoil
     """Sound event, the field to spoil (or NO_FIELD), chances → the broken record."""
     fields: Fields = lambda _: (NO_FIELD,)
-    """The fields of a record that can have this flaw."""
+    """The fields of a record that can have this flaw, or (NO_FIELD,); nothing where it can't."""
     is_field_known: bool = True
     """False where the bytes are unfit before a consumer can tell which field they belong to."""
     is_huge: bool = False
@@ -113,7 +134,9 @@ def _python_type(annotation: Any) -> type:
 
 
 def _where(is_meant: Callable[[type, Meta], bool]) -> Fields:
-    return lambda route: [name for name, (kind, meta) in field_types(route).items() if is_meant(kind, meta)]
+    return lambda synthetic: [
+        name for name, (kind, meta) in field_types(synthetic.route).items() if is_meant(kind, meta)
+    ]
 
 
 def _is_id(kind: type, meta: Meta) -> bool:
@@ -153,20 +176,55 @@ def _is_never_empty(_kind: type, meta: Meta) -> bool:
     return bool(meta.min_length)
 
 
-def _text_ids(route: Route) -> Sequence[str]:
-    return [name for name, check in route.checks if check is check_text_id]
+def _is_json(_kind: type, meta: Meta) -> bool:
+    return meta.max_length == JSON_LENGTH_MAX
 
 
-def _decimals(route: Route) -> Sequence[str]:
-    return [name for name, _ in route.decimals]
+def _text_ids(synthetic: Synthetic) -> Sequence[str]:
+    return [name for name, check in synthetic.route.checks if check in (check_text_id, check_app_id_text)]
 
 
-def _nullables(route: Route) -> Sequence[str]:
-    return [field.name for field in msgspec.structs.fields(route.event) if type(None) in get_args(field.type)]
+def _app_ids_as_text(synthetic: Synthetic) -> Sequence[str]:
+    return [name for name, check in synthetic.route.checks if check is check_app_id_text]
 
 
-def _key_field(route: Route) -> Sequence[str]:
-    return (route.key,)
+def _decimals(synthetic: Synthetic) -> Sequence[str]:
+    return [name for name, _ in synthetic.route.decimals]
+
+
+def _nullables(synthetic: Synthetic) -> Sequence[str]:
+    return [field.name for field in msgspec.structs.fields(synthetic.event) if type(None) in get_args(field.type)]
+
+
+def _words(synthetic: Synthetic) -> Sequence[str]:
+    """Fields that take one of a few words."""
+    fields = msgspec.structs.fields(synthetic.event)
+    return [
+        field.name
+        for field in fields
+        if any(get_origin(part) is Literal for part in (field.type, *get_args(field.type)))
+    ]
+
+
+def _only(*names: str) -> Fields:
+    return lambda _synthetic: names
+
+
+def _key_field(synthetic: Synthetic) -> Sequence[str]:
+    return (synthetic.route.key,)
+
+
+def _key_of_a_person(synthetic: Synthetic) -> Sequence[str]:
+    """The key where it names a person with their kind, as those do that tombstones can have."""
+    return _key_field(synthetic) if synthetic.stream.has_tombstones else ()
+
+
+def _no_field_with_tombstones(synthetic: Synthetic) -> Sequence[str]:
+    return (NO_FIELD,) if synthetic.stream.has_tombstones else ()
+
+
+def _no_field_without_tombstones(synthetic: Synthetic) -> Sequence[str]:
+    return () if synthetic.stream.has_tombstones else (NO_FIELD,)
 
 
 # --- A field with a value that its schema can write and its type forbids
@@ -199,6 +257,11 @@ def _below(kind: type, meta: Meta) -> int | float:
 
 def _too_long(_kind: type, meta: Meta) -> str:
     return "x" * ((meta.max_length or 0) + 1)
+
+
+def _huge(sound: Sound, field: str, _chance: Random) -> Spoilt:
+    # The key stays: two megabytes in both would be more than a broker takes.
+    return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{field: "x" * HUGE_CHARACTERS}))
 
 
 def _too_many_digits(sound: Sound, field: str, chance: Random) -> Spoilt:
@@ -247,8 +310,8 @@ def _by_newer_writer(sound: Sound, _chance: Random) -> bytes:
 
 
 def _without_a_field(sound: Sound, _chance: Random) -> bytes:
-    fields = sound.encoder.newest.plain["fields"]
-    return _by_other_writer(sound, [field for field in fields if field["name"] != sound.encoder.key_field])
+    event_id, occurred_at, _entity, *others = sound.encoder.newest.plain["fields"]
+    return _by_other_writer(sound, [event_id, occurred_at, *others])
 
 
 def _by_other_writer(sound: Sound, fields: Sequence[Schema], **more: Any) -> bytes:
@@ -302,13 +365,27 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 def _key_as_long(sound: Sound) -> bytes:
     """As Kafka's LongSerializer writes a number; text is only turned round."""
-    value = sound.datum[sound.encoder.key_field]
+    value = sound.datum.get(sound.encoder.key_field)
     return value.to_bytes(8, "big") if isinstance(value, int) else sound.key[::-1]
+
+
+def _key_of_another_kind(sound: Sound) -> bytes:
+    kind, _, person_id = sound.key.partition(b":")
+    other = PersonKind.CLERK if kind.decode() == PersonKind.APP else PersonKind.APP
+    return other.encode() + b":" + person_id
+
+
+def _key_without_kind(sound: Sound) -> bytes:
+    return sound.key.partition(b":")[2]
+
+
+def _tombstone_of_nobody(_sound: Sound, _field: str, chance: Random) -> Spoilt:
+    return Spoilt(chance.choice(KEYS_OF_NOBODY), None)
 
 
 FLAWS: tuple[Flaw, ...] = (
     # the bytes
-    Flaw("null_value", Reason.EMPTY_VALUE, _bytes(lambda _sound, _chance: None)),
+    Flaw("null_value", Reason.EMPTY_VALUE, _bytes(lambda _sound, _chance: None), _no_field_without_tombstones),
     Flaw("empty_value", Reason.EMPTY_VALUE, _bytes(lambda _sound, _chance: b"")),
     Flaw("noise", Reason.UNKNOWN_FRAMING, _bytes(_noise)),
     Flaw("json_text", Reason.UNKNOWN_FRAMING, _bytes(_json_text)),
@@ -322,7 +399,7 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("invalid_utf8", Reason.INVALID_TEXT, _invalid_text, _where(_is_text), is_field_known=False),
     Flaw("wrong_union_branch", Reason.MALFORMED, _wrong_branch, _nullables, is_field_known=False),
     # the values
-    Flaw("event_id_not_a_uuid", Reason.INVALID_VALUE, _always("not-a-uuid"), lambda _: ("event_id",)),
+    Flaw("event_id_not_a_uuid", Reason.INVALID_VALUE, _always("not-a-uuid"), _only("event_id")),
     Flaw("id_zero", Reason.OUT_OF_RANGE, _always(0), _where(_is_id)),
     Flaw("id_negative", Reason.OUT_OF_RANGE, _always(-1), _where(_is_id_or_reference)),
     Flaw("id_overflowing", Reason.OUT_OF_RANGE, _field(_above), _where(_is_id_or_reference)),
@@ -336,15 +413,28 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("infinite", Reason.OUT_OF_RANGE, _always(math.inf), _where(_is_float)),
     Flaw("decimal_too_large", Reason.OUT_OF_RANGE, _too_many_digits, _decimals),
     Flaw("text_too_long", Reason.TOO_LONG, _field(_too_long), _where(_has_length)),
-    Flaw("two_megabytes", Reason.TOO_LONG, _always("x" * HUGE_CHARACTERS), _where(_has_length), is_huge=True),
+    Flaw("two_megabytes", Reason.TOO_LONG, _huge, _where(_has_length), is_huge=True),
     Flaw("text_empty", Reason.TOO_SHORT, _always(""), _where(_is_never_empty)),
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
     Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
-    Flaw("from_the_future", Reason.FROM_THE_FUTURE, _always(YEAR_2999), lambda _: ("occurred_at",)),
+    Flaw("app_id_with_leading_zero", Reason.INVALID_VALUE, _always("007"), _app_ids_as_text),
+    Flaw("word_not_in_the_list", Reason.INVALID_VALUE, _always("neither"), _words),
+    Flaw("json_cut_short", Reason.INVALID_VALUE, _always('{"theme": '), _where(_is_json)),
+    Flaw("json_of_another_shape", Reason.INVALID_VALUE, _always('[{"unheard": "of"}]'), _where(_is_json)),
+    Flaw("from_the_future", Reason.FROM_THE_FUTURE, _always(YEAR_2999), _only("occurred_at")),
     # the key
     Flaw("no_key", Reason.MISSING_KEY, _key(lambda _: None)),
     Flaw("empty_key", Reason.MISSING_KEY, _key(lambda _: b"")),
     Flaw("other_key", Reason.KEY_MISMATCH, _key(lambda sound: sound.key + b"0"), _key_field),
     Flaw("key_as_long", Reason.KEY_MISMATCH, _key(_key_as_long), _key_field),
+    Flaw("key_of_another_kind", Reason.KEY_MISMATCH, _key(_key_of_another_kind), _key_of_a_person),
+    Flaw("key_without_kind", Reason.KEY_MISMATCH, _key(_key_without_kind), _key_of_a_person),
+    Flaw("tombstone_of_nobody", Reason.INVALID_VALUE, _tombstone_of_nobody, _no_field_with_tombstones),
+    Flaw(
+        "tombstone_without_key",
+        Reason.MISSING_KEY,
+        lambda _sound, _field, _chance: Spoilt(None, None),
+        _no_field_with_tombstones,
+    ),
 )
 """The list. Its order is that of the stages that find the flaws."""

@@ -11,8 +11,9 @@ from random import Random
 from typing import NamedTuple
 
 from stream.errors import ConfigurationError
+from stream.produce.accounts import DAY, EVERY, Span
 from stream.produce.plan import Plan
-from stream.produce.riders import DAY, Rider, live, move_in
+from stream.produce.riders import Rider, RiderDay, move_in
 from stream.produce.topics import SYNTHETICS, Datum, Synthetic
 
 Told = tuple[Synthetic, Datum]
@@ -34,10 +35,9 @@ cohort can't fill is filled by the next."""
 ENDLESS_EVENTS = 200_000
 """How many events a cohort tells where there is no end."""
 
-SAMPLE_RIDERS = 50
-SAMPLE_MIDNIGHT = 4 * DAY
-SAMPLE_DAYS = 7
-"""Monday to Sunday of the first whole week after 1970 began: any week would do."""
+SAMPLE_RIDERS = EVERY
+SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
+"""Four weeks from a Monday in the year 2000: any would do. As long as a cohort lives, for not all happens evenly."""
 
 
 class Cohort(NamedTuple):
@@ -58,7 +58,7 @@ def tell(plan: Plan, chance: Random) -> Iterator[Told]:
     starts = ends - cohort.days * DAY
     ids = unused_ids(plan.seed)
     while True:
-        riders = move_in(cohort.riders, chance, ids)
+        riders = move_in(cohort.riders, Span(starts, ends), chance, ids)
         for midnight in range(starts - starts % DAY, ends, DAY):
             for occurred_at, synthetic, datum in _day(riders, midnight, synthetics, chance, ids):
                 if starts < occurred_at <= ends:
@@ -77,20 +77,20 @@ def chosen(plan: Plan) -> list[Synthetic]:
 
 
 def sample() -> dict[str, list[Datum]]:
-    """A small town's week, by record: shows how much is told, and gives each record a specimen."""
+    """A small town's weeks, by record: shows how much is told, and gives each record a specimen."""
     return {name: [dict(datum) for datum in data] for name, data in _sample().items()}
 
 
 @cache
 def _sample() -> Mapping[str, Sequence[Datum]]:
-    chance = seeded("a week of a small town")
+    chance = seeded("four weeks of a small town")
     ids = unused_ids(seed=0)
-    riders = move_in(SAMPLE_RIDERS, chance, ids)
-    week: dict[str, list[Datum]] = {name: [] for name in SYNTHETICS}
-    for midnight in range(SAMPLE_MIDNIGHT, SAMPLE_MIDNIGHT + SAMPLE_DAYS * DAY, DAY):
+    riders = move_in(SAMPLE_RIDERS, SAMPLE_SPAN, chance, ids)
+    weeks: dict[str, list[Datum]] = {name: [] for name in SYNTHETICS}
+    for midnight in range(SAMPLE_SPAN.starts, SAMPLE_SPAN.ends, DAY):
         for _, synthetic, datum in _day(riders, midnight, list(SYNTHETICS.values()), chance, ids):
-            week[synthetic.record_name].append({**datum, "event_id": event_id(chance)})
-    return week
+            weeks[synthetic.record_name].append({**datum, "event_id": event_id(chance)})
+    return weeks
 
 
 def seeded(text: str) -> Random:
@@ -120,21 +120,20 @@ def _day(
     """What all of them did on one day, in order of time."""
     told: list[tuple[int, Synthetic, Datum]] = []
     for rider in riders:
-        day = live(rider, midnight, chance, ids)
-        if day.journeys:
-            for synthetic in synthetics:
-                data = synthetic.tell(day, chance, ids)
-                told += [(datum["occurred_at"], synthetic, datum) for datum in data]
+        day = RiderDay(rider, midnight, chance, ids)
+        for synthetic in synthetics:
+            for datum in synthetic.tell(day, chance, ids):
+                told.append((datum["occurred_at"], synthetic, datum))  # noqa: PERF401 - mostly none or one
     told.sort(key=itemgetter(0))
     return told
 
 
 def _cohort(plan: Plan, synthetics: Sequence[Synthetic]) -> Cohort:
-    week = _sample()
-    told = sum(len(week[synthetic.record_name]) for synthetic in synthetics)
+    weeks = _sample()
+    told = sum(len(weeks[synthetic.record_name]) for synthetic in synthetics)
     if not told:
         raise ConfigurationError("nothing to synthesize: no rider ever does what was asked for")
-    daily = told / (SAMPLE_RIDERS * SAMPLE_DAYS)
+    daily = told / (SAMPLE_RIDERS * DAYS_MAX)
     wanted = ENDLESS_EVENTS if plan.count is None else plan.count * (1 - plan.extra_share)
     riders = min(max(ceil(wanted / daily / DAYS_MAX), RIDERS_MIN), RIDERS_MAX)
     return Cohort(riders, min(max(ceil(wanted / daily / riders), 1), DAYS_MAX))

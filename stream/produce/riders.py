@@ -11,11 +11,7 @@ from math import cos, hypot, radians
 from random import Random
 from typing import NamedTuple
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-"""In microseconds, as all moments here are."""
+from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND, Account, Span, open_accounts
 
 METRES_PER_DEGREE = 111_320
 DETOUR = 1.3
@@ -63,6 +59,7 @@ class Rider(NamedTuple):
     leaves_home: int
     leaves_work: int
     """The usual moments, counted from midnight."""
+    account: Account
 
 
 class Journey(NamedTuple):
@@ -78,14 +75,30 @@ class Journey(NamedTuple):
     fare_cents: int | None
 
 
-class RiderDay(NamedTuple):
-    """What one rider did on one day."""
+class RiderDay:
+    """What one rider did on one day. Where they went is decided when it is first asked for: not every plan asks."""
 
-    rider: Rider
-    journeys: list[Journey]
+    __slots__ = ("_chance", "_ids", "_journeys", "midnight", "rider")
+
+    def __init__(self, rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> None:
+        self.rider = rider
+        self.midnight = midnight
+        self._chance = chance
+        self._ids = ids
+        self._journeys: list[Journey] | None = None
+
+    @property
+    def journeys(self) -> list[Journey]:
+        if self._journeys is None:
+            self._journeys = journeys(self.rider, self.midnight, self._chance, self._ids)
+        return self._journeys
+
+    def has(self, moment: int) -> bool:
+        """Whether the moment lies in this day."""
+        return self.midnight <= moment < self.midnight + DAY
 
 
-def move_in(count: int, chance: Random, ids: Iterator[int]) -> list[Rider]:
+def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[Rider]:
     """New riders, each with a home, a workplace and habits. Homes lie around the centre, work near it."""
     return [
         Rider(
@@ -95,26 +108,27 @@ def move_in(count: int, chance: Random, ids: Iterator[int]) -> list[Rider]:
             mode=COMMUTE_MODES[int(chance.random() * len(COMMUTE_MODES))],
             leaves_home=int(chance.gauss(7.75 * HOUR, 0.6 * HOUR)),
             leaves_work=int(chance.gauss(17.0 * HOUR, 0.7 * HOUR)),
+            account=account,
         )
-        for _ in range(count)
+        for account in open_accounts(count, span, chance, ids)
     ]
 
 
-def live(rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> RiderDay:
-    """One rider's day: to work and back on most workdays, now and then an errand, mostly at weekends."""
+def journeys(rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> list[Journey]:
+    """One rider's ways on one day: to work and back on most workdays, now and then an errand, mostly at weekends."""
     # 1970 began on a Thursday.
     is_workday = (midnight // DAY + 3) % 7 < 5
-    journeys: list[Journey] = []
+    ways: list[Journey] = []
     if is_workday and chance.random() < 0.9:
         leaves, returns = midnight + rider.leaves_home, midnight + rider.leaves_work
-        journeys += _there_and_back(rider.home, rider.work, rider.mode, leaves, returns, chance, ids)
+        ways += _there_and_back(rider.home, rider.work, rider.mode, leaves, returns, chance, ids)
     if chance.random() < (0.3 if is_workday else 0.8):
         opens, closes = (19 * HOUR, 21 * HOUR) if is_workday else (9 * HOUR, 19 * HOUR)
         leaves = midnight + opens + int(chance.random() * (closes - opens))
         mode = ERRAND_MODES[int(chance.random() * len(ERRAND_MODES))]
         shop = _near(rider.home, ERRAND_DEGREES_MAX, chance)
-        journeys += _there_and_back(rider.home, shop, mode, leaves, leaves + 90 * MINUTE, chance, ids)
-    return RiderDay(rider, journeys)
+        ways += _there_and_back(rider.home, shop, mode, leaves, leaves + 90 * MINUTE, chance, ids)
+    return ways
 
 
 def _there_and_back(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
+from stream.produce.accounts import HOUR, SECOND
 from stream.produce.broken import Deck
 from stream.produce.encode import Encoder
 from stream.produce.history import Told, chosen, event_id, sample, seeded, tell
 from stream.produce.plan import Kind, Message, Plan
-from stream.produce.riders import HOUR, SECOND
 from stream.produce.topics import SYNTHETICS, Datum
 from stream.schemas import SchemaStore
 
@@ -37,39 +38,40 @@ class _Mixture:
             name: Encoder(synthetic, store, plan.framing, plan.older_version_share)
             for name, synthetic in SYNTHETICS.items()
         }
-        self.remembered: list[tuple[Message, Told]] = []
+        self.told: deque[Message] = deque(maxlen=MEMORY_MESSAGES)
+        self.outdated: deque[Told] = deque(maxlen=MEMORY_MESSAGES)
         self.latest: dict[str, Datum] = {name: data[0] for name, data in sample().items() if data}
         wanted = [self.encoders[synthetic.record_name] for synthetic in chosen(plan)]
         self.deck = Deck(wanted, list(self.encoders.values()), self.chance)
 
     def messages(self) -> Iterator[Message]:
         plan, chance, encoders, extra_share = self.plan, self.chance, self.encoders, self.plan.extra_share
-        for number, told in enumerate(tell(plan, chance)):
+        for told in tell(plan, chance):
             synthetic, datum = told
             message = encoders[synthetic.record_name].encode(datum, Kind.EVENT, chance)
             yield message
-            self._remember(number, message, told)
+            self._remember(message, told)
             while (drawn := chance.random()) < extra_share:
                 yield self._extra(drawn)
 
-    def _remember(self, number: int, message: Message, told: Told) -> None:
-        if number < MEMORY_MESSAGES:
-            self.remembered.append((message, told))
-        else:
-            self.remembered[number % MEMORY_MESSAGES] = (message, told)
-        self.latest[told[0].record_name] = told[1]
+    def _remember(self, message: Message, told: Told) -> None:
+        synthetic, datum = told
+        self.told.append(message)
+        if synthetic.earlier is not None:
+            self.outdated.append(told)
+        self.latest[synthetic.record_name] = datum
 
     def _extra(self, drawn: float) -> Message:
         if drawn < self.plan.broken_share:
             return self.deck.deal(self.latest)
-        message, told = self.chance.choice(self.remembered)
-        if drawn < self.plan.broken_share + self.plan.late_share:
-            return self._late(told)
-        return message._replace(kind=Kind.DUPLICATE)
+        if drawn < self.plan.broken_share + self.plan.late_share and self.outdated:
+            return self._late(self.chance.choice(self.outdated))
+        return self.chance.choice(self.told)._replace(kind=Kind.DUPLICATE)
 
     def _late(self, told: Told) -> Message:
         """An event of its own about an entity of which something newer was already told."""
         synthetic, datum = told
+        assert synthetic.earlier is not None, "only what has an earlier state is remembered for it"
         earlier = synthetic.earlier(datum)
         earlier["occurred_at"] = datum["occurred_at"] - SECOND - int(self.chance.random() * HOUR)
         earlier["event_id"] = event_id(self.chance)

@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
-from stream.catalog import STREAMS, Event
+from stream.catalog import STREAMS, Event, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
+from stream.catalog.declaration import PersonKind, persons_of
 from stream.catalog.trip import TripRated, TripRecorded
+from stream.catalog.user_lifecycle import (
+    USER_DATA_SHAPES,
+    AppUserSaved,
+    UserCreated,
+    UserDataSet,
+    UserSignedIn,
+    UserUpdated,
+)
+from stream.compact import ErasedPerson
 from stream.decode import decode_record
 from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
@@ -39,13 +49,18 @@ MIXED = replace(
 )
 
 
-def event_of(message: Message) -> Event:
+def decoded(message: Message) -> tuple[Event, Route]:
     record = Record(0, TIMESTAMP_MS, message.key, message.value, message.headers)
-    return decode_record(record, READERS[message.topic])[1]
+    return decode_record(record, READERS[message.topic])[1:]
+
+
+def event_of(message: Message) -> Event:
+    return decoded(message)[0]
 
 
 def events_of(messages: Iterable[Message]) -> list[Any]:
-    return [event_of(message) for message in messages]
+    """What messages say; tombstones, which have neither an id nor a time of their own, are left out."""
+    return [event_of(message) for message in messages if message.value is not None]
 
 
 def sound(messages: Iterable[Message]) -> list[Message]:
@@ -56,10 +71,9 @@ def moment(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
-def entity(message: Message, event: Any) -> tuple[str, int]:
-    """The row that an event is about."""
-    name = type(event).__name__
-    return name, getattr(event, {"TripRated": "rating_id"}.get(name, STREAMS[message.topic].key))
+def entity(event: Event, route: Route) -> tuple[str, Any]:
+    """The row that an event is about, in the first table that it feeds."""
+    return route.feeds[0].table.name, route.feeds[0].identity(event)
 
 
 # --- The same again
@@ -97,7 +111,8 @@ def test_plans_that_differ_share_no_event_id(change: dict[str, Any]) -> None:
 def test_an_event_id_names_one_content() -> None:
     contents = defaultdict(set)
     for message in sound(synthesize(MIXED)):
-        contents[event_of(message).event_id].add(message.value)
+        if message.value is not None:
+            contents[event_of(message).event_id].add(message.value)
     assert {len(values) for values in contents.values()} == {1}
 
 
@@ -139,14 +154,14 @@ def test_older_versions_come_in_the_share_asked_for() -> None:
 )
 def test_framing_is_the_one_asked_for(framing: Framing, markers: set[bytes]) -> None:
     messages = synthesize(replace(PLAN, framing=framing, older_version_share=0.5))
-    assert {(message.value or b"")[:2] for message in messages} == markers
+    assert {message.value[:2] for message in messages if message.value is not None} == markers
 
 
 @pytest.mark.parametrize("record", SYNTHETICS)
 def test_single_record_can_be_asked_for(record: str) -> None:
-    messages = list(synthesize(replace(PLAN, records=(record,))))
-    assert len(messages) == 4000
-    assert {type(event_of(message)).__name__ for message in messages} == {record}
+    messages = list(synthesize(replace(PLAN, records=(record,), count=1000)))
+    assert len(messages) == 1000
+    assert {type(event).__name__ for event in events_of(messages)} == {record}
 
 
 def test_every_record_of_the_catalog_can_be_synthesized() -> None:
@@ -189,18 +204,21 @@ def test_duplicate_is_an_earlier_event_again() -> None:
 
 
 def test_late_event_loses_against_one_that_was_published_before_it() -> None:
-    newest: dict[tuple[str, int], Any] = {}
+    newest: dict[tuple[str, Any], Any] = {}
     late_count = 0
     for message in sound(synthesize(MIXED)):
-        event = event_of(message)
-        winner = newest.get(entity(message, event))
+        event, route = decoded(message)
+        if route.erases is not None:
+            assert message.kind is not Kind.LATE, "an erasure has no earlier state"
+            continue
+        winner = newest.get(entity(event, route))
         if message.kind is Kind.LATE:
             late_count += 1
             assert winner is not None
             assert winner.version > event.version
             assert _content(winner) != _content(event), "a late event that won would not show"
         elif winner is None or winner.version < event.version:
-            newest[entity(message, event)] = event
+            newest[entity(event, route)] = event
     assert late_count > 300
 
 
@@ -225,8 +243,13 @@ def test_no_event_occurs_after_until_and_the_last_ones_shortly_before() -> None:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Any]:
-    return events_of(synthesize(replace(PLAN, count=20_000)))
+def town() -> list[Message]:
+    return list(synthesize(replace(PLAN, count=20_000)))
+
+
+@pytest.fixture(scope="module")
+def told(town: list[Message]) -> list[Any]:
+    return events_of(town)
 
 
 def _of(told: list[Any], kind: type[Event]) -> list[Any]:
@@ -289,3 +312,91 @@ def test_trips_are_as_long_and_as_dear_as_their_mode_makes_them(told: list[Any])
 def test_seeds_are_about_different_riders_and_trips() -> None:
     one, other = ({message.key for message in synthesize(replace(PLAN, seed=seed))} for seed in (1, 2))
     assert one.isdisjoint(other)
+
+
+# --- Accounts
+
+
+def test_every_rider_has_an_account_of_the_app(told: list[Any]) -> None:
+    accounts = {saved.user_id for saved in _of(told, AppUserSaved)}
+    assert {trip.user_id for trip in _of(told, TripRecorded)} <= accounts
+    assert len(_of(told, AppUserSaved)) > 1.3 * len(accounts), "some are saved again"
+
+
+def test_clerk_account_is_created_once_and_before_anything_else_about_it(told: list[Any]) -> None:
+    created = {account.clerk_id: account for account in _of(told, UserCreated)}
+    assert len(created) == len(_of(told, UserCreated))
+    assert 0.2 < len(created) / len({saved.user_id for saved in _of(told, AppUserSaved)}) < 0.6
+    for kind in (UserUpdated, UserDataSet, UserSignedIn):
+        for event in _of(told, kind):
+            assert event.occurred_at > created[event.clerk_id].occurred_at
+
+
+def test_account_is_updated_with_and_without_names_by_its_holder_or_an_administrator(told: list[Any]) -> None:
+    administrators = {account.clerk_id for account in _of(told, UserCreated) if account.role == "admin"}
+    updates = _of(told, UserUpdated)
+    assert {update.changed_by for update in updates} - administrators == {None}
+    assert {(update.has_name, update.changed_by is None) for update in updates} == {
+        (True, True),
+        (True, False),
+        (False, True),
+        (False, False),
+    }
+
+
+def test_user_data_have_all_keys_and_each_came_to_be_once(told: list[Any]) -> None:
+    first_set = defaultdict(set)
+    for data in _of(told, UserDataSet):
+        first_set[data.clerk_id, data.key].add(data.created_on)
+        assert data.created_on <= data.occurred_at
+    assert {key for _, key in first_set} == set(USER_DATA_SHAPES)
+    assert {len(moments) for moments in first_set.values()} == {1}
+    assert len(_of(told, UserDataSet)) > 1.1 * len(first_set), "some are set again"
+
+
+def test_some_sign_ins_fail(told: list[Any]) -> None:
+    sign_ins = _of(told, UserSignedIn)
+    assert 0.03 < sum(not sign_in.success for sign_in in sign_ins) / len(sign_ins) < 0.25
+
+
+# --- Farewells
+
+
+def farewells_in(messages: Iterable[Message]) -> dict[ErasedPerson, tuple[int, bool]]:
+    """Who is erased, by which message, and whether that is a tombstone."""
+    found = {}
+    for number, message in enumerate(messages):
+        event, route = decoded(message)
+        if route.erases is not None:
+            person = ErasedPerson(route.erases.kind, str(getattr(event, route.erases.attribute)))
+            assert person not in found, "nobody leaves twice"
+            assert message.key == person.key.encode()
+            found[person] = (number, message.value is None)
+    return found
+
+
+@pytest.mark.parametrize("count", [4000, 20_000])
+def test_a_few_persons_of_every_kind_leave_some_by_a_tombstone_and_some_by_an_event(count: int) -> None:
+    messages = list(synthesize(replace(PLAN, count=count)))
+    farewells = farewells_in(messages)
+    ways = {(person.kind, is_tombstone) for person, (_, is_tombstone) in farewells.items()}
+    assert ways == {(kind, is_tombstone) for kind in PersonKind for is_tombstone in (True, False)}
+    riders = {event.user_id for event in events_of(messages) if isinstance(event, AppUserSaved)}
+    leaving = [person for person in farewells if person.kind is PersonKind.APP]
+    assert 0.01 < len(leaving) / len(riders) <= 0.1
+
+
+def test_rows_of_every_table_come_before_and_after_some_persons_farewell(town: list[Message]) -> None:
+    farewells = farewells_in(town)
+    tables, before, after = set[tuple[str, str]](), set[tuple[str, str]](), set[tuple[str, str]]()
+    for number, message in enumerate(town):
+        event, route = decoded(message)
+        for feed in route.feeds:
+            values = dict(zip(feed.columns, feed.values(event), strict=True))
+            for about in persons_of(feed.table):
+                tables.add((feed.table.name, about.column))
+                left = farewells.get(ErasedPerson(about.kind, str(values[about.column])))
+                if left is not None:
+                    (before if number < left[0] else after).add((feed.table.name, about.column))
+    assert before == tables
+    assert after == tables

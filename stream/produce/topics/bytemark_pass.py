@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from random import Random
 
 from stream.catalog.bytemark_pass import BytemarkPassLogged
-from stream.produce.riders import MINUTE, TRANSIT, RiderDay
+from stream.produce.accounts import MINUTE
+from stream.produce.riders import TRANSIT, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic
 
 OWN_CLOCK_SHARE = 0.25

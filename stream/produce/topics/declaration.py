@@ -13,6 +13,9 @@ from stream.produce.riders import RiderDay
 Datum = dict[str, Any]
 """A record as the plain schemas have it: moments in microseconds, decimals as unscaled bytes."""
 
+IS_TOMBSTONE = "is_tombstone"
+"""A datum in which this is true is published as a record without a value: its key says it all."""
+
 Tell = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
 
 
@@ -23,8 +26,9 @@ class Synthetic:
     event: type[Event]
     tell: Tell
     """Rider's day, chances and unused ids → the day's data of this record, without their event ids."""
-    earlier: Callable[[Datum], Datum]
-    """A datum → what might have been said of the same entity before, other than in `occurred_at`."""
+    earlier: Callable[[Datum], Datum] | None = None
+    """A datum → what might have been said of the same entity before, other than in `occurred_at`; None for what is
+    said of it only once: a fact, or its end."""
 
     @property
     def record_name(self) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from random import Random
 
 from stream.catalog.trip import TripRated, TripRecorded
-from stream.produce.riders import MINUTE, Journey, Rider, RiderDay
+from stream.produce.accounts import MINUTE
+from stream.produce.riders import Journey, Rider, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic, unscaled
 
 RATING_SHARE = 0.5

@@ -189,6 +189,8 @@ def _json_type(column: Column[Any]) -> tuple[str, str]:
         return f"CHAR({2 * (kind.length or 0)}) CHARACTER SET ascii", "UNHEX({})"
     if isinstance(kind, mysql.VARCHAR):
         return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4", "{}"
+    if isinstance(kind, mysql.TINYINT):  # without the width that flags have: MySQL warns of it, and a warning refuses
+        return "TINYINT UNSIGNED" if kind.unsigned else "TINYINT", "{}"
     if isinstance(kind, mysql.TEXT):
         return f"VARCHAR({JSON_LENGTH_MAX}) CHARACTER SET utf8mb4", "{}"
     return str(kind.compile(dialect=mysql.dialect())), "{}"

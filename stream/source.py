@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream.errors import ConfigurationError, TerminalError, TransientError
-from stream.records import Record, TopicPartition
+from stream.records import Headers, Record, TopicPartition
 
 log = structlog.get_logger(__name__)
 
@@ -290,10 +291,25 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartitio
 def _record(message: Message) -> Record:
     # Typed as optional, or as text, for messages that are produced; what was consumed is as Record says.
     offset: Any = message.offset()
-    headers: Any = message.headers()
     key: Any = message.key()
     value: Any = message.value()
-    return Record(offset, message.timestamp()[1], key, value, headers or ())
+    return Record(offset, message.timestamp()[1], key, value, _headers(message))
+
+
+_headers_of = methodcaller("headers")
+"""Not `message.headers()`: the client leaves an error behind without saying so, and the interpreter looks for one only
+after calls of this kind. Otherwise the next statement fails, or the one after it."""
+
+
+def _headers(message: Message) -> Headers:
+    """The headers; none where the client can't hand them out because one's name is not UTF-8.
+
+    Only dead letters have a use for them: they must not end the process.
+    """
+    try:
+        return _headers_of(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ()
 
 
 def _judge(error: KafkaError, where: tuple[str, int]) -> None:

@@ -35,10 +35,12 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 SESSION_TIMEOUT_MS = 6_000
 """A killed process's partitions are at work elsewhere after about this long; the brokers' default minimum."""
 
-QUEUED_KBYTES_MAX = 12 * 1024
-QUEUED_RECORDS_MIN = 50_000
-"""What librdkafka fetches ahead: about a second's worth, and some 60 MB, for it keeps 400 bytes beside each record.
-With less, one lane runs dry while the queue holds the other's partitions."""
+QUEUED_KBYTES_MAX = 2 * 1024
+"""What librdkafka may fetch ahead: some 20,000 small records. It counts payload only, and keeps 400 bytes beside each
+record."""
+
+FETCH_BACKOFF_MS = 20
+"""How long it rests when that much is fetched. The default, a second, starves us with so small a queue."""
 
 
 class KafkaUnavailable(TransientError):
@@ -64,7 +66,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
         # The consumer protocol refuses these three: there the brokers decide.
         **(group if classic else {}),
         "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
-        "queued.min.messages": QUEUED_RECORDS_MIN,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         **client_config(properties),
         # From here on nothing can be overridden: the promises depend on it.
@@ -293,7 +295,8 @@ def _record(message: Message) -> Record:
     offset: Any = message.offset()
     key: Any = message.key()
     value: Any = message.value()
-    return Record(offset, message.timestamp()[1], key, value, _headers(message))
+    # _make is a third quicker than the constructor, and this is done for every record.
+    return Record._make((offset, message.timestamp()[1], key, value, _headers(message)))
 
 
 _headers_of = methodcaller("headers")

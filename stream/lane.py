@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
-INBOX_BATCHES_MAX = 4
+INBOX_BATCHES_MAX = 3
 """Batches that wait or are at work in a lane. What is polled comes in runs of one partition, and so of one lane: with
 less room the poller waits for the full lane while the other has nothing to do."""
 

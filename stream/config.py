@@ -48,7 +48,7 @@ class Settings(BaseModel):
         default=2, description="threads that decode and write, each with a MySQL connection"
     )
     batch_records_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=5000, description="the most records of one poll, and so of one transaction"
+        default=10_000, description="the most records of one poll, and so of one transaction"
     )
     linger_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=50, description="how long a poll waits for more records, in milliseconds"

@@ -47,6 +47,7 @@ REFUSALS = {
     1365: Reason.REFUSED_BY_DATABASE,
     1366: Reason.REFUSED_BY_DATABASE,
     1406: Reason.TOO_LONG,
+    1411: Reason.REFUSED_BY_DATABASE,  # not what a function takes, as UNHEX of no hex digits
     1441: Reason.OUT_OF_RANGE,  # a moment outside DATETIME
     1451: Reason.CONSTRAINT,
     1452: Reason.CONSTRAINT,  # a foreign key without its row

@@ -52,8 +52,11 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
         return tombstone(record, readers.tombstones)
     if not value:
         raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
-    header_bytes = header_length(value)
-    reader = reader_of(value[:header_bytes], readers)
+    header_bytes = SINGLE_OBJECT_HEADER_BYTES
+    reader = readers.get(value[:header_bytes])  # the usual case, in one look-up
+    if reader is None:
+        header_bytes = header_length(value)
+        reader = reader_of(value[:header_bytes], readers)
     datum = read_datum(value, header_bytes, reader)
     return record, validate(datum, record, reader.route), reader.route
 

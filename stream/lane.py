@@ -27,8 +27,9 @@ log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
-INBOX_BATCHES_MAX = 2
-"""Batches that wait or are at work in a lane: one to work on while the next is fetched."""
+INBOX_BATCHES_MAX = 3
+"""Batches that wait or are at work in a lane. What is polled comes in runs of one partition, and so of one lane: with
+less room the poller waits for the full lane while the other has nothing to do."""
 
 PING_SECONDS = 2.0
 """How often an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""

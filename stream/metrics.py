@@ -19,7 +19,7 @@ from stream.records import TopicPartition
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86400)
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-SIZE_BUCKETS = (1, 10, 100, 500, 1000, 2500, 5000, 10_000)
+SIZE_BUCKETS = (1, 10, 100, 500, 1000, 2500, 5000, 10_000, 25_000)
 
 LATENCY_SAMPLES_MAX = 20
 """Events of a slice whose latency is observed: every one would cost more than decoding it saves."""

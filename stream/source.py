@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream.errors import ConfigurationError, TerminalError, TransientError
-from stream.records import Record, TopicPartition
+from stream.records import Headers, Record, TopicPartition
 
 log = structlog.get_logger(__name__)
 
@@ -34,10 +35,12 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 SESSION_TIMEOUT_MS = 6_000
 """A killed process's partitions are at work elsewhere after about this long; the brokers' default minimum."""
 
-QUEUED_KBYTES_MAX = 12 * 1024
-QUEUED_RECORDS_MIN = 50_000
-"""What librdkafka fetches ahead: about a second's worth, and some 60 MB, for it keeps 400 bytes beside each record.
-With less, one lane runs dry while the queue holds the other's partitions."""
+QUEUED_KBYTES_MAX = 2 * 1024
+"""What librdkafka may fetch ahead: some 20,000 small records. It counts payload only, and keeps 400 bytes beside each
+record."""
+
+FETCH_BACKOFF_MS = 20
+"""How long it rests when that much is fetched. The default, a second, starves us with so small a queue."""
 
 
 ASTRAY = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -70,7 +73,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
         # The consumer protocol refuses these three: there the brokers decide.
         **(group if classic else {}),
         "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
-        "queued.min.messages": QUEUED_RECORDS_MIN,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
         **client_config(properties),
@@ -330,10 +333,26 @@ def _offsets(
 def _record(message: Message) -> Record:
     # Typed as optional, or as text, for messages that are produced; what was consumed is as Record says.
     offset: Any = message.offset()
-    headers: Any = message.headers()
     key: Any = message.key()
     value: Any = message.value()
-    return Record(offset, message.timestamp()[1], key, value, headers or ())
+    # _make is a third quicker than the constructor, and this is done for every record.
+    return Record._make((offset, message.timestamp()[1], key, value, _headers(message)))
+
+
+_headers_of = methodcaller("headers")
+"""Not `message.headers()`: the client leaves an error behind without saying so, and the interpreter looks for one only
+after calls of this kind. Otherwise the next statement fails, or the one after it."""
+
+
+def _headers(message: Message) -> Headers:
+    """The headers; none where the client can't hand them out because one's name is not UTF-8.
+
+    Only dead letters have a use for them: they must not end the process.
+    """
+    try:
+        return _headers_of(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ()
 
 
 def _judge(error: KafkaError, where: tuple[str, int]) -> None:

@@ -1,0 +1,9 @@
+"""The benchmark behind `make bench`: how fast a topic is drained, beside what the server and the usual code can do.
+
+    cli → ground (servers, fresh tables) → workload (a topic full of events)
+        → rounds of: load (the server's limit), usual (the loop that people write), drain (`stream run`)
+        → stages, latency → report
+
+The machine is shared and noisy, so only ratios within one run mean anything: all contenders work on the same
+records and the same tables, take turns, and the median of the rounds counts.
+"""

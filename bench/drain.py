@@ -1,0 +1,69 @@
+"""Contender (c): `stream run --until-caught-up`, a process of its own, watched through the progress that it keeps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy import func, select
+
+from bench.ground import Ground
+from bench.run import Observation, Run
+from bench.workload import Tell, Workload
+from stream.database import connect_engine
+from stream.tables import PROGRESS
+
+WATCH_SECONDS = 0.05
+"""How often progress is read: the window is exact to about a batch, and the reading costs a thousandth."""
+
+END_SECONDS_MAX = 60.0
+
+
+def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[str, str], tell: Tell) -> Run:
+    """Drain the workload's topic into fresh tables.
+
+    The window is taken from `progress` in MySQL, which is written in the transaction of the rows.
+    """
+    url = ground.fresh_database()
+    with streaming(ground, url, workload.topic, settings, "--until-caught-up") as process:
+        run = Observation(contender, ground, workload, process.pid).follow(applied_counts(url, process), tell)
+        if process.wait(END_SECONDS_MAX) != 0:
+            raise RuntimeError(f"stream run ended with {process.returncode}: see {ground.folder / 'stream.log'}")
+    return run
+
+
+@contextmanager
+def streaming(
+    ground: Ground, url: str, topic: str, settings: Mapping[str, str], *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A `stream run` at work; ended, if it still is, when the block is left."""
+    command = [sys.executable, "-m", "stream", "run", "--topic", topic, *options]
+    environment = ground.environment(url, {"STREAM_LOG_FORMAT": "json", **settings})
+    with (ground.folder / "stream.log").open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)  # noqa: S603 - ours
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(END_SECONDS_MAX)
+
+
+def applied_counts(url: str, process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """How many records are applied, again and again until the process has ended; None while none are."""
+    total = select(func.coalesce(func.sum(PROGRESS.c.records_consumed), 0))
+    with connect_engine(url).connect() as connection:
+        is_alive = True
+        while is_alive:
+            is_alive = _is_alive(process)  # asked first, so that the last answer tells all that was done
+            yield int(connection.execute(total).scalar_one()) or None
+            connection.rollback()
+            time.sleep(WATCH_SECONDS)
+
+
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it runs; one that has ended is left unreaped, for its CPU time to be read."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

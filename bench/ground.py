@@ -1,0 +1,75 @@
+"""The ground: a Kafka and a database of our own, and fresh tables for every measurement."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+
+from deploy.local import Database, Kafka, start_database, start_kafka, start_mariadb, start_mysql
+from deploy.local.parts import locked
+from stream import migrate
+from stream.database import connect_engine
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+FOLDER = CHECKOUT / ".local" / "bench"
+RESULT = CHECKOUT / ".local" / "bench.json"
+
+STARTERS = {"": start_database, "mysql": start_mysql, "mariadb": start_mariadb}
+
+DATABASE_NAME = "stream_bench"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Both servers, running."""
+
+    kafka: Kafka
+    database: Database
+    folder: Path
+
+    def fresh_database(self) -> str:
+        """The URL of a database in which the migrations have just made all tables; what was in it is gone."""
+        self.database.drop_database(DATABASE_NAME)
+        url = self.database.create_database(DATABASE_NAME)
+        migrate.upgrade(connect_engine(url))
+        return url
+
+    def count_rows(self, tables: Sequence[str]) -> int:
+        """How many rows these tables have together."""
+        with connect_engine(self.database.url(DATABASE_NAME)).connect() as connection:
+            # The names are the catalog's.
+            return sum(
+                connection.execute(text(f"SELECT COUNT(*) FROM `{name}`")).scalar_one()  # noqa: S608
+                for name in tables
+            )
+
+    def environment(self, url: str, settings: Mapping[str, str]) -> dict[str, str]:
+        """What a `stream` subprocess is told: only what we say, whatever the shell has set."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_")}
+        return {
+            **inherited,
+            "STREAM_DATABASE_URL": url,
+            "STREAM_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "STREAM_HTTP_PORT": "0",
+            **settings,
+        }
+
+
+@contextmanager
+def prepared(flavour: str) -> Iterator[Ground]:
+    """Start both servers on an empty folder; stop them and remove their data in the end.
+
+    Another benchmark in this checkout is waited for: two at once would only measure each other. Raises LocalError.
+    """
+    FOLDER.parent.mkdir(exist_ok=True)
+    with locked(FOLDER.with_suffix(".lock")):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        with start_kafka(FOLDER / "kafka") as kafka, STARTERS[flavour](FOLDER / "database") as database:
+            yield Ground(kafka, database, FOLDER)
+        shutil.rmtree(FOLDER, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""How long an event of a quiet topic takes to be visible in MySQL, end to end.
+
+Single events are published a few times a second while `stream run` is at work and has nothing else to do; MySQL is
+asked for each until it shows. The clock starts just before the producer is given the event.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Any
+
+from confluent_kafka import Producer
+from sqlalchemy import Connection, select
+
+from bench.drain import applied_counts, streaming
+from bench.ground import Ground
+from bench.workload import QUIET_SEED, Tell, Workload
+from stream.database import connect_engine
+from stream.decode import decode_record
+from stream.produce import Message
+from stream.records import Record
+from stream.schemas import SchemaStore
+
+EVENTS_A_SECOND = 5
+LOOK_SECONDS = 0.004
+"""How often MySQL is asked; the latency is overstated by half of it."""
+
+VISIBLE_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """From publishing to visible, in milliseconds."""
+
+    events: int
+    median_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def quiet_latency(ground: Ground, workload: Workload, backlog: int, settings: Mapping[str, str], tell: Tell) -> Latency:
+    """Publish the workload's events one by one, once the `backlog` records before them are applied."""
+    url = ground.fresh_database()
+    with streaming(ground, url, workload.topic, settings) as process:
+        for count in applied_counts(url, process):
+            if (count or 0) >= backlog:
+                break
+        else:
+            raise RuntimeError(f"stream run ended early: see {ground.folder / 'stream.log'}")
+        engine = connect_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            waited = list(_latencies(ground, workload, connection, tell))
+    return _summary(waited)
+
+
+def _latencies(ground: Ground, workload: Workload, connection: Connection, tell: Tell) -> Iterator[float]:
+    producer = Producer({"bootstrap.servers": ground.kafka.bootstrap_servers, "linger.ms": 0, "acks": "all"})
+    producer.list_topics(workload.topic, timeout=VISIBLE_SECONDS_MAX)  # connected before the first clock starts
+    feed = workload.route.feeds[0]
+    key = next(iter(feed.table.primary_key))
+    for number, (message, key_value) in enumerate(_keyed(workload)):
+        published_at = time.monotonic()
+        producer.produce(message.topic, message.value, message.key)
+        producer.poll(0)
+        visible = select(key).where(key == key_value)
+        while connection.execute(visible).first() is None:
+            if time.monotonic() - published_at > VISIBLE_SECONDS_MAX:
+                raise RuntimeError(f"an event was not visible after {VISIBLE_SECONDS_MAX:.0f} s")
+            time.sleep(LOOK_SECONDS)
+        yield time.monotonic() - published_at
+        tell(number + 1)
+        time.sleep(max(0.0, published_at + 1 / EVENTS_A_SECOND - time.monotonic()))
+    producer.flush()
+
+
+def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
+    """The messages, each with the primary key of the row that it becomes."""
+    readers = SchemaStore().readers(workload.topic)
+    feed = workload.route.feeds[0]
+    for message in list(workload.messages(QUIET_SEED)):
+        record = Record(0, time.time_ns() // 1_000_000, message.key, message.value)
+        _, event, _ = decode_record(record, readers)
+        yield message, feed.values(event)[0]
+
+
+def _summary(waited: Sequence[float]) -> Latency:
+    millis = sorted(seconds * 1000 for seconds in waited)
+    return Latency(len(millis), median(millis), quantiles(millis, n=100, method="inclusive")[98], millis[-1])

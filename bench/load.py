@@ -1,0 +1,168 @@
+"""Contender (a): preformatted `LOAD DATA`, the most that the server takes.
+
+The files are written before the clock starts and read by the server itself (INFILE), so that the client does
+nothing. They hold the rows that `stream` would write, in the log's order; each file is one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from sqlalchemy import Engine, Table, create_engine
+from sqlalchemy.dialects import mysql
+
+from bench.ground import DATABASE_NAME, Ground
+from bench.run import Observation, Run
+from bench.workload import Tell, Workload
+from stream.catalog import Event, Feed
+from stream.decode import decode
+from stream.records import Record
+from stream.schemas import SchemaStore
+
+FILE_RECORDS = 10_000
+"""Records of a file, and so of a transaction: with fewer or many more it was no faster."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
+BYTE_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\0": b"\\0"}
+
+Origin = tuple[int, Record, Event]
+"""Partition, record, and the event in it."""
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """Preformatted rows of one table."""
+
+    path: Path
+    table: Table
+    columns: tuple[str, ...]
+    rows: int
+
+
+def write_files(ground: Ground, workload: Workload, tell: Tell) -> list[RowFile]:
+    """Format all rows of the workload, as files that the server may read."""
+    files: list[RowFile] = []
+    for origins in _origins(ground, workload):
+        for feed in workload.route.feeds:
+            path = ground.database.files / f"{feed.table.name}-{len(files)}.tsv"
+            columns = _write_file(path, feed, origins)
+            files.append(RowFile(path, feed.table, columns, len(origins)))
+        tell(sum(one.rows for one in files) // len(workload.tables))
+    return files
+
+
+def load(
+    contender: str, ground: Ground, workload: Workload, files: Sequence[RowFile], connections: int, tell: Tell
+) -> Run:
+    """Load the files into fresh tables, shared out among so many connections."""
+    ground.fresh_database()
+    engine = create_engine(ground.database.admin_url(DATABASE_NAME))  # the ordinary account may not read files
+    observation = Observation(contender, ground, workload, os.getpid())
+    run = observation.follow(_loaded_records(engine, files, connections), tell)
+    run.memory_peak, run.memory_quarters = 0, []  # our own says nothing
+    return run
+
+
+def _origins(ground: Ground, workload: Workload) -> Iterator[list[Origin]]:
+    readers = SchemaStore().readers(workload.topic)
+    pending: list[Origin] = []
+    for partition, records in workload.read(ground):
+        pending += [(partition, record, event) for record, event, _ in decode(records, readers).accepted]
+        if len(pending) >= FILE_RECORDS:
+            yield pending
+            pending = []
+    if pending:
+        yield pending
+
+
+def _write_file(path: Path, feed: Feed, origins: Sequence[Origin]) -> tuple[str, ...]:
+    """The columns that the file's lines have."""
+    columns = (*feed.columns, "event_time", "event_id", "kafka_offset", "kafka_partition", "loaded_on")
+    formats = [_format_of(feed.table, name) for name in columns]
+    with path.open("wb") as file:
+        for partition, record, event in origins:
+            version = (event.occurred_at, event.event_id)
+            values = (*feed.values(event), *version, record.offset, partition, record.timestamp_ms * 1000)
+            fields = [b"\\N" if value is None else of(value) for of, value in zip(formats, values, strict=True)]
+            file.write(b"\t".join(fields) + b"\n")
+    return columns
+
+
+def _format_of(table: Table, column_name: str) -> Callable[[Any], bytes]:
+    """How LOAD DATA wants a column's values."""
+    kind = table.c[column_name].type
+    if isinstance(kind, mysql.DATETIME):
+        return _moment
+    if isinstance(kind, mysql.BINARY):
+        return _escaped_bytes
+    return lambda value: str(value).translate(ESCAPES).encode()
+
+
+def _moment(micros: int) -> bytes:
+    return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%d %H:%M:%S.%f").encode()
+
+
+def _escaped_bytes(digits: str) -> bytes:
+    raw = bytes.fromhex(digits)
+    for plain, escaped in BYTE_ESCAPES.items():
+        raw = raw.replace(plain, escaped)
+    return raw
+
+
+def _loaded_records(engine: Engine, files: Sequence[RowFile], connections: int) -> Iterator[int]:
+    """How many records are in the database: none when all are connected and the clock starts, then after each file."""
+    todo: queue.SimpleQueue[RowFile] = queue.SimpleQueue()
+    done: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
+    opened = [_connected(engine) for _ in range(connections)]
+    for file in files:
+        todo.put(file)
+    tables, rows = len({file.table.name for file in files}), 0
+    yield rows
+    for connection in opened:
+        threading.Thread(target=_work, args=(connection, todo, done), daemon=True).start()
+    for _ in files:
+        outcome = done.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        rows += outcome
+        yield rows // tables
+
+
+def _connected(engine: Engine) -> Any:
+    connection: Any = engine.raw_connection()  # typed without `with` for cursors
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    return connection
+
+
+def _work(connection: Any, todo: queue.SimpleQueue[RowFile], done: queue.SimpleQueue[int | Exception]) -> None:
+    """Load one file after another until none is left."""
+    with connection.cursor() as cursor:
+        while True:
+            try:
+                file = todo.get_nowait()
+            except queue.Empty:
+                connection.close()
+                return
+            try:
+                cursor.execute(_statement(file))
+                connection.commit()
+            except pymysql.MySQLError as error:
+                done.put(error)
+                return
+            done.put(file.rows)
+
+
+def _statement(file: RowFile) -> str:
+    """The file's bytes are taken as they are; only the version's 16 bytes are no text."""
+    columns = ", ".join(f"`{name}`" for name in file.columns)
+    return f"LOAD DATA INFILE '{file.path}' INTO TABLE `{file.table.name}` CHARACTER SET binary ({columns})"

@@ -1,0 +1,160 @@
+"""What a run of the benchmark prints: a table for each workload, then what it means beside the goals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.latency import Latency
+from bench.run import Run
+from bench.stages import Stage
+from bench.suite import LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, STREAM, USUAL, Findings
+
+MEGABYTE = 1_000_000
+OTHERS_CPUS_MAX = 0.2
+"""More than this many CPUs busy with other things, and a run is called disturbed."""
+
+Rounds = Mapping[str, Sequence[Run]]
+"""The runs of one workload, by contender."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One figure beside its goal."""
+
+    what: str
+    figure: str
+    goal: str
+    is_reached: bool | None
+    """None where there is no goal."""
+
+
+def show(console: Console, findings: Findings) -> None:
+    """Print all that was found."""
+    console.print(f"{findings.server}; medians of {findings.options.rounds} round(s)", highlight=False)
+    for record_name, rounds in findings.runs.items():
+        console.print(_runs_table(record_name, rounds))
+    for record_name, stages in findings.stages.items():
+        console.print(_stages_table(record_name, stages))
+    console.print(_verdicts_table(list(verdicts(findings))))
+    for line in _disturbances(findings):
+        console.print(line, highlight=False)
+
+
+def verdicts(findings: Findings) -> Iterator[Verdict]:
+    """Each figure that has a goal, and a few that have none."""
+    for record_name, rounds in findings.runs.items():
+        yield from _ratios(record_name, rounds)
+        yield from _economy(record_name, rounds)
+    if findings.latency:
+        yield _latency(findings.latency)
+
+
+def _ratios(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
+    for other, goal in ((USUAL, 3.0), (LOAD_TWO, 0.3), (LOAD_ONE, None), (ONE_LANE, None)):
+        if STREAM in rounds and other in rounds:
+            ratio = median(
+                ours.records_a_second / theirs.records_a_second
+                for ours, theirs in zip(rounds[STREAM], rounds[other], strict=True)
+            )
+            wanted = "" if goal is None else f"at least {goal:g}"
+            yield Verdict(
+                f"{record_name}: stream / {other}", f"{ratio:.2f}", wanted, None if goal is None else ratio >= goal
+            )
+
+
+def _economy(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
+    """What `stream` itself uses."""
+    for contender in (STREAM, MILLION):
+        if contender not in rounds:
+            continue
+        runs = rounds[contender]
+        micros, peak = middle(runs, "client_micros"), max(run.memory_peak for run in runs) / MEGABYTE
+        is_goal = runs[0].rows == runs[0].records
+        yield Verdict(
+            f"{record_name}: client's CPU, {contender}",
+            f"{micros:.1f} µs a record",
+            "at most 10 with one table" if is_goal else "",
+            micros <= 10 if is_goal else None,
+        )
+        yield Verdict(f"{record_name}: memory at its peak, {contender}", f"{peak:.0f} MB", "at most 200", peak <= 200)
+
+
+def _latency(latency: Latency) -> Verdict:
+    figure = f"{latency.median_ms:.0f} ms; p99 {latency.p99_ms:.0f} ms, longest {latency.max_ms:.0f} ms"
+    return Verdict(
+        f"quiet topic: from publishing to visible, median of {latency.events}",
+        figure,
+        "at most 300 ms",
+        latency.median_ms <= 300,
+    )
+
+
+def middle(runs: Sequence[Run], name: str) -> float:
+    """The median of one figure over the rounds."""
+    return median(float(getattr(run, name)) for run in runs)
+
+
+def _runs_table(record_name: str, rounds: Rounds) -> Table:
+    run = next(iter(rounds.values()))[0]
+    table = _table(f"{record_name}: {run.records:,} records, {run.rows:,} rows")
+    table.add_column("", no_wrap=True)
+    for heading in ("records/s", "rows/s", "with start-up", "client µs", "database µs", "Kafka µs", "peak MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("MB at ¼ ½ ¾ 1", no_wrap=True)
+    for contender, runs in rounds.items():
+        table.add_row(contender, *_cells(runs))
+    return table
+
+
+def _cells(runs: Sequence[Run]) -> Iterator[str]:
+    last = runs[-1]
+    yield f"{middle(runs, 'records_a_second'):,.0f}"
+    yield f"{middle(runs, 'rows_a_second'):,.0f}"
+    yield f"{median(run.records / run.seconds for run in runs):,.0f}"
+    for name in ("client_micros", "database_micros", "kafka_micros"):
+        yield f"{middle(runs, name):.1f}"
+    yield f"{max(run.memory_peak for run in runs) / MEGABYTE:.0f}" if last.memory_peak else ""
+    yield " ".join(f"{size / MEGABYTE:.0f}" for size in last.memory_quarters)
+
+
+def _stages_table(record_name: str, stages: Sequence[Stage]) -> Table:
+    table = _table(f"{record_name}: what each stage costs a record, in one thread with nothing beside it")
+    for heading in ("stage", "what it does"):
+        table.add_column(heading)
+    for heading in ("CPU µs", "waiting µs"):
+        table.add_column(heading, justify="right")
+    for stage in stages:
+        table.add_row(stage.name, stage.what, f"{stage.cpu_micros:.2f}", f"{stage.wait_micros:.2f}")
+    total = (sum(stage.cpu_micros for stage in stages), sum(stage.wait_micros for stage in stages))
+    table.add_row("together", "", *(f"{micros:.2f}" for micros in total))
+    return table
+
+
+def _verdicts_table(found: Sequence[Verdict]) -> Table:
+    table = _table("Beside the goals")
+    for heading in ("", "measured", "goal", ""):
+        table.add_column(heading)
+    for one in found:
+        reached = "" if one.is_reached is None else "[green]yes[/]" if one.is_reached else "[red]no[/]"
+        table.add_row(one.what, one.figure, one.goal, reached)
+    return table
+
+
+def _disturbances(findings: Findings) -> Iterator[str]:
+    for record_name, rounds in findings.runs.items():
+        for contender, runs in rounds.items():
+            for number, run in enumerate(runs, 1):
+                if run.others_cpus > OTHERS_CPUS_MAX:
+                    yield (
+                        f"disturbed: {record_name}, round {number}, {contender}: "
+                        f"other programs took {run.others_cpus:.1f} CPUs"
+                    )
+
+
+def _table(title: str) -> Table:
+    return Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,0 +1,127 @@
+"""One run of one contender, and how it is observed from outside."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.ground import Ground
+from bench.process import Memory, cpu_seconds, machine_cpu_seconds, memory
+from bench.workload import Tell, Workload
+
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The clock, and everybody's CPU time, at one moment; all in seconds."""
+
+    at: float
+    client: float
+    database: float
+    kafka: float
+    others: float
+    """Of the whole machine without these three and ourselves."""
+
+    @classmethod
+    def of(cls, ground: Ground, client_pid: int) -> Reading:
+        client = cpu_seconds(client_pid)
+        database, kafka = cpu_seconds(ground.database.pid), cpu_seconds(ground.kafka.pid)
+        ourselves = 0.0 if client_pid == os.getpid() else time.process_time()
+        others = machine_cpu_seconds() - client - database - kafka - ourselves
+        return cls(time.monotonic(), client, database, kafka, others)
+
+
+@dataclass(slots=True)
+class Run:
+    """What a contender did with a workload.
+
+    The window reaches from the first applied records to the last one: process start, imports and joining the group
+    are outside. What was applied by its beginning does not count as done in it.
+    """
+
+    contender: str
+    record_name: str
+    records: int
+    rows: int
+    window_records: int
+    window_seconds: float
+    seconds: float
+    """From the start of the process to the last record."""
+    client_micros: float
+    """CPU time in the window for each record, all threads."""
+    database_micros: float
+    kafka_micros: float
+    others_cpus: float
+    """How many CPUs were busy with other things than this benchmark: a disturbed run shows here."""
+    memory_peak: int = 0
+    memory_quarters: list[int] = field(default_factory=list)
+    """Resident bytes when a quarter, half, three quarters and all of the records were applied."""
+
+    @property
+    def records_a_second(self) -> float:
+        return self.window_records / self.window_seconds
+
+    @property
+    def rows_a_second(self) -> float:
+        return self.records_a_second * self.rows / self.records
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "records_a_second": self.records_a_second, "rows_a_second": self.rows_a_second}
+
+
+class Observation:
+    """Follows a contender until all records are applied."""
+
+    def __init__(self, contender: str, ground: Ground, workload: Workload, pid: int) -> None:
+        self.contender, self.ground, self.workload, self.pid = contender, ground, workload, pid
+        self.started = time.monotonic()
+        self.peak = 0
+        self.quarters: list[int] = []
+
+    def follow(self, applied: Iterable[int | None], tell: Tell) -> Run:
+        """Until `applied`, which tells how many records are (None: not yet begun), has told of the last one.
+
+        Raises RuntimeError where it ends before.
+        """
+        first: Reading | None = None
+        first_count = 0
+        for count in applied:
+            if count is None:
+                continue
+            self._weigh(count, memory(self.pid))
+            if first is None:
+                first, first_count = Reading.of(self.ground, self.pid), count
+            if count >= self.workload.count:
+                return self._run(first, Reading.of(self.ground, self.pid), self.workload.count - first_count)
+            tell(count)
+        raise RuntimeError(f"{self.contender} ended before all of {self.workload.record_name} was applied")
+
+    def _weigh(self, count: int, used: Memory) -> None:
+        self.peak = max(self.peak, used.peak)
+        reached = [quarter for quarter in QUARTERS[len(self.quarters) :] if count >= quarter * self.workload.count]
+        self.quarters += [used.now for _ in reached]
+
+    def _run(self, first: Reading, last: Reading, done: int) -> Run:
+        if not done:
+            raise RuntimeError(f"{self.contender} was done before it could be observed: give it more records")
+        seconds = last.at - first.at
+        return Run(
+            contender=self.contender,
+            record_name=self.workload.record_name,
+            records=self.workload.count,
+            rows=self.workload.count * len(self.workload.tables),
+            window_records=done,
+            window_seconds=seconds,
+            seconds=last.at - self.started,
+            client_micros=(last.client - first.client) / done * MICROS,
+            database_micros=(last.database - first.database) / done * MICROS,
+            kafka_micros=(last.kafka - first.kafka) / done * MICROS,
+            others_cpus=max(0.0, (last.others - first.others) / seconds),
+            memory_peak=self.peak,
+            memory_quarters=self.quarters,
+        )

@@ -1,0 +1,153 @@
+"""The benchmark's parts in their order, and what they found."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import stream
+from bench.drain import drain
+from bench.ground import Ground
+from bench.latency import EVENTS_A_SECOND, Latency, quiet_latency
+from bench.load import RowFile, load, write_files
+from bench.run import Run
+from bench.stages import Stage, stage_costs
+from bench.steps import Steps
+from bench.usual import drain_as_usual
+from bench.workload import MORE_SEED, Tell, Workload
+
+LOAD_ONE = "LOAD DATA, 1 connection"
+LOAD_TWO = "LOAD DATA, 2 connections"
+USUAL = "the usual loop"
+STREAM = "stream"
+ONE_LANE = "stream, 1 lane"
+MILLION = "stream, a million"
+
+STAGE_RECORDS_MAX = 100_000
+LATENCY_SECONDS = 20
+
+
+class Part(StrEnum):
+    """What can be measured."""
+
+    LOAD = "load"
+    USUAL = "usual"
+    STREAM = "stream"
+    LANES = "lanes"
+    STAGES = "stages"
+    LATENCY = "latency"
+    MILLION = "million"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run of the benchmark is asked to do."""
+
+    parts: frozenset[Part]
+    record_names: tuple[str, ...]
+    records: int
+    rounds: int
+    settings: Mapping[str, str]
+    """For `stream run`, beside those that it needs."""
+
+
+@dataclass
+class Findings:
+    """What a run of the benchmark found."""
+
+    options: Options
+    server: str
+    runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
+    """By record name and contender, a run for each round."""
+    stages: dict[str, list[Stage]] = field(default_factory=dict)
+    latency: Latency | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "measured_on": datetime.now(UTC).isoformat(timespec="seconds"),
+            "stream": stream.__version__,
+            "python": platform.python_version(),
+            "server": self.server,
+            "cpus": os.cpu_count(),
+            "records": self.options.records,
+            "rounds": self.options.rounds,
+            "settings": dict(self.options.settings),
+            "runs": [run.as_json() for of in self.runs.values() for rounds in of.values() for run in rounds],
+            "stages": {name: [asdict(stage) for stage in stages] for name, stages in self.stages.items()},
+            "latency": asdict(self.latency) if self.latency else None,
+        }
+
+
+def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
+    """Run all parts that are asked for."""
+    findings = Findings(options, f"{ground.database.name} {ground.database.version}")
+    workloads = [Workload(name, options.records) for name in options.record_names]
+    for workload in workloads:
+        with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
+            workload.publish(ground, tell)
+        _compete(ground, workload, findings, steps)
+        if Part.STAGES in options.parts:
+            with steps.step(f"{workload.record_name}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
+                findings.stages[workload.record_name] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
+    if Part.LATENCY in options.parts:
+        quiet = Workload(workloads[0].record_name, EVENTS_A_SECOND * LATENCY_SECONDS)
+        with steps.step(f"{quiet.record_name}: latency of a quiet topic", quiet.count) as tell:
+            findings.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
+    if Part.MILLION in options.parts:
+        _drain_a_million(ground, workloads[0], findings, steps)
+    return findings
+
+
+def _compete(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
+    """All contenders take turns, round after round, so that a disturbance of the machine meets each of them."""
+    name, options = workload.record_name, findings.options
+    files: list[RowFile] = []
+    if Part.LOAD in options.parts:
+        with steps.step(f"{name}: preformat", workload.count) as tell:
+            files = write_files(ground, workload, tell)
+    contenders = _contenders(ground, workload, files, options)
+    for number in range(1, options.rounds + 1):
+        for contender, run in contenders.items():
+            with steps.step(f"{name}, round {number} of {options.rounds}: {contender}", workload.count) as tell:
+                findings.runs.setdefault(name, {}).setdefault(contender, []).append(run(tell))
+            _require_all_rows(ground, workload, contender)
+    for file in files:
+        file.path.unlink()
+
+
+def _contenders(
+    ground: Ground, workload: Workload, files: list[RowFile], options: Options
+) -> dict[str, Callable[[Tell], Run]]:
+    parts, settings = options.parts, options.settings
+    one_lane = {**settings, "STREAM_LANES": "1"}
+    every: dict[str, tuple[Part, Callable[[Tell], Run]]] = {
+        LOAD_ONE: (Part.LOAD, lambda tell: load(LOAD_ONE, ground, workload, files, 1, tell)),
+        LOAD_TWO: (Part.LOAD, lambda tell: load(LOAD_TWO, ground, workload, files, 2, tell)),
+        USUAL: (Part.USUAL, lambda tell: drain_as_usual(USUAL, ground, workload, tell)),
+        STREAM: (Part.STREAM, lambda tell: drain(STREAM, ground, workload, settings, tell)),
+        ONE_LANE: (Part.LANES, lambda tell: drain(ONE_LANE, ground, workload, one_lane, tell)),
+    }
+    return {name: run for name, (part, run) in every.items() if part in parts}
+
+
+def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> None:
+    """Whoever is quick because it leaves something out doesn't count."""
+    found, wanted = ground.count_rows(workload.table_names), workload.count * len(workload.tables)
+    if found != wanted:
+        raise RuntimeError(f"{contender} left {found} rows, not {wanted}")
+
+
+def _drain_a_million(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
+    """For the memory figure: the topic is filled up to a million, and all of it drained once."""
+    million = Workload(workload.record_name, 1_000_000)
+    missing = Workload(workload.record_name, million.count - workload.count)
+    with steps.step(f"{workload.record_name}: publish up to a million", missing.count) as tell:
+        missing.publish(ground, tell, MORE_SEED)
+    with steps.step(f"{workload.record_name}: {MILLION}", million.count) as tell:
+        run = drain(MILLION, ground, million, findings.options.settings, tell)
+    findings.runs.setdefault(workload.record_name, {})[MILLION] = [run]

@@ -1,0 +1,104 @@
+"""A workload: one record type's events in its topic, published once and read by every contender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from sqlalchemy import Table
+
+from bench.ground import Ground
+from stream.catalog import STREAMS, Route, Stream
+from stream.produce import Message, Plan, publish, synthesize
+from stream.produce.plan import record_names
+from stream.records import Record
+from stream.source import admin_client
+from stream.topics import create
+
+UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
+"""Fixed, so that two runs have the same events."""
+
+SEED = 1
+MORE_SEED = 2
+QUIET_SEED = 3
+"""Different seeds are about different entities."""
+
+READ_RECORDS_MAX = 5000
+READ_SECONDS_MAX = 30.0
+
+Tell = Callable[[int], None]
+"""Is told how many records are done."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`count` events of one record type, each about an entity of its own, so that each becomes new rows."""
+
+    record_name: str
+    count: int
+
+    @cached_property
+    def stream(self) -> Stream:
+        return next(one for one in STREAMS.values() if self.record_name in record_names([one.topic]))
+
+    @cached_property
+    def route(self) -> Route:
+        return next(one for one in self.stream.bound_routes if one.record_name == self.record_name)
+
+    @property
+    def topic(self) -> str:
+        return self.stream.topic
+
+    @property
+    def tables(self) -> list[Table]:
+        return [feed.table for feed in self.route.feeds]
+
+    @property
+    def table_names(self) -> list[str]:
+        return [table.name for table in self.tables]
+
+    def messages(self, seed: int = SEED) -> Iterator[Message]:
+        return synthesize(Plan(seed=seed, until=UNTIL, count=self.count, records=(self.record_name,)))
+
+    def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
+        """Make the topic where it is missing and fill it."""
+        properties = {"bootstrap.servers": ground.kafka.bootstrap_servers}
+        create(admin_client(properties), [self.stream], replication_factor=1)
+        published = publish(self.messages(seed), properties, progress=tell)
+        if published.delivered_count != self.count:
+            raise RuntimeError(f"only {published.delivered_count} of {self.count} records reached Kafka")
+
+    def read(self, ground: Ground) -> Iterator[tuple[int, list[Record]]]:
+        """The records back from Kafka: pieces of partitions, each with the partition's number."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": ground.kafka.bootstrap_servers,
+                "group.id": "bench-reader",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+            }
+        )
+        consumer.assign([TopicPartition(self.topic, number, 0) for number in range(self.stream.partitions)])
+        remaining = self.count
+        while remaining:
+            messages = consumer.consume(min(READ_RECORDS_MAX, remaining), READ_SECONDS_MAX)
+            if not messages:
+                raise RuntimeError(f"Kafka gives no more records of {self.topic}: {remaining} are missing")
+            remaining -= len(messages)
+            pieces: dict[int, list[Record]] = {}
+            for message in messages:
+                if message.error() is not None:
+                    raise KafkaException(message.error())
+                pieces.setdefault(message.partition() or 0, []).append(
+                    Record(
+                        message.offset() or 0,
+                        message.timestamp()[1],
+                        message.key(),
+                        message.value(),
+                    )
+                )
+            yield from pieces.items()
+        consumer.close()

@@ -1,0 +1,118 @@
+"""What must hold whenever the log is drained: tables as the model has them, dead letters, and both ledgers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tests.databases import Database
+from tests.model import TABLES, Coordinates, Expected, LogRecord, Row, expect, is_same
+
+ORIGIN = ("kafka_partition", "kafka_offset", "loaded_on")
+SHOWN_MAX = 10
+
+
+def assert_drained(
+    database: Database, records: Sequence[LogRecord], group_id: str, erased: Iterable[str] = ()
+) -> Expected:
+    """Everything at once, for the records of the log."""
+    expected = expect(records, {"app": erased})
+    assert_tables(database, expected)
+    assert_origins(database, expected)
+    assert_dead_letters(database, records, expected)
+    assert_record_ledger(database, records, expected, group_id)
+    assert_row_ledger(database, group_id)
+    return expected
+
+
+def assert_tables(database: Database, expected: Expected) -> None:
+    """Each table holds the model's rows, no more, no less, in every column but those of origin."""
+    complaints: list[str] = []
+    for name, wanted in expected.tables.items():
+        key = TABLES[name].key
+        found = {row[key]: row for row in database.rows(name)}
+        complaints += [f"{name} {one}: missing" for one in sorted(wanted.keys() - found.keys())]
+        complaints += [f"{name} {one}: not expected" for one in sorted(found.keys() - wanted.keys())]
+        for one in sorted(wanted.keys() & found.keys()):
+            complaints += [f"{name} {one}: {line}" for line in _differences(wanted[one], found[one])]
+    assert not complaints, _listed(complaints)
+
+
+def _differences(wanted: Row, found: Mapping[str, Any]) -> list[str]:
+    compared = {name: value for name, value in found.items() if name not in ORIGIN}
+    assert compared.keys() == wanted.keys(), f"columns differ: {sorted(compared.keys() ^ wanted.keys())}"
+    return [
+        f"{name} is {compared[name]!r}, expected {value!r}"
+        for name, value in wanted.items()
+        if not is_same(value, compared[name])
+    ]
+
+
+def assert_origins(database: Database, expected: Expected) -> None:
+    """Each row says that it came from a record of its own event (of an event's duplicates any will do)."""
+    origins = {(where.partition, where.offset, event_id) for where, event_id in expected.event_ids.items()}
+    strays = [
+        f"{name}: {row}"
+        for name in TABLES
+        for row in database.rows(name)
+        if (row["kafka_partition"], row["kafka_offset"], row["event_id"]) not in origins
+    ]
+    assert not strays, _listed(strays)
+
+
+def assert_dead_letters(database: Database, records: Sequence[LogRecord], expected: Expected) -> None:
+    """Exactly the broken records are dead letters, each for a reason that the model sees, and the one announced."""
+    letters = {_coordinates(row): row for row in database.rows("dead_letter")}
+    complaints = [f"{one}: no dead letter" for one in sorted(expected.dead_letters.keys() - letters.keys())]
+    complaints += [f"{one}: dead-lettered" for one in sorted(letters.keys() - expected.dead_letters.keys())]
+    for record in records:
+        letter = letters.get(record.coordinates)
+        if letter is None or record.coordinates not in expected.dead_letters:
+            continue
+        judged = (letter["reason"], letter["field"])
+        if judged not in {tuple(fault) for fault in expected.dead_letters[record.coordinates]}:
+            complaints.append(
+                f"{record.coordinates}: {judged}, expected {set(expected.dead_letters[record.coordinates])}"
+            )
+        announced = {name: value.decode() for name, value in record.headers if name.startswith("synthetic-")}
+        if announced and judged != (announced["synthetic-reason"], announced.get("synthetic-field")):
+            complaints.append(f"{record.coordinates}: {judged}, announced {announced}")
+        if (letter["record_key"], letter["record_value"]) != (record.key, record.value):
+            complaints.append(f"{record.coordinates}: key or value is not kept as it came")
+    assert not complaints, _listed(complaints)
+
+
+def assert_record_ledger(database: Database, records: Sequence[LogRecord], expected: Expected, group_id: str) -> None:
+    """Per partition: consumed = what lies in the log = written + superseded + dead-lettered, each counted once."""
+    in_log = Counter((one.topic, one.partition) for one in records)
+    broken = Counter((one.topic, one.partition) for one in expected.dead_letters)
+    progress = [row for row in database.rows("progress") if row["group_id"] == group_id]
+    assert {(row["topic"], row["kafka_partition"]) for row in progress} >= set(in_log)
+    for row in progress:
+        where = (row["topic"], row["kafka_partition"])
+        parts = row["records_written"] + row["records_superseded"] + row["records_dead_lettered"]
+        assert row["records_consumed"] == parts, row
+        assert row["records_consumed"] == in_log[where], (row, in_log[where])
+        assert row["records_dead_lettered"] == broken[where], (row, broken[where])
+
+
+def assert_row_ledger(database: Database, group_id: str) -> None:
+    """Per partition and table: sent = inserted + updated + unchanged + suppressed; what was inserted is there."""
+    inserted: Counter[str] = Counter()
+    for row in database.rows("ledger"):
+        if row["group_id"] == group_id:
+            parts = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_suppressed")
+            assert row["rows_sent"] == sum(row[part] for part in parts), row
+            inserted[row["table_name"]] += row["rows_inserted"]
+    for name in TABLES:
+        assert inserted[name] == database.count(name), name
+
+
+def _coordinates(row: Mapping[str, Any]) -> Coordinates:
+    return Coordinates(row["topic"], row["kafka_partition"], row["kafka_offset"])
+
+
+def _listed(complaints: Sequence[str]) -> str:
+    more = f"\n… and {len(complaints) - SHOWN_MAX} more" if len(complaints) > SHOWN_MAX else ""
+    return f"{len(complaints)} differences:\n" + "\n".join(complaints[:SHOWN_MAX]) + more

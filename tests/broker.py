@@ -1,0 +1,175 @@
+"""A Kafka for tests: its topics made anew, records put into them and read back as they lie there."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
+
+from deploy.local import Kafka
+from stream import topics
+from stream.catalog import STREAMS
+from stream.source import end_offsets
+from tests.events import TOPICS, Datum, encode, key_of
+from tests.model import LogRecord
+from tests.rawclient import put_with_header
+from tests.waiting import wait_for
+
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+QUIET = {"log_level": 0}
+SESSION_TIMEOUT_MS = 2000
+"""A third of the product's: a killed member is missed sooner. The broker is told to allow it."""
+
+
+class Broker:
+    """One Kafka; `renew` gives each test topics of its own, though their names are fixed."""
+
+    def __init__(self, server: Kafka) -> None:
+        self.server = server
+        self.admin = AdminClient(self.config)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"bootstrap.servers": self.server.bootstrap_servers, **QUIET}
+
+    def renew(self) -> None:
+        """Delete the topics and make them again, empty."""
+        self.delete_topics()
+        topics.create(self.admin, list(STREAMS.values()), replication_factor=1)
+        wait_for(lambda: self._is_each_led(), "the new topics' leaders")
+
+    def delete_topics(self) -> None:
+        existing = [name for name in self._existing() if name in STREAMS]
+        for future in self.admin.delete_topics(existing).values() if existing else ():
+            future.result()
+        wait_for(lambda: not set(STREAMS) & set(self._existing()), "the old topics to go")
+
+    def alter_topic(self, topic: str, settings: Mapping[str, str]) -> None:
+        set_to = AlterConfigOpType.SET
+        entries = [ConfigEntry(name, value, incremental_operation=set_to) for name, value in settings.items()]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result()
+
+    def _existing(self) -> list[str]:
+        return list(self.admin.list_topics(timeout=10).topics)
+
+    def _is_each_led(self) -> bool:
+        try:
+            return len(self.ends()) == sum(stream.partitions for stream in STREAMS.values())
+        except Exception:  # noqa: BLE001 - any answer but the ends means: not yet
+            return False
+
+    def ends(self) -> Mapping[Any, int]:
+        """Where each partition ends, for readers of committed records."""
+        return end_offsets(self.admin, STREAMS)
+
+    def producer(self, **config: Any) -> Producer:
+        return Producer(
+            {
+                **self.config,
+                "acks": "all",
+                "message.max.bytes": RECORD_BYTES_MAX,
+                "partitioner": "murmur2_random",
+                **config,
+            }
+        )
+
+    def publish(self, events: Iterable[tuple[str, Datum]]) -> None:
+        """Publish sound events: (record's name, datum)."""
+        self.put((TOPICS[name], key_of(name, datum), encode(name, datum)) for name, datum in events)
+
+    def put(self, messages: Iterable[Sequence[Any]], **config: Any) -> None:
+        """Put (topic, key, value[, headers]) into the log and wait until all are there."""
+        producer = self.producer(**{"linger.ms": 5, **config})
+        failed: list[str] = []
+
+        def note(error: KafkaError | None, _message: object) -> None:
+            if error is not None:
+                failed.append(error.name())
+
+        for topic, key, value, *headers in messages:
+            while True:
+                try:
+                    producer.produce(topic, value, key, headers=(headers or [None])[0] or None, on_delivery=note)
+                except BufferError:
+                    producer.poll(0.1)
+                    continue
+                break
+            producer.poll(0)
+        assert producer.flush(60) == 0, "records were not delivered"
+        assert not failed, failed
+
+    def put_with_header(self, topic: str, key: bytes, value: bytes, name: bytes) -> None:
+        """Put a record with a header of any name: Python's client writes UTF-8 alone, other clients anything."""
+        put_with_header(self.server.bootstrap_servers, topic, key, value, name)
+
+    def abort(self, messages: Iterable[Sequence[Any]]) -> None:
+        """Put (topic, key, value) into the log in a transaction that is then aborted: offsets that nobody reads."""
+        with self.transaction(is_aborted=True) as producer:
+            for topic, key, value in messages:
+                producer.produce(topic, value, key)
+
+    @contextmanager
+    def transaction(self, *, is_aborted: bool = False) -> Iterator[Producer]:
+        producer = self.producer(**{"transactional.id": uuid.uuid4().hex})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        yield producer
+        producer.flush(30)
+        if is_aborted:
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+
+    def records(self) -> list[LogRecord]:
+        """All that readers of committed records find, partition by partition."""
+        consumer = Consumer(
+            {
+                **self.config,
+                "group.id": f"reader-{uuid.uuid4().hex}",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+                "fetch.message.max.bytes": RECORD_BYTES_MAX,
+            }
+        )
+        try:
+            return sorted(_read_all(consumer, [TopicPartition(one.topic, one.partition, 0) for one in self.ends()]))
+        finally:
+            consumer.close()
+
+
+def _read_all(consumer: Consumer, partitions: list[TopicPartition]) -> Iterator[LogRecord]:
+    consumer.assign(partitions)
+    unfinished = {(one.topic, one.partition) for one in partitions}
+    deadline = time.monotonic() + 120
+    while unfinished:
+        assert time.monotonic() < deadline, f"not read to the end: {unfinished}"
+        for message in consumer.consume(10_000, 0.2):
+            error = message.error()
+            topic: Any = message.topic()
+            partition: Any = message.partition()
+            if error is None:
+                yield _log_record(message, topic, partition)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unfinished.discard((topic, partition))
+            else:
+                raise KafkaException(error)
+
+
+def _log_record(message: Any, topic: str, partition: int) -> LogRecord:
+    headers = tuple(message.headers() or ())
+    return LogRecord(
+        topic, partition, message.offset(), message.timestamp()[1], message.key(), message.value(), headers
+    )

@@ -1,0 +1,160 @@
+"""Real servers for the tests that need them, started when the first of these runs and shared by all that follow.
+
+    unit     needs no server
+    sql      each test once on MySQL and once on MariaDB
+    engine   Kafka and MySQL, `stream` as a process
+    chaos    the same, with kill -9 at random moments
+
+Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and so does the end of the report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from deploy.local import Database as DatabaseServer
+from deploy.local import Kafka, start_database, start_kafka, start_mariadb
+from tests.broker import SESSION_TIMEOUT_MS, Broker
+from tests.consumers import CHECKOUT, Consumer
+from tests.databases import Database
+
+ORDER = ("unit", "produce", "", "sql", "local", "engine", "chaos")
+"""The quick ones first; "" are the files of tests/ itself."""
+
+DATA = CHECKOUT / ".local" / "tests"
+
+SERVERS_USED: dict[str, str] = {}
+"""What the report tells at its end."""
+
+# Examples differ in length a hundredfold where a database takes part, so no deadline for a single one.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        parts = item.path.relative_to(folder).parts if item.path.is_relative_to(folder) else ("",)
+        name = parts[0] if len(parts) > 1 else ""
+        return ORDER.index(name) if name in ORDER else ORDER.index("")
+
+    items.sort(key=rank)  # stable: within a folder the order stays
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for role, server in SERVERS_USED.items():
+        terminalreporter.write_line(f"tested on {role}: {server}")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Iterator[Path]:
+    """Where this run's servers keep their data; what dead runs left is removed."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    for left in DATA.iterdir():
+        if not (left.name.isdecimal() and Path(f"/proc/{left.name}").exists()):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = DATA / str(os.getpid())
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mysql_server(data_folder: Path) -> Iterator[DatabaseServer]:
+    """MySQL, or what takes its place."""
+    with start_database(data_folder / "mysql") as server:
+        instead = "" if server.flavour == "mysql" else " IN THE PLACE OF MySQL, which can't be had here"
+        SERVERS_USED["mysql"] = f"{server.name} {server.version}{instead}"
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(data_folder: Path) -> Iterator[DatabaseServer]:
+    with start_mariadb(data_folder / "mariadb") as server:
+        SERVERS_USED["mariadb"] = f"{server.name} {server.version}"
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_database(mysql_server: DatabaseServer) -> Database:
+    return Database(mysql_server)
+
+
+@pytest.fixture(scope="session")
+def mariadb_database(mariadb_server: DatabaseServer) -> Database:
+    return Database(mariadb_server)
+
+
+@pytest.fixture(params=["mysql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated, empty database, once on each server."""
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    found.empty()
+    return found
+
+
+@pytest.fixture
+def mysql(mysql_database: Database) -> Database:
+    """A migrated, empty database on MySQL, for tests that are about Kafka as well."""
+    mysql_database.empty()
+    return mysql_database
+
+
+@pytest.fixture(scope="session")
+def kafka_server(data_folder: Path) -> Iterator[Kafka]:
+    overrides = {"group.min.session.timeout.ms": str(SESSION_TIMEOUT_MS // 2)}
+    with start_kafka(data_folder / "kafka", **overrides) as server:
+        SERVERS_USED["kafka"] = f"{server.name} {server.version}"
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_broker(kafka_server: Kafka) -> Broker:
+    return Broker(kafka_server)
+
+
+@pytest.fixture
+def broker(session_broker: Broker) -> Broker:
+    """A Kafka whose topics are new and empty."""
+    session_broker.renew()
+    return session_broker
+
+
+GROUPS = itertools.count(1)
+
+
+@pytest.fixture
+def stream_settings(broker: Broker, mysql: Database) -> dict[str, str]:
+    """The environment that leads to both, with a group of its own."""
+    return {
+        "STREAM_DATABASE_URL": mysql.url,
+        "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
+        "STREAM_GROUP_ID": f"test-{next(GROUPS)}",
+    }
+
+
+StartConsumer = Callable[..., Consumer]
+
+
+@pytest.fixture
+def start_consumer(stream_settings: dict[str, str], tmp_path: Path) -> Iterator[StartConsumer]:
+    """Start `stream run`: arguments as on the command line, keywords are settings (lanes=1)."""
+    started: list[Consumer] = []
+
+    def start(*arguments: str, **changes: object) -> Consumer:
+        changed = {f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}
+        log = tmp_path / f"consumer-{len(started)}.log"
+        started.append(Consumer({**stream_settings, **changed}, log, *arguments))
+        return started[-1]
+
+    yield start
+    for consumer in started:
+        consumer.kill()

@@ -1,0 +1,143 @@
+"""Events and records for tests: sound by default, so that a test states only what it varies.
+
+Encoded with fastavro from the files in schemas/, not by way of `stream.schemas`: what is tested must not also write
+the input.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from stream.records import Record
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+SECOND = 1_000_000
+DAY = 24 * 3600 * SECOND
+
+NOON = 1_780_000_000 * SECOND
+"""Where tests' events happen, in microseconds since 1970: in May 2026."""
+
+RECORDED_MS = NOON // 1000 + 60_000
+"""Kafka's timestamp of tests' records: a minute later."""
+
+TOPICS = {"BytemarkPassLogged": "bytemark.pass", "TripRecorded": "trip", "TripRated": "trip"}
+KEYS = {"bytemark.pass": "bytemark_pass_id", "trip": "trip_id"}
+NEWEST = {"BytemarkPassLogged": 1, "TripRecorded": 2, "TripRated": 1}
+
+Datum = dict[str, Any]
+
+
+def uuid_text(number: int) -> str:
+    """A UUID; greater numbers give greater ones."""
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def cents(amount: int) -> bytes:
+    """An amount in cents as Avro's decimal with scale 2."""
+    return amount.to_bytes(amount.bit_length() // 8 + 1, "big", signed=True)
+
+
+def trip(**changes: Any) -> Datum:
+    """A TripRecorded as the schema without logical types has it."""
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "trip_id": 11,
+        "user_id": 7,
+        "travel_mode": "transit",
+        "started_on": NOON - 600 * SECOND,
+        "ended_on": NOON,
+        "distance": 5210.5,
+        "origin_latitude": 29.7604,
+        "origin_longitude": -95.3698,
+        "destination_latitude": 29.71,
+        "destination_longitude": -95.4,
+        "fare": cents(125),
+        "created_on": NOON - 600 * SECOND,
+        **changes,
+    }
+
+
+def rating(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "rating_id": 21,
+        "trip_id": 11,
+        "user_id": 7,
+        "rating": 4,
+        "feedback": "on time",
+        **changes,
+    }
+
+
+def pass_logged(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "bytemark_pass_id": 31,
+        "user_id": "7",
+        "interaction": "activated",
+        "logged_on": None,
+        **changes,
+    }
+
+
+def schema_file(record_name: str, version: int | None = None) -> Path:
+    return SCHEMAS / TOPICS[record_name] / f"{record_name}.v{version or NEWEST[record_name]}.avsc"
+
+
+@cache
+def plain_schema(record_name: str, version: int | None = None) -> Any:
+    """The schema, parsed, without logical types: they would turn values into Python's types and refuse bad ones."""
+    return parse_schema(_without_logical_types(json.loads(schema_file(record_name, version).read_text())))
+
+
+def _without_logical_types(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _without_logical_types(part) for name, part in schema.items() if name != "logicalType"}
+    return [_without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
+
+
+@cache
+def single_object_header(record_name: str, version: int | None = None) -> bytes:
+    source = json.loads(schema_file(record_name, version).read_text())
+    return b"\xc3\x01" + bytes.fromhex(fingerprint(to_parsing_canonical_form(source), "CRC-64-AVRO"))
+
+
+@cache
+def confluent_header(record_name: str, version: int | None = None) -> bytes:
+    path = schema_file(record_name, version)
+    ids: dict[str, str] = json.loads((SCHEMAS / "ids.json").read_text())
+    found = [int(one) for one, name in ids.items() if name == f"{path.parent.name}/{path.name}"]
+    return b"\x00" + found[0].to_bytes(4, "big")
+
+
+def body(record_name: str, datum: Datum, version: int | None = None) -> bytes:
+    """A datum's bytes without what stands before them."""
+    buffer = BytesIO()
+    schemaless_writer(buffer, plain_schema(record_name, version), datum)
+    return buffer.getvalue()
+
+
+def encode(record_name: str, datum: Datum, version: int | None = None) -> bytes:
+    return single_object_header(record_name, version) + body(record_name, datum, version)
+
+
+def key_of(record_name: str, datum: Datum) -> bytes:
+    return str(datum[KEYS[TOPICS[record_name]]]).encode()
+
+
+def record(
+    record_name: str, datum: Datum, *, offset: int = 0, version: int | None = None, timestamp_ms: int = RECORDED_MS
+) -> Record:
+    """What Kafka would hand out."""
+    return Record(offset, timestamp_ms, key_of(record_name, datum), encode(record_name, datum, version))

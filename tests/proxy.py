@@ -1,0 +1,91 @@
+"""A TCP proxy before MySQL that can lose answers, as a network can."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Self
+
+COMMIT = b"\x03COMMIT"
+"""COM_QUERY and its text."""
+
+
+class LossyProxy:
+    """Passes everything on. When told to, it lets a COMMIT reach the server, waits for the server's answer, and then
+    cuts the connection instead of passing the answer on: the client cannot know whether it happened."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.commits_lost = 0
+        self._to_lose = 0
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def lose_commits(self, count: int) -> None:
+        """Lose the answers to the next commits."""
+        with self._lock:
+            self._to_lose = count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in list(self._sockets):
+            _close(one)
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._target)
+            except OSError:
+                return
+            self._sockets |= {client, server}
+            lost = threading.Event()
+            for target in (self._forward, self._back):
+                thread = threading.Thread(target=target, args=(client, server, lost), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _forward(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                # A commit is a packet of its own, sent when the server has answered all before it.
+                if data[4:].startswith(COMMIT) and self._is_to_lose():
+                    lost.set()
+                server.sendall(data)
+        _close(client)
+        _close(server)
+
+    def _back(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if lost.is_set():
+                    break
+                client.sendall(data)
+        _close(client)
+        _close(server)
+
+    def _is_to_lose(self) -> bool:
+        with self._lock:
+            if self._to_lose == 0:
+                return False
+            self._to_lose -= 1
+            self.commits_lost += 1
+            return True
+
+
+def _close(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()

@@ -1,0 +1,123 @@
+"""The command line without servers: help, exit codes, and errors that are sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+import stream
+from stream.cli.main import app
+from tests.consumers import run_command
+
+UNREACHABLE = "127.0.0.1:1"
+DATABASE = f"mysql+pymysql://stream:s3cr3t-marker@{UNREACHABLE}/stream"
+
+
+Command = Any
+"""Of click, which typer brings under a name of its own."""
+
+
+def commands() -> Iterator[tuple[str, Command]]:
+    def walk(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield name, command
+        for child, found in (children or {}).items():
+            yield from walk(f"{name} {child}", found)
+
+    yield from walk("stream", typer.main.get_command(app))
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+)
+def test_every_command_has_help_with_an_example(name: str, command: Command) -> None:
+    assert command.help
+    assert f"{name}" in command.help, "an example shows how it is called"
+    assert "Example" in command.help
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+)
+def test_every_option_says_what_it_does(name: str, command: Command) -> None:
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
+
+
+def test_the_version_is_printed() -> None:
+    done = run_command({}, "--version")
+    assert (done.returncode, done.stdout) == (0, f"stream {stream.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run", "--nonsense"],
+        ["lag", "--format", "xml"],
+        ["dead-letters", "list", "--limit", "0"],
+        ["dead-letters", "show", "nonsense"],
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    done = run_command({}, *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "hint"),
+    [
+        (["run"], {}, "STREAM_KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (["run"], {"STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}, "STREAM_DATABASE_URL is not set"),
+        (["migrate"], {}, "STREAM_DATABASE_URL is not set"),
+        (["topics", "create"], {}, "STREAM_KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (["migrate"], {"STREAM_LANE": "2"}, "did you mean STREAM_LANES?"),
+        (["migrate"], {"STREAM_DATABASE_URL": "nonsense"}, "STREAM_DATABASE_URL is not a URL like"),
+        (
+            ["run"],
+            {
+                "STREAM_DATABASE_URL": DATABASE,
+                "STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE,
+                "STREAM_KAFKA_NONSENSE": "1",
+            },
+            "",
+        ),
+    ],
+)
+def test_what_has_to_be_configured_ends_with_78(arguments: list[str], settings: dict[str, str], hint: str) -> None:
+    done = run_command(settings, *arguments)
+    if hint:
+        assert done.returncode == 78, done.stderr
+        assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cr3t-marker" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        (["migrate"], {"STREAM_DATABASE_URL": DATABASE}),
+        (["dead-letters", "list"], {"STREAM_DATABASE_URL": DATABASE}),
+        (["run"], {"STREAM_DATABASE_URL": DATABASE, "STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}),
+        (["topics", "create"], {"STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}),
+    ],
+)
+def test_a_server_that_is_away_ends_with_75(arguments: list[str], settings: dict[str, str]) -> None:
+    done = run_command(settings, *arguments)
+    assert done.returncode == 75, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("stream: ")
+    assert "Traceback" not in done.stderr
+    assert "s3cr3t-marker" not in done.stderr
+
+
+def test_an_unknown_topic_is_named_with_those_there_are() -> None:
+    settings = {"STREAM_DATABASE_URL": DATABASE, "STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}
+    done = run_command(settings, "run", "--topic", "tripp")
+    assert done.returncode != 0
+    assert "tripp" in done.stderr
+    assert "bytemark.pass, trip" in done.stderr

@@ -1,0 +1,124 @@
+"""Compaction: laws that hold for any events in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.catalog import Event, Route
+from stream.compact import Compacted, compact
+from stream.decode import decode_record
+from stream.records import Record
+from stream.schemas import SchemaStore
+from tests import events
+from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, uuid_text
+
+READERS = {topic: SchemaStore().readers(topic) for topic in ("trip", "bytemark.pass")}
+Accepted = tuple[Record, Event, Route]
+
+
+def accepted(data: list[tuple[str, Datum]]) -> list[Accepted]:
+    return [
+        decode_record(events.record(name, datum, offset=offset), READERS[TOPICS[name]])
+        for offset, (name, datum) in enumerate(data)
+    ]
+
+
+@st.composite
+def few_entities(draw: st.DrawFn) -> list[tuple[str, Datum]]:
+    """Events that collide: few keys, few persons, few moments and few ids."""
+    event_id = iter(range(1, 1000))
+    data: list[tuple[str, Datum]] = []
+    for _ in range(draw(st.integers(1, 12))):
+        version = {"event_id": uuid_text(next(event_id)), "occurred_at": NOON + draw(st.integers(0, 2)) * SECOND}
+        person, key = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+        data.append(
+            draw(
+                st.sampled_from(
+                    [
+                        ("TripRecorded", trip(trip_id=key, user_id=person, **version)),
+                        ("TripRated", rating(rating_id=key, trip_id=key, user_id=person, **version)),
+                    ]
+                )
+            )
+        )
+    repeated = draw(st.lists(st.sampled_from(data), max_size=4))
+    return draw(st.permutations(data + repeated))
+
+
+def rows_by_table(compacted: Compacted) -> dict[str, list[tuple[Any, ...]]]:
+    return {table.feed.table.name: [row[:-1] for row in table.rows] for table in compacted.tables}
+
+
+@given(few_entities(), st.randoms(use_true_random=False))
+def test_the_rows_do_not_depend_on_the_order(data: list[tuple[str, Datum]], chance: Any) -> None:
+    one = rows_by_table(compact(accepted(data)))
+    chance.shuffle(data)
+    assert rows_by_table(compact(accepted(data))) == one
+
+
+@given(few_entities())
+def test_of_one_key_and_person_only_the_newest_is_kept(data: list[tuple[str, Datum]]) -> None:
+    newest: dict[tuple[str, int, int], tuple[int, str]] = {}
+    for name, datum in data:
+        for table in ("trip", "hntb_trip") if name == "TripRecorded" else ("user_rating",):
+            identity = (table, datum["trip_id" if name == "TripRecorded" else "rating_id"], datum["user_id"])
+            version = (datum["occurred_at"], datum["event_id"].replace("-", ""))
+            newest[identity] = max(version, newest.get(identity, version))
+    found = Counter(
+        (table, *row[-2:]) for table, rows in rows_by_table(compact(accepted(data))).items() for row in rows
+    )
+    assert found == Counter((table, *version) for (table, _, _), version in newest.items())
+
+
+@given(few_entities())
+def test_every_record_is_written_or_superseded(data: list[tuple[str, Datum]]) -> None:
+    compacted = compact(accepted(data))
+    written = {record.offset for table in compacted.tables for record in table.records}
+    assert compacted.written_count == len(written)
+    assert compacted.written_count + compacted.superseded_count == len(data)
+
+
+@given(few_entities())
+def test_compacting_what_was_kept_changes_nothing(data: list[tuple[str, Datum]]) -> None:
+    once = compact(accepted(data))
+    kept = {record.offset for table in once.tables for record in table.records}
+    again = compact([one for one in accepted(data) if one[0].offset in kept])
+    assert rows_by_table(again) == rows_by_table(once)
+    assert again.superseded_count == 0
+
+
+@given(few_entities())
+def test_rows_go_in_the_order_of_the_primary_key(data: list[tuple[str, Datum]]) -> None:
+    for table in compact(accepted(data)).tables:
+        position = table.feed.columns.index(next(iter(table.feed.table.primary_key)).name)
+        keys = [row[position] for row in table.rows]
+        assert keys == sorted(keys)
+
+
+@given(few_entities())
+def test_each_row_stands_beside_its_record(data: list[tuple[str, Datum]]) -> None:
+    for table in compact(accepted(data)).tables:
+        for row, record in zip(table.rows, table.records, strict=True):
+            assert row[-1] == record.offset
+            assert row[-2] == data[record.offset][1]["event_id"].replace("-", "")
+
+
+def test_another_persons_event_of_the_same_key_is_kept() -> None:
+    newer = trip(user_id=8, occurred_at=NOON + SECOND, event_id=uuid_text(2))
+    compacted = compact(accepted([("TripRecorded", trip(user_id=7)), ("TripRecorded", newer)]))
+    assert [len(table.rows) for table in compacted.tables] == [2, 2]
+    assert compacted.superseded_count == 0
+
+
+def test_of_duplicates_the_first_is_kept() -> None:
+    compacted = compact(accepted([("BytemarkPassLogged", pass_logged())] * 3))
+    assert [[record.offset for record in table.records] for table in compacted.tables] == [[0], [0]]
+    assert (compacted.written_count, compacted.superseded_count) == (1, 2)
+
+
+def test_nothing_gives_no_tables() -> None:
+    assert compact([]) == Compacted([], 0, 0)

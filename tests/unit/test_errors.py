@@ -1,0 +1,78 @@
+"""The tree of errors: what happens next is decided by type, and no message can hold a value."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from stream import errors, source
+from stream.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    DataRefused,
+    Fenced,
+    Reason,
+    Rejection,
+    Stage,
+    StreamError,
+    TerminalError,
+    TransactionConflict,
+    TransientError,
+)
+from stream.records import TopicPartition
+from stream.tables import DEAD_LETTER
+
+KINDS = (ConfigurationError, TransientError, DataRefused, TerminalError, Rejection)
+
+
+def declared() -> list[type[StreamError]]:
+    found = [*vars(errors).values(), *vars(source).values()]
+    return [one for one in found if inspect.isclass(one) and issubclass(one, StreamError) and one is not StreamError]
+
+
+def test_every_error_is_of_exactly_one_kind() -> None:
+    for one in declared():
+        assert sum(issubclass(one, kind) for kind in KINDS) == 1, one
+
+
+def test_the_tree_in_the_docstring_names_every_error() -> None:
+    drawn = errors.__doc__ or ""
+    for one in declared():
+        if one.__module__ == errors.__name__:
+            assert f"── {one.__name__}" in drawn, one
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatabaseUnavailable("connection_lost", 2013),
+        TransactionConflict("deadlock", 1213),
+        Fenced([TopicPartition("trip", 3)]),
+    ],
+)
+def test_what_is_tried_again_is_transient(error: StreamError) -> None:
+    assert isinstance(error, TransientError)
+    assert error.reason
+
+
+def test_transient_reasons_are_bounded_codes() -> None:
+    for one in declared():
+        if issubclass(one, TransientError):
+            assert one.reason.replace("_", "").isalpha()
+
+
+def test_a_fence_names_the_partitions() -> None:
+    assert "trip/3" in str(Fenced([TopicPartition("trip", 3)]))
+
+
+def test_a_rejection_says_stage_reason_and_field() -> None:
+    rejection = Rejection(Stage.VALIDATE, Reason.TOO_LONG, "feedback")
+    assert str(rejection) == "validate: too_long (field feedback)"
+    assert str(Rejection(Stage.DECODE, Reason.TRUNCATED)) == "decode: truncated"
+
+
+def test_reasons_fit_their_column() -> None:
+
+    assert max(map(len, Reason)) <= DEAD_LETTER.c.reason.type.length  # type: ignore[attr-defined]
+    assert max(map(len, Stage)) <= DEAD_LETTER.c.stage.type.length  # type: ignore[attr-defined]

@@ -1,0 +1,91 @@
+"""The upsert as text, and the arithmetic by which its reply is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream import upsert
+from stream.catalog import STREAMS
+from stream.catalog.declaration import LINEAGE_COLUMNS
+from stream.progress import RecordCounts
+from stream.upsert import RowCounts, encoded, row_counts
+
+counts = st.integers(0, 10_000)
+
+
+def reply(records: int, duplicates: int) -> bytes:
+    return f"Records: {records}  Duplicates: {duplicates}  Warnings: 0".encode()
+
+
+@given(counts, counts, counts, counts)
+def test_the_reply_is_taken_apart_exactly(inserted: int, updated: int, unchanged: int, suppressed: int) -> None:
+    records = inserted + updated + unchanged
+    # What servers say: an insert affects 1 row, an update 2, and only updates are called duplicates.
+    found = row_counts(records + suppressed, reply(records, updated), inserted + 2 * updated)
+    assert found == RowCounts(records + suppressed, inserted, updated, unchanged, suppressed)
+
+
+@pytest.mark.parametrize("text", [b"", b"Rows matched: 1  Changed: 1  Warnings: 0", b"Records: x  Duplicates: 1"])
+def test_a_reply_of_another_form_is_an_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match="another form"):
+        row_counts(1, text, 1)
+
+
+@given(st.lists(st.builds(RowCounts, counts, counts, counts, counts, counts), min_size=1, max_size=5))
+def test_counts_are_added_part_by_part(parts: list[RowCounts]) -> None:
+    total = sum(parts, RowCounts())
+    for name in RowCounts.__dataclass_fields__:
+        assert getattr(total, name) == sum(getattr(part, name) for part in parts)
+
+
+@given(counts, counts, counts, st.integers(-3, 3).filter(bool))
+def test_a_ledger_that_does_not_balance_is_refused(
+    written: int, superseded: int, dead_lettered: int, wrong: int
+) -> None:
+    consumed = written + superseded + dead_lettered
+    RecordCounts(consumed, written, superseded, dead_lettered)
+    with pytest.raises(AssertionError, match="does not balance"):
+        RecordCounts(consumed + wrong, written, superseded, dead_lettered)
+
+
+@given(st.lists(st.tuples(st.integers(), st.text(max_size=50)), max_size=30), st.integers(10, 300))
+def test_rows_are_split_into_bounded_texts_without_losing_any(rows: list[tuple[int, str]], limit: int) -> None:
+    whole = upsert.JSON_BYTES_MAX
+    upsert.JSON_BYTES_MAX = limit
+    try:
+        pieces = list(encoded(rows))
+    finally:
+        upsert.JSON_BYTES_MAX = whole
+    assert [tuple(row) for text, _ in pieces for row in json.loads(text)] == rows
+    for text, count in pieces:
+        assert len(json.loads(text)) == count
+        assert len(text) <= limit or count == 1
+
+
+TABLES = [table for stream in STREAMS.values() for table in stream.tables]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_the_version_is_assigned_last(table: Any) -> None:
+    """Assignments run from left to right, and all others look at the old version."""
+    update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
+    assigned = re.findall(r"`(\w+)` = ", update)
+    assert assigned[-2:] == ["event_id", "event_time"]
+    keys = {column.name for column in table.primary_key}
+    assert set(assigned) == {column.name for column in table.columns} - keys
+    assert set(LINEAGE_COLUMNS) < set(assigned)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_no_value_becomes_null_unseen(table: Any) -> None:
+    """JSON_TABLE's default for what is missing or does not fit is NULL."""
+    statement = upsert.upsert_statement(table, 0, b"[]").decode()
+    paths = statement.count(" PATH ")
+    assert paths == len(table.columns) - 2 + 1  # all but partition and loaded_on, and the person
+    assert statement.count("ERROR ON EMPTY ERROR ON ERROR") == paths

@@ -1,0 +1,205 @@
+"""Validation: each rule's reason and field, the limits to the last value, and msgspec's sentences as reasons."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from stream.catalog import STREAMS, Event
+from stream.catalog.types import MICROS_MAX
+from stream.decode import decode_record
+from stream.errors import Reason, Rejection, Stage
+from stream.records import Record
+from stream.schemas import SchemaStore
+from stream.validate import rejection_of, validate
+from tests import events
+from tests.events import DAY, KEYS, NOON, RECORDED_MS, SECOND, TOPICS, pass_logged, rating, trip
+
+STORE = SchemaStore()
+ID_MAX = 2**32 - 1
+
+
+def judge(name: str, datum: dict[str, Any], **record_changes: Any) -> Event:
+    topic = TOPICS[name]
+    record = events.record(name, datum)._replace(**record_changes)
+    return decode_record(record, STORE.readers(topic))[1]
+
+
+def rejection(name: str, datum: dict[str, Any], **record_changes: Any) -> tuple[Stage, Reason, str | None]:
+    with pytest.raises(Rejection) as rejected:
+        judge(name, datum, **record_changes)
+    return rejected.value.stage, rejected.value.reason, rejected.value.field
+
+
+SOUND: list[tuple[str, dict[str, Any]]] = [
+    *[("TripRecorded", trip(trip_id=value, user_id=value)) for value in (1, ID_MAX)],
+    *[("TripRecorded", trip(travel_mode=value)) for value in ("x", "x" * 32, "👍" * 32)],
+    *[("TripRecorded", trip(distance=value)) for value in (0.0, 1e9, 5e-324)],
+    *[("TripRecorded", trip(origin_latitude=value)) for value in (-90.0, 90.0, None)],
+    *[("TripRecorded", trip(destination_longitude=value)) for value in (-180.0, 180.0, None)],
+    *[("TripRecorded", trip(fare=events.cents(value))) for value in (10**10 - 1, -(10**10) + 1, 0)],
+    *[("TripRecorded", trip(started_on=value, ended_on=value, created_on=value)) for value in (0, MICROS_MAX)],
+    ("TripRecorded", trip(ended_on=None, fare=None)),
+    ("TripRecorded", trip(occurred_at=0)),
+    *[("TripRated", rating(rating=value)) for value in (1, 5)],
+    *[("TripRated", rating(feedback=value)) for value in (None, "", "é" * 512, "a\x00'\"\\%s🚌", " padded ")],
+    *[("BytemarkPassLogged", pass_logged(user_id=value)) for value in ("x" * 256, "007")],
+]
+
+BROKEN: list[tuple[str, dict[str, Any], Reason, str]] = [
+    *[
+        ("TripRecorded", trip(trip_id=value), Reason.OUT_OF_RANGE, "trip_id")
+        for value in (0, -1, ID_MAX + 1, 2**63 - 1)
+    ],
+    *[("TripRecorded", trip(user_id=value), Reason.OUT_OF_RANGE, "user_id") for value in (0, -1, ID_MAX + 1, -(2**63))],
+    ("TripRecorded", trip(travel_mode=""), Reason.TOO_SHORT, "travel_mode"),
+    ("TripRecorded", trip(travel_mode="x" * 33), Reason.TOO_LONG, "travel_mode"),
+    ("TripRecorded", trip(travel_mode="x "), Reason.INVALID_VALUE, "travel_mode"),
+    ("TripRecorded", trip(travel_mode="x\x00"), Reason.INVALID_VALUE, "travel_mode"),
+    *[
+        ("TripRecorded", trip(distance=value), Reason.OUT_OF_RANGE, "distance")
+        for value in (-5e-324, math.nextafter(1e9, math.inf), math.inf, -math.inf, math.nan)
+    ],
+    *[
+        ("TripRecorded", trip(**{field: value}), Reason.OUT_OF_RANGE, field)
+        for field, limit in (("origin_latitude", 90.0), ("destination_longitude", 180.0))
+        for value in (math.nextafter(limit, math.inf), -math.nextafter(limit, math.inf), math.nan, math.inf)
+    ],
+    *[("TripRecorded", trip(fare=events.cents(value)), Reason.OUT_OF_RANGE, "fare") for value in (10**10, -(10**10))],
+    *[
+        ("TripRecorded", trip(**{field: value}), Reason.OUT_OF_RANGE, field)
+        for field in ("started_on", "ended_on", "created_on", "occurred_at")
+        for value in (-1, MICROS_MAX + 1)
+    ],
+    *[("TripRated", rating(rating=value), Reason.OUT_OF_RANGE, "rating") for value in (0, 6, -1)],
+    ("TripRated", rating(feedback="x" * 513), Reason.TOO_LONG, "feedback"),
+    ("TripRated", rating(feedback="x" * 2 * 1024 * 1024), Reason.TOO_LONG, "feedback"),
+    ("TripRated", rating(event_id="x"), Reason.INVALID_VALUE, "event_id"),
+    ("BytemarkPassLogged", pass_logged(user_id="x" * 257), Reason.TOO_LONG, "user_id"),
+    ("BytemarkPassLogged", pass_logged(user_id=""), Reason.TOO_SHORT, "user_id"),
+    ("BytemarkPassLogged", pass_logged(logged_on=-1), Reason.OUT_OF_RANGE, "logged_on"),
+]
+
+
+@pytest.mark.parametrize(("name", "datum"), SOUND)
+def test_a_value_at_its_limit_is_accepted(name: str, datum: dict[str, Any]) -> None:
+    judge(name, datum)
+
+
+@pytest.mark.parametrize(("name", "datum", "reason", "field"), BROKEN)
+def test_a_value_beyond_its_limit_is_rejected(name: str, datum: dict[str, Any], reason: Reason, field: str) -> None:
+    assert rejection(name, datum) == (Stage.VALIDATE, reason, field)
+
+
+def test_an_event_may_be_a_day_ahead_of_kafkas_clock_and_not_a_microsecond_more() -> None:
+    limit = RECORDED_MS * 1000 + DAY
+    judge("TripRecorded", trip(occurred_at=limit))
+    assert rejection("TripRecorded", trip(occurred_at=limit + 1)) == (
+        Stage.VALIDATE,
+        Reason.FROM_THE_FUTURE,
+        "occurred_at",
+    )
+
+
+def test_other_moments_may_lie_in_the_future() -> None:
+    judge("TripRecorded", trip(ended_on=NOON + 400 * DAY))
+
+
+@pytest.mark.parametrize("key", [None, b""])
+def test_a_record_without_a_key_is_rejected(key: bytes | None) -> None:
+    assert rejection("TripRecorded", trip(), key=key) == (Stage.VALIDATE, Reason.MISSING_KEY, None)
+
+
+@pytest.mark.parametrize(
+    "key", [b"12", b"11 ", b"011", b"+11", b"\x00\x00\x00\x00\x00\x00\x00\x0b", b"\xff", b"11\x00"]
+)
+def test_a_key_that_does_not_name_the_entity_is_rejected(key: bytes) -> None:
+    assert rejection("TripRecorded", trip(), key=key) == (Stage.VALIDATE, Reason.KEY_MISMATCH, "trip_id")
+
+
+def test_a_rating_is_keyed_by_its_trip() -> None:
+    assert KEYS["trip"] == "trip_id"
+    assert rejection("TripRated", rating(), key=b"21") == (Stage.VALIDATE, Reason.KEY_MISMATCH, "trip_id")
+
+
+def test_logged_on_defaults_to_occurred_at() -> None:
+    assert judge("BytemarkPassLogged", pass_logged()).logged_on == NOON  # type: ignore[attr-defined]
+    assert judge("BytemarkPassLogged", pass_logged(logged_on=SECOND)).logged_on == SECOND  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("topic", STREAMS)
+def test_a_datum_that_lacks_a_field_is_rejected_with_its_name(topic: str) -> None:
+    data: dict[str, dict[str, Any]] = {
+        "TripRecorded": trip(),
+        "TripRated": rating(),
+        "BytemarkPassLogged": pass_logged(),
+    }
+    for route in STREAMS[topic].bound_routes:
+        datum = data[route.record_name]
+        for field in msgspec.structs.fields(route.event):
+            if not field.required or field.name in dict(route.decimals):
+                continue
+            rest = {name: value for name, value in datum.items() if name != field.name}
+            with pytest.raises(Rejection) as rejected:
+                validate(rest, Record(0, RECORDED_MS, b"11", b""), route)
+            assert (rejected.value.reason, rejected.value.field) == (Reason.MISSING_FIELD, field.name)
+
+
+class Everything(msgspec.Struct):
+    """All that msgspec can complain about in our events, and some that it can't yet."""
+
+    number: Annotated[int, Meta(ge=0, le=9)] = 0
+    above: Annotated[int, Meta(gt=0)] = 1
+    below: Annotated[int, Meta(lt=9)] = 1
+    even: Annotated[int, Meta(multiple_of=2)] = 0
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    text: Annotated[str, Meta(min_length=1, max_length=3)] = "x"
+    shaped: Annotated[str, Meta(pattern="^x$")] = "x"
+    listed: Annotated[list[int], Meta(max_length=1)] = []
+
+
+@pytest.mark.parametrize(
+    ("datum", "reason", "field"),
+    [
+        ({"number": "7"}, Reason.WRONG_TYPE, "number"),
+        ({"number": 1.5}, Reason.WRONG_TYPE, "number"),
+        ({"number": None}, Reason.WRONG_TYPE, "number"),
+        ({"text": 1}, Reason.WRONG_TYPE, "text"),
+        ({"share": "x"}, Reason.WRONG_TYPE, "share"),
+        ({"number": -1}, Reason.OUT_OF_RANGE, "number"),
+        ({"number": 10}, Reason.OUT_OF_RANGE, "number"),
+        ({"above": 0}, Reason.OUT_OF_RANGE, "above"),
+        ({"below": 9}, Reason.OUT_OF_RANGE, "below"),
+        ({"share": -0.1}, Reason.OUT_OF_RANGE, "share"),
+        ({"share": 1.1}, Reason.OUT_OF_RANGE, "share"),
+        ({"share": math.nan}, Reason.OUT_OF_RANGE, "share"),
+        ({"text": ""}, Reason.TOO_SHORT, "text"),
+        ({"text": "xxxx"}, Reason.TOO_LONG, "text"),
+        ({"listed": [1, 2]}, Reason.TOO_LONG, "listed"),
+        ({"shaped": "y"}, Reason.INVALID_VALUE, "shaped"),
+        ({"even": 1}, Reason.INVALID_VALUE, "even"),
+        ({"listed": ["x"]}, Reason.WRONG_TYPE, "listed"),
+    ],
+)
+def test_msgspecs_sentences_become_reasons(datum: dict[str, Any], reason: Reason, field: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(datum, Everything)
+    rejected = rejection_of(refused.value)
+    assert (rejected.reason, rejected.field) == (reason, field)
+
+
+def test_no_rejection_shows_the_value() -> None:
+    marker = "marker-of-a-person" * 40
+    for name, datum in (
+        ("TripRated", rating(feedback=marker)),
+        ("TripRecorded", trip(travel_mode=marker)),
+        ("TripRecorded", trip(event_id=marker)),
+    ):
+        with pytest.raises(Rejection) as rejected:
+            judge(name, datum)
+        shown = f"{rejected.value} {rejected.value.args} {rejected.value.__cause__}"
+        assert "marker" not in shown

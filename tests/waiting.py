@@ -1,0 +1,25 @@
+"""Waiting for a condition instead of for a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+POLL_SECONDS = 0.02
+
+
+def wait_for(
+    condition: Callable[[], Result], what: str, seconds: float = 30.0, *, every_seconds: float = POLL_SECONDS
+) -> Result:
+    """The condition's first true result. Fails with `what` where there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; it is {result!r}")
+        time.sleep(every_seconds)

@@ -16,10 +16,10 @@ from bench.run import MICROS
 from bench.workload import Tell, Workload
 from stream.compact import Compacted, compact
 from stream.database import connect_engine
-from stream.decode import Readers, decode, header_length, read_datum, reader_of
+from stream.decode import decode, header_length, read_datum, reader_of
 from stream.isolate import DecodedSlice
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas import SchemaStore
+from stream.schemas import Readers, SchemaStore
 from stream.source import Source
 from stream.upsert import encoded
 from stream.writer import Writer

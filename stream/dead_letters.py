@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal_column, select, tuple_
 from sqlalchemy.dialects.mysql import insert
 
+from stream.catalog import STREAMS
 from stream.errors import Rejection
 from stream.progress import moment_of
 from stream.records import Headers, Record, TopicPartition
-from stream.tables import DEAD_LETTER
+from stream.tables import DEAD_LETTER, ERASURE
 
 WAITING = "waiting"
+ERASED = "erased"
+"""Nothing is left of it but where it was and why: its key named a person who is erased."""
+
+PERSONAL_COLUMNS = ("record_key", "record_value", "record_headers")
 
 ONE: ColumnElement[int] = literal_column("1")
 """A parameter behind VALUES would break PyMySQL's executemany."""
@@ -37,21 +42,41 @@ class DeadLetter:
 
 
 def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Write dead letters. One that is there already (its record was read again) counts another attempt."""
+    """Write dead letters. One that is there already (its record was read again) counts another attempt.
+
+    Of those whose key names an erased person nothing is written but the coordinates and the reason.
+    """
     if not letters:
         return
+    erased = _erased_keys(connection, letters)
     statement = insert(DEAD_LETTER)
-    renewed = ["stage", "reason", "field", "status", "last_rejected_on"]
+    renewed = ["stage", "reason", "field", "status", "last_rejected_on", *PERSONAL_COLUMNS]
     # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
     connection.execute(
         statement.on_duplicate_key_update(
             [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + ONE)]
         ),
-        [_row(letter) for letter in letters],
+        [_row(letter, is_erased=letter.record.key in erased) for letter in letters],
     )
 
 
-def _row(letter: DeadLetter) -> dict[str, Any]:
+def _erased_keys(connection: Connection, letters: Sequence[DeadLetter]) -> set[bytes | None]:
+    """The keys of these letters that name erased persons, on topics whose keys name persons."""
+    keys = {letter.record.key for letter in letters if STREAMS[letter.topic_partition.topic].has_tombstones}
+    if not keys:
+        return set()
+    person_key = func.concat(ERASURE.c.person_kind, ":", ERASURE.c.person_id)
+    named = [_kind_and_id(key) for key in keys if key]
+    found = select(person_key).where(tuple_(ERASURE.c.person_kind, ERASURE.c.person_id).in_(named))
+    return {str(key).encode() for key in connection.execute(found).scalars()}
+
+
+def _kind_and_id(key: bytes) -> tuple[str, str]:
+    kind, _, person_id = key.decode(errors="replace").partition(":")
+    return kind, person_id
+
+
+def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
     record, rejection = letter.record, letter.rejection
     now = datetime.now(UTC).replace(tzinfo=None)
     return {
@@ -62,14 +87,14 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "stage": rejection.stage,
         "reason": rejection.reason,
         "field": rejection.field,
-        "status": WAITING,
+        "status": ERASED if is_erased else WAITING,
         "attempts": 1,
         "record_time": moment_of(record.timestamp_ms),
         "first_rejected_on": now,
         "last_rejected_on": now,
-        "record_key": record.key,
-        "record_value": record.value,
-        "record_headers": headers_to_text(record.headers),
+        "record_key": None if is_erased else record.key,
+        "record_value": None if is_erased else record.value,
+        "record_headers": None if is_erased else headers_to_text(record.headers),
     }
 
 

@@ -53,7 +53,7 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
     if not value:
         raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
     header_bytes = SINGLE_OBJECT_HEADER_BYTES
-    reader = readers.get(value[:header_bytes])  # the usual case, in one look-up
+    reader = readers.by_header.get(value[:header_bytes])  # the usual case, in one look-up
     if reader is None:
         header_bytes = header_length(value)
         reader = reader_of(value[:header_bytes], readers)

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.mysql import insert
 
+from stream import dead_letters
 from stream.catalog import STREAMS
 from stream.catalog.declaration import OnErasure, Person, PersonKind, persons_of
 from stream.catalog.types import MICROS_MAX
@@ -72,7 +73,8 @@ def remove(connection: Connection, person: ErasedPerson) -> None:
         _until_none(connection, person, table.name, _removal(table, about, person))
     for topic in _topics_keyed_by_persons():
         under_their_key = and_(DEAD_LETTER.c.topic == topic, DEAD_LETTER.c.record_key == person.key.encode())
-        _until_none(connection, person, DEAD_LETTER.name, delete(DEAD_LETTER).where(under_their_key))
+        emptied = {**dict.fromkeys(dead_letters.PERSONAL_COLUMNS), "status": dead_letters.ERASED}
+        _until_none(connection, person, DEAD_LETTER.name, update(DEAD_LETTER).where(under_their_key).values(emptied))
 
 
 def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:

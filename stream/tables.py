@@ -84,7 +84,7 @@ DEAD_LETTER = Table(
     _text("stage", 16, comment="decode, validate or write"),
     _text("reason", 32, comment="a code of the runbook"),
     _text("field", 64, nullable=True),
-    _text("status", 16, comment="waiting, resolved or discarded"),
+    _text("status", 16, comment="waiting, resolved, discarded or erased"),
     Column("attempts", mysql.INTEGER(unsigned=True), nullable=False),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
     _moment("first_rejected_on", "UTC"),

@@ -1,4 +1,4 @@
-"""Index dead letters by key: an erasure finds the records about a person by it."""
+"""Index dead letters by key: an erasure finds by it the records about a person, and empties them."""
 
 from alembic import op
 
@@ -7,8 +7,21 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    op.create_index("ix_dead_letter_topic_record_key", "dead_letter", ["topic", "record_key"], mysql_length={"record_key": 64})
+    op.execute(
+        """
+        ALTER TABLE dead_letter
+            MODIFY status VARCHAR(16) COLLATE utf8mb4_bin NOT NULL
+                COMMENT 'waiting, resolved, discarded or erased',
+            ADD KEY ix_dead_letter_topic_record_key (topic, record_key(64))
+        """
+    )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_dead_letter_topic_record_key", "dead_letter")
+    op.execute(
+        """
+        ALTER TABLE dead_letter
+            DROP KEY ix_dead_letter_topic_record_key,
+            MODIFY status VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'waiting, resolved or discarded'
+        """
+    )

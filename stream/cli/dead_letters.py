@@ -21,7 +21,7 @@ HIDDEN = "(hidden: --reveal shows it)"
 def list_command(
     topic: Annotated[str | None, typer.Option(help="Only of this topic.")] = None,
     reason: Annotated[Reason | None, typer.Option(help="Only with this reason.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only with this status: waiting, resolved or discarded.")] = None,
+    status: Annotated[str | None, typer.Option(help="waiting, resolved, discarded or erased.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 50,
     output_format: FormatOption = Format.TABLE,
 ) -> None:

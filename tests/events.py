@@ -27,9 +27,26 @@ NOON = 1_780_000_000 * SECOND
 RECORDED_MS = NOON // 1000 + 60_000
 """Kafka's timestamp of tests' records: a minute later."""
 
-TOPICS = {"BytemarkPassLogged": "bytemark.pass", "TripRecorded": "trip", "TripRated": "trip"}
+PERSONS = {
+    "AppUserSaved": ("app", "user_id"),
+    "AppUserDeleted": ("app", "user_id"),
+    "UserCreated": ("clerk", "clerk_id"),
+    "UserUpdated": ("clerk", "clerk_id"),
+    "UserDataSet": ("clerk", "clerk_id"),
+    "UserSignedIn": ("clerk", "clerk_id"),
+    "UserDeleted": ("clerk", "clerk_id"),
+    "TelegramUserDeleted": ("telegram", "telegram_user_id"),
+}
+"""The events of user.lifecycle: the kind of their person, and the field that has the id."""
+
+TOPICS = {
+    "BytemarkPassLogged": "bytemark.pass",
+    "TripRecorded": "trip",
+    "TripRated": "trip",
+    **dict.fromkeys(PERSONS, "user.lifecycle"),
+}
 KEYS = {"bytemark.pass": "bytemark_pass_id", "trip": "trip_id"}
-NEWEST = {"BytemarkPassLogged": 1, "TripRecorded": 2, "TripRated": 1}
+NEWEST = {**dict.fromkeys(TOPICS, 1), "TripRecorded": 2}
 
 Datum = dict[str, Any]
 
@@ -91,6 +108,86 @@ def pass_logged(**changes: Any) -> Datum:
     }
 
 
+CLERK_ID = "user_2aB"
+
+
+def app_user(**changes: Any) -> Datum:
+    return {
+        **app_user_deleted(),
+        "first_name": "Zoë",
+        "last_name": None,
+        "email": "zoe@example.org",
+        "google_id": "g-1",
+        "facebook_id": None,
+        "apple_id": None,
+        "registration_latitude": 29.7604,
+        "registration_longitude": None,
+        "device_token": "token",
+        "enterprise_id": 0,
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
+def app_user_deleted(**changes: Any) -> Datum:
+    return {"event_id": uuid_text(1), "occurred_at": NOON, "user_id": 7, **changes}
+
+
+def user_created(**changes: Any) -> Datum:
+    return {**_account(), "signup_source": "invite", **changes}
+
+
+def user_updated(**changes: Any) -> Datum:
+    return {**_account(), "changed_by": None, **changes}
+
+
+def _account() -> Datum:
+    return {
+        **user_deleted(),
+        "email": "zoe@example.org",
+        "first_name": "Zoë",
+        "last_name": "O'Brien",
+        "role": None,
+        "status": None,
+        "created_on": NOON - DAY,
+    }
+
+
+def user_data(**changes: Any) -> Datum:
+    own = {"key": "feature_flags", "value": '{"beta": true}', "created_on": NOON - DAY}
+    return {**user_deleted(), **own, **changes}
+
+
+def signed_in(**changes: Any) -> Datum:
+    own = {"signed_in_on": NOON - SECOND, "device": "iPhone", "ip": "192.0.2.7", "success": True}
+    return {**user_deleted(), **own, **changes}
+
+
+def user_deleted(**changes: Any) -> Datum:
+    return {"event_id": uuid_text(1), "occurred_at": NOON, "clerk_id": CLERK_ID, **changes}
+
+
+def telegram_user_deleted(**changes: Any) -> Datum:
+    return {"event_id": uuid_text(1), "occurred_at": NOON, "telegram_user_id": 2**40, **changes}
+
+
+def samples() -> dict[str, Datum]:
+    """A sound event of each kind."""
+    return {
+        "TripRecorded": trip(),
+        "TripRated": rating(),
+        "BytemarkPassLogged": pass_logged(),
+        "AppUserSaved": app_user(),
+        "AppUserDeleted": app_user_deleted(),
+        "UserCreated": user_created(),
+        "UserUpdated": user_updated(),
+        "UserDataSet": user_data(),
+        "UserSignedIn": signed_in(),
+        "UserDeleted": user_deleted(),
+        "TelegramUserDeleted": telegram_user_deleted(),
+    }
+
+
 def schema_file(record_name: str, version: int | None = None) -> Path:
     return SCHEMAS / TOPICS[record_name] / f"{record_name}.v{version or NEWEST[record_name]}.avsc"
 
@@ -133,6 +230,9 @@ def encode(record_name: str, datum: Datum, version: int | None = None) -> bytes:
 
 
 def key_of(record_name: str, datum: Datum) -> bytes:
+    if record_name in PERSONS:
+        kind, attribute = PERSONS[record_name]
+        return f"{kind}:{datum[attribute]}".encode()
     return str(datum[KEYS[TOPICS[record_name]]]).encode()
 
 
@@ -141,3 +241,8 @@ def record(
 ) -> Record:
     """What Kafka would hand out."""
     return Record(offset, timestamp_ms, key_of(record_name, datum), encode(record_name, datum, version))
+
+
+def tombstone(key: str | bytes | None, *, offset: int = 0, timestamp_ms: int = RECORDED_MS) -> Record:
+    """A record without a value."""
+    return Record(offset, timestamp_ms, key.encode() if isinstance(key, str) else key, None)

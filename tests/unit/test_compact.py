@@ -121,4 +121,4 @@ def test_of_duplicates_the_first_is_kept() -> None:
 
 
 def test_nothing_gives_no_tables() -> None:
-    assert compact([]) == Compacted([], 0, 0)
+    assert compact([]) == Compacted([], 0, 0, [])

@@ -20,6 +20,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "database",
         "progress",
         "dead_letters",
+        "erasure",
         "isolate",
         "writer",
         "source",
@@ -29,7 +30,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "topics",
         "produce",
     ),
-    "engine": ("lane", "assignment", "engine", "lag", "check"),
+    "engine": ("lane", "assignment", "flood", "eraser", "engine", "lag", "check", "erase", "offsets"),
     "service": ("service",),
     "commands": ("cli", "__main__"),
 }
@@ -37,7 +38,7 @@ ORDER = {name: rank for rank, names in enumerate(LAYERS.values()) for name in na
 
 NO_IO = ("confluent_kafka", "pymysql", "socket", "http", "urllib", "wsgiref", "prometheus_client", "alembic", "typer")
 EDGE_LIBRARIES = {
-    "confluent_kafka": {"source", "topics", "lag", "produce"},
+    "confluent_kafka": {"source", "topics", "lag", "produce", "erase", "offsets"},
     "pymysql": {"database"},
     "alembic": {"migrate"},
     "wsgiref": {"health"},

@@ -16,7 +16,7 @@ from stream.progress import RecordCounts
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.upsert import RowCounts
 
-UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "info", "received")
+UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "floods", "info", "received")
 LABELS_BOUNDED = {"topic", "partition", "outcome", "table", "stage", "reason", "kind", "version", "python"}
 MARKER = "marker-of-a-person"
 

@@ -46,9 +46,9 @@ def refusal(folder: Path) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("name", "version"), [("TripRecorded", 1), ("TripRecorded", 2), ("BytemarkPassLogged", 1)])
+@pytest.mark.parametrize(("name", "version"), [("TripRecorded", 1), *events.NEWEST.items()])
 def test_both_framings_lead_to_the_schema(name: str, version: int) -> None:
-    readers = SchemaStore().readers(events.TOPICS[name])
+    readers = SchemaStore().readers(events.TOPICS[name]).by_header
     for header in (events.single_object_header(name, version), events.confluent_header(name, version)):
         reader = readers[header]
         assert reader is not None
@@ -56,7 +56,7 @@ def test_both_framings_lead_to_the_schema(name: str, version: int) -> None:
 
 
 def test_only_an_older_version_is_resolved() -> None:
-    readers = SchemaStore().readers("trip")
+    readers = SchemaStore().readers("trip").by_header
     old, new = (readers[events.single_object_header("TripRecorded", version)] for version in (1, 2))
     assert old is not None
     assert new is not None
@@ -65,7 +65,21 @@ def test_only_an_older_version_is_resolved() -> None:
 
 
 def test_a_schema_of_another_topic_is_known_and_not_expected() -> None:
-    assert SchemaStore().readers("trip")[events.single_object_header("BytemarkPassLogged")] is None
+    header = events.single_object_header("BytemarkPassLogged")
+    readers = SchemaStore().readers("trip").by_header
+    assert header in readers
+    assert readers[header] is None
+
+
+def test_only_where_keys_name_persons_does_a_tombstone_mean_something() -> None:
+    store = SchemaStore()
+    assert {topic for topic in STREAMS if store.readers(topic).tombstones} == {"user.lifecycle"}
+    routes = store.readers("user.lifecycle").tombstones
+    assert {kind: route.erases and route.erases.kind for kind, route in routes.items()} == {
+        "app": "app",
+        "clerk": "clerk",
+        "telegram": "telegram",
+    }
 
 
 def test_each_schema_has_an_id_and_each_id_a_schema() -> None:

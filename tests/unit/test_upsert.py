@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream import upsert
 from stream.catalog import STREAMS
-from stream.catalog.declaration import LINEAGE_COLUMNS
+from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, persons_of
 from stream.progress import RecordCounts
 from stream.upsert import RowCounts, encoded, row_counts
 
@@ -76,8 +76,11 @@ def test_the_version_is_assigned_last(table: Any) -> None:
     """Assignments run from left to right, and all others look at the old version."""
     update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
     assigned = re.findall(r"`(\w+)` = ", update)
-    assert assigned[-2:] == ["event_id", "event_time"]
     keys = {column.name for column in table.primary_key}
+    # A history's key is the event's id, so there only the time is left of the version.
+    last = [name for name in ("event_id", "event_time") if name not in keys]
+    assert assigned[-len(last) :] == last
+    assert len(assigned) == len(set(assigned))
     assert set(assigned) == {column.name for column in table.columns} - keys
     assert set(LINEAGE_COLUMNS) < set(assigned)
 
@@ -87,5 +90,21 @@ def test_no_value_becomes_null_unseen(table: Any) -> None:
     """JSON_TABLE's default for what is missing or does not fit is NULL."""
     statement = upsert.upsert_statement(table, 0, b"[]").decode()
     paths = statement.count(" PATH ")
-    assert paths == len(table.columns) - 2 + 1  # all but partition and loaded_on, and the person
+    # All but modified_on, partition and loaded_on, and each person.
+    assert paths == len(table.columns) - 3 + len(persons_of(table))
+    assert len(persons_of(table)) >= 1
     assert statement.count("ERROR ON EMPTY ERROR ON ERROR") == paths
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_each_person_is_looked_up_among_the_erased(table: Any) -> None:
+    """Who deletes the row keeps it from being written; who only empties columns doesn't."""
+    statement = upsert.upsert_statement(table, 0, b"[]").decode()
+    where = statement.partition("\n  WHERE ")[2].partition("\n)")[0]
+    for number, person in enumerate(persons_of(table)):
+        assert f"e{number}.person_kind = '{person.kind}' AND e{number}.person_id = j.p{number}" in statement
+        deletes = person.on_erasure is OnErasure.DELETE_ROW
+        assert (f"e{number}.person_id IS NULL" in where) is deletes
+        for name in person.emptied:
+            assert re.search(rf"IF\(e{number}\.person_id IS NULL, j\.c\d+, NULL\) AS `{name}`", statement)
+            assert table.c[name].nullable

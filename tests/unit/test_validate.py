@@ -17,7 +17,24 @@ from stream.records import Record
 from stream.schemas import SchemaStore
 from stream.validate import rejection_of, validate
 from tests import events
-from tests.events import DAY, KEYS, NOON, RECORDED_MS, SECOND, TOPICS, pass_logged, rating, trip
+from tests.events import (
+    DAY,
+    KEYS,
+    NOON,
+    RECORDED_MS,
+    SECOND,
+    TOPICS,
+    app_user,
+    app_user_deleted,
+    pass_logged,
+    rating,
+    signed_in,
+    telegram_user_deleted,
+    trip,
+    user_created,
+    user_data,
+    user_updated,
+)
 
 STORE = SchemaStore()
 ID_MAX = 2**32 - 1
@@ -47,7 +64,12 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("TripRecorded", trip(occurred_at=0)),
     *[("TripRated", rating(rating=value)) for value in (1, 5)],
     *[("TripRated", rating(feedback=value)) for value in (None, "", "é" * 512, "a\x00'\"\\%s🚌", " padded ")],
-    *[("BytemarkPassLogged", pass_logged(user_id=value)) for value in ("x" * 256, "007")],
+    *[("BytemarkPassLogged", pass_logged(user_id=value)) for value in ("x" * 256, "7", "7a", "x07", "4294967296")],
+    *[("AppUserSaved", app_user(user_id=value)) for value in (1, ID_MAX)],
+    *[("AppUserSaved", app_user(enterprise_id=value)) for value in (0, ID_MAX, None)],
+    *[("UserCreated", user_created(clerk_id=value)) for value in ("x", "app:7", "a b", "é" * 256)],
+    *[("UserCreated", user_created(first_name=value)) for value in (None, "", " x ", "x" * 128)],
+    *[("TelegramUserDeleted", telegram_user_deleted(telegram_user_id=value)) for value in (1, 2**63 - 1)],
 ]
 
 BROKEN: list[tuple[str, dict[str, Any], Reason, str]] = [
@@ -81,6 +103,38 @@ BROKEN: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("TripRated", rating(event_id="x"), Reason.INVALID_VALUE, "event_id"),
     ("BytemarkPassLogged", pass_logged(user_id="x" * 257), Reason.TOO_LONG, "user_id"),
     ("BytemarkPassLogged", pass_logged(user_id=""), Reason.TOO_SHORT, "user_id"),
+    *[
+        ("BytemarkPassLogged", pass_logged(user_id=value), Reason.INVALID_VALUE, "user_id")
+        for value in ("007", "0", "\u0667", "7 ")
+    ],
+    *[("AppUserSaved", app_user(user_id=value), Reason.OUT_OF_RANGE, "user_id") for value in (0, -1, ID_MAX + 1)],
+    *[("AppUserDeleted", app_user_deleted(user_id=value), Reason.OUT_OF_RANGE, "user_id") for value in (0, ID_MAX + 1)],
+    *[("AppUserSaved", app_user(enterprise_id=value), Reason.OUT_OF_RANGE, "enterprise_id") for value in (-1, 2**32)],
+    ("AppUserSaved", app_user(google_id=""), Reason.TOO_SHORT, "google_id"),
+    ("AppUserSaved", app_user(email="x" * 513), Reason.TOO_LONG, "email"),
+    ("UserCreated", user_created(clerk_id="x" * 257), Reason.TOO_LONG, "clerk_id"),
+    ("UserCreated", user_created(signup_source=""), Reason.INVALID_VALUE, "signup_source"),
+    ("UserCreated", user_created(role=""), Reason.TOO_SHORT, "role"),
+    ("UserUpdated", user_updated(changed_by=" x"), Reason.INVALID_VALUE, "changed_by"),
+    ("UserUpdated", user_updated(first_name="x" * 129), Reason.TOO_LONG, "first_name"),
+    *[("UserDataSet", user_data(key=value), Reason.INVALID_VALUE, "key") for value in ("session_count", "Preferences")],
+    *[
+        ("UserDataSet", user_data(key=key, value=value), Reason.INVALID_VALUE, "value")
+        for key, value in (
+            ("feature_flags", '{"beta": 1}'),
+            ("feature_flags", "null"),
+            ("feature_flags", ""),
+            ("feature_flags", "{} {}"),
+            ("signup_source", '"web"'),
+            ("signup_date", '"2026-11-21T09:45:00"'),
+            ("last_clerk_sync", "1793607600"),
+        )
+    ],
+    ("UserSignedIn", signed_in(ip="x" * 46), Reason.TOO_LONG, "ip"),
+    *[
+        ("TelegramUserDeleted", telegram_user_deleted(telegram_user_id=value), Reason.OUT_OF_RANGE, "telegram_user_id")
+        for value in (0, -1)
+    ],
     ("BytemarkPassLogged", pass_logged(logged_on=-1), Reason.OUT_OF_RANGE, "logged_on"),
 ]
 
@@ -133,20 +187,18 @@ def test_logged_on_defaults_to_occurred_at() -> None:
 
 @pytest.mark.parametrize("topic", STREAMS)
 def test_a_datum_that_lacks_a_field_is_rejected_with_its_name(topic: str) -> None:
-    data: dict[str, dict[str, Any]] = {
-        "TripRecorded": trip(),
-        "TripRated": rating(),
-        "BytemarkPassLogged": pass_logged(),
-    }
+    data, checked = events.samples(), set[tuple[str, str]]()
     for route in STREAMS[topic].bound_routes:
         datum = data[route.record_name]
         for field in msgspec.structs.fields(route.event):
             if not field.required or field.name in dict(route.decimals):
                 continue
+            checked.add((route.record_name, field.name))
             rest = {name: value for name, value in datum.items() if name != field.name}
             with pytest.raises(Rejection) as rejected:
                 validate(rest, Record(0, RECORDED_MS, b"11", b""), route)
             assert (rejected.value.reason, rejected.value.field) == (Reason.MISSING_FIELD, field.name)
+    assert {name for name, _ in checked} == {route.record_name for route in STREAMS[topic].bound_routes}
 
 
 class Everything(msgspec.Struct):

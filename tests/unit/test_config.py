@@ -23,7 +23,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
     assert (settings.group_id, settings.lanes, settings.batch_records_max, settings.linger_ms) == (
         "stream",
         2,
-        5000,
+        10_000,
         50,
     )
     assert settings.database_url is None

@@ -1,0 +1,102 @@
+"""Two consumers that share the topics, and what can be done to them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+
+from stream.records import TopicPartition
+from tests.chaos.watch import Watch
+from tests.consumers import Consumer
+from tests.waiting import wait_for
+
+log = logging.getLogger(__name__)
+
+MEMBERS = 2
+
+SETTLE_SECONDS_MAX = 60.0
+"""From the start of both until both are at work: 4 s, but after a broker's or a server's end it takes longer, and
+the machine may be busy."""
+
+
+class Group:
+    """The members that are alive. `start` starts `stream run`; what is left to chance is drawn from `chance`."""
+
+    def __init__(self, start: Callable[[], Consumer], watch: Watch, chance: Random) -> None:
+        self.watch = watch
+        self.chance = chance
+        self.members: list[Consumer] = []
+        self.kills = 0
+        self.freezes = 0
+        self._start = start
+        self._started: list[Consumer] = []
+        self._began = time.monotonic()
+
+    def start_one(self) -> Consumer:
+        fresh = self._start()
+        self.members.append(fresh)
+        self._started.append(fresh)
+        return fresh
+
+    def settle(self) -> None:
+        """Replace the dead, and go on when all members own partitions and progress moves: so that what comes next
+        always meets work in progress."""
+        while len(self.members) < MEMBERS:
+            self.start_one()
+        wait_for(self._is_shared, "the members to share the partitions", SETTLE_SECONDS_MAX)
+        before = self.watch.consumed()
+        wait_for(lambda: self._alive() and self.watch.consumed() > before, "progress to move", SETTLE_SECONDS_MAX)
+
+    def someone(self) -> Consumer:
+        return self.chance.choice(self.members)
+
+    def other(self, one: Consumer) -> Consumer:
+        (other,) = (each for each in self.members if each is not one)
+        return other
+
+    def owned_by(self, member: Consumer) -> list[TopicPartition]:
+        return sorted(one for one, pid in self.watch.owners().items() if pid == member.pid)
+
+    def wait_at(self, statement: str) -> Consumer:
+        """The member that comes first to a statement that begins so."""
+        return wait_for(lambda: self._at(statement), statement, SETTLE_SECONDS_MAX)[0]
+
+    def _at(self, statement: str) -> list[Consumer]:
+        return [one for one in self.members if self._alive() and self.watch.is_at(statement, one.pid)]
+
+    def kill(self, victim: Consumer) -> None:
+        """SIGKILL for a live process: one that ended by itself is a failure and no victim."""
+        self._alive()
+        victim.kill()
+        assert victim.wait() == -signal.SIGKILL
+        self.members.remove(victim)
+        self.kills += 1
+        self.note(f"  killed {victim.pid} ({victim.log.name})")
+
+    def kill_all(self) -> None:
+        for one in self.chance.sample(self.members, len(self.members)):
+            self.kill(one)
+
+    def fenced(self) -> int:
+        """How many transactions were refused because their partition had gone to another."""
+        return sum(len(one.logged("fenced")) for one in self._started)
+
+    def let_pass(self, seconds_max: float) -> None:
+        """Let a random time pass: the only wait here that is not for a condition."""
+        threading.Event().wait(self.chance.uniform(0, seconds_max))
+
+    def note(self, line: str) -> None:
+        """For the report of a failure."""
+        log.info("%6.1f s  %s", time.monotonic() - self._began, line)
+
+    def _is_shared(self) -> bool:
+        return self._alive() and {one.pid for one in self.members} == set(self.watch.owners().values())
+
+    def _alive(self) -> bool:
+        for one in self.members:
+            assert one.is_running, f"a consumer ended by itself with {one.wait()}:\n{one.log_text()[-6000:]}"
+        return True

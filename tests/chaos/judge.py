@@ -1,0 +1,70 @@
+"""The judgement once everything is drained: what `tests.balance` asks of every test, and what only holds where each
+record was applied by exactly one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stream.records import TopicPartition
+from tests.balance import assert_drained
+from tests.broker import Broker
+from tests.chaos.watch import Watch
+from tests.model import TABLES, Expected, LogRecord
+
+FLAW_HEADER = "synthetic-flaw"
+
+DECODE_REASONS = {
+    "empty_value",
+    "unknown_framing",
+    "unknown_schema",
+    "unexpected_record",
+    "truncated",
+    "trailing_bytes",
+    "invalid_text",
+    "malformed",
+}
+"""Found in the bytes; all other reasons in the event."""
+
+
+def assert_nothing_is_lost_or_doubled(broker: Broker, watch: Watch) -> Expected:
+    """The topics, read back from Kafka, against everything in MySQL."""
+    records = broker.records()
+    expected = assert_drained(watch.database, records, watch.group_id)
+    assert_the_broken_are_the_announced(records, expected)
+    assert_each_dead_letter_was_written_once(watch)
+    assert_progress_is_at_the_ends(broker, watch)
+    assert_ledgers_agree(watch)
+    return expected
+
+
+def assert_the_broken_are_the_announced(records: Sequence[LogRecord], expected: Expected) -> None:
+    announced = {one.coordinates for one in records if FLAW_HEADER in dict(one.headers)}
+    assert announced == expected.dead_letters.keys()
+
+
+def assert_each_dead_letter_was_written_once(watch: Watch) -> None:
+    """A record that is read again after a kill was never dead-lettered before: that transaction is gone as a whole."""
+    wrong = [
+        (row["topic"], row["kafka_partition"], row["kafka_offset"], row["stage"], row["reason"], row["attempts"])
+        for row in watch.database.rows("dead_letter")
+        if (row["stage"], row["attempts"], row["status"])
+        != ("decode" if row["reason"] in DECODE_REASONS else "validate", 1, "waiting")
+    ]
+    assert not wrong
+
+
+def assert_progress_is_at_the_ends(broker: Broker, watch: Watch) -> None:
+    reached = {one: row["next_offset"] for one, row in watch.progress().items()}
+    assert reached == {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+
+
+def assert_ledgers_agree(watch: Watch) -> None:
+    """The two ledgers tell of the same transactions: each record that counts as written sent one row to each table
+    of its event."""
+    sent = watch.rows_sent()
+    for where, row in watch.progress().items():
+        by_event: dict[str, set[int]] = {}
+        for name, table in TABLES.items():
+            by_event.setdefault(table.record, set()).add(sent.get((where, name), 0))
+        assert all(len(counts) == 1 for counts in by_event.values()), (where, by_event)
+        assert sum(max(counts) for counts in by_event.values()) == row["records_written"], (where, by_event, row)

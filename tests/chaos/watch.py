@@ -1,0 +1,141 @@
+"""MySQL as the killer sees it: how far the group is, who owns what, and what the server is at.
+
+A lock of the killer's own on one row of the service's tables holds a consumer at a known place of its transaction,
+so that a kill can be aimed instead of left to luck.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from stream.records import TopicPartition
+from tests.databases import Database
+from tests.waiting import wait_for
+
+WRITING = "INSERT INTO ledger "
+"""The statement that waits for a locked row of the ledger: rows and dead letters are sent, progress comes next."""
+
+REJECTING = "INSERT INTO dead_letter "
+"""The statement that waits while the dead letters are locked: rows are sent."""
+
+CLAIMING = "INSERT INTO progress "
+"""The statement that waits for a locked row of progress where its partition is claimed."""
+
+TRANSACTIONS_AGE_SECONDS = 0.11
+"""The server renews its list of transactions only after nobody has read it for 0.1 s."""
+
+Progress = Mapping[TopicPartition, Mapping[str, Any]]
+
+
+class Watch:
+    """One group in one database."""
+
+    def __init__(self, database: Database, group_id: str) -> None:
+        self.database = database
+        self.group_id = group_id
+        self._transactions_read_at = time.monotonic()
+
+    def progress(self) -> Progress:
+        return {TopicPartition(row["topic"], row["kafka_partition"]): row for row in self._rows("progress")}
+
+    def consumed(self) -> int:
+        """How many records the group has applied so far."""
+        return sum(row["records_consumed"] for row in self._rows("progress"))
+
+    def owners(self) -> dict[TopicPartition, int]:
+        """The process that claimed each partition last."""
+        return {one: int(row["owner"].rpartition("-")[2]) for one, row in self.progress().items()}
+
+    def rows_sent(self) -> dict[tuple[TopicPartition, str], int]:
+        """The ledger of rows, by partition and table."""
+        return {
+            (TopicPartition(row["topic"], row["kafka_partition"]), row["table_name"]): row["rows_sent"]
+            for row in self._rows("ledger")
+        }
+
+    def is_at(self, statement: str, pid: int) -> bool:
+        """Whether the server works for a process on a statement that begins so, or lets it wait."""
+        return any((row.Info or "").startswith(statement) for row in self._connections(pid))
+
+    def is_waiting_with_rows_written(self, statement: str) -> bool:
+        """Whether it waits for a lock, in a transaction that has already changed rows."""
+        return any(
+            row.trx_state == "LOCK WAIT" and row.trx_rows_modified and (row.trx_query or "").startswith(statement)
+            for row in self._transactions()
+        )
+
+    def open_transactions(self, pid: int) -> int:
+        """In how many transactions a process is that have locked or changed anything."""
+        threads = {
+            row.trx_mysql_thread_id for row in self._transactions() if row.trx_rows_locked or row.trx_rows_modified
+        }
+        return sum(row.Id in threads for row in self._connections(pid))
+
+    def _connections(self, pid: int) -> list[Row[Any]]:
+        ports = _ports_of(pid)
+        # Read as a table, the list is an error while any statement in it holds a four-byte character.
+        shown = self.database.query("SHOW PROCESSLIST")
+        return [row for row in shown if row.Host.rpartition(":")[2] in ports]
+
+    def _transactions(self) -> Sequence[Row[Any]]:
+        due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS
+        wait_for(lambda: time.monotonic() > due_at, "the server to renew the list")
+        found = self.database.query(
+            "SELECT trx_mysql_thread_id, trx_state, trx_query, trx_rows_locked, trx_rows_modified "
+            "FROM information_schema.innodb_trx"
+        )
+        self._transactions_read_at = time.monotonic()
+        return found
+
+    @contextmanager
+    def holding_ledger(self, where: TopicPartition, table: str) -> Iterator[None]:
+        """Whoever writes rows to this table from this partition waits at the ledger until the block ends."""
+        with self._holding("ledger", where, "AND table_name = :table", table=table):
+            yield
+
+    @contextmanager
+    def holding_progress(self, where: TopicPartition) -> Iterator[None]:
+        """Whoever claims this partition waits until the block ends."""
+        with self._holding("progress", where, ""):
+            yield
+
+    @contextmanager
+    def holding_dead_letters(self) -> Iterator[None]:
+        """Whoever has a record to dead-letter waits until the block ends."""
+        with self._connection() as connection:
+            connection.execute(text("LOCK TABLES dead_letter WRITE"))
+            yield
+
+    @contextmanager
+    def _holding(self, table_name: str, where: TopicPartition, condition: str, **values: str) -> Iterator[None]:
+        """One row by its key: so the lock takes no others along, and can't be part of a deadlock."""
+        locked = text(
+            f"SELECT 1 FROM {table_name} WHERE group_id = :group AND topic = :topic AND kafka_partition = :partition "
+            f"{condition} FOR UPDATE"
+        )
+        key = {"group": self.group_id, "topic": where.topic, "partition": where.partition, **values}
+        with self._connection() as connection:
+            assert connection.execute(locked, key).all()
+            yield
+
+    def _connection(self) -> Connection:
+        """One of the killer's own: its locks end with it."""
+        return create_engine(self.database.server.admin_url(self.database.name), poolclass=NullPool).connect()
+
+    def _rows(self, table: str) -> list[Mapping[str, Any]]:
+        return [row for row in self.database.rows(table) if row["group_id"] == self.group_id]
+
+
+def _ports_of(pid: int) -> set[str]:
+    """The local ports of a process's connections."""
+    process = Path(f"/proc/{pid}")
+    links = {str(one.readlink()) for one in (process / "fd").iterdir()}
+    sockets = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
+    return {str(int(fields[1].rpartition(":")[2], 16)) for fields in sockets if f"socket:[{fields[9]}]" in links}

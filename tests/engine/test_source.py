@@ -1,0 +1,123 @@
+"""The source on a real broker: where a partition is told to begin, there it begins, and what it gave counts once."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+
+import pytest
+
+from stream.records import TopicPartition
+from stream.source import Source
+from tests.broker import Broker
+from tests.engine.logs import some_events
+from tests.waiting import wait_for
+
+PROTOCOLS: dict[str, Mapping[str, str]] = {
+    "eager": {},
+    "cooperative": {"partition.assignment.strategy": "cooperative-sticky"},
+    "consumer": {"group.protocol": "consumer"},
+}
+POLL_SECONDS = 0.02
+
+
+class Reader:
+    """A source in a group of its own; notes the offsets that it gets."""
+
+    def __init__(self, broker: Broker, protocol: Mapping[str, str]) -> None:
+        self.assigned: list[TopicPartition] = []
+        self.positions: dict[TopicPartition, int] = {}
+        self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
+        self.ended: dict[TopicPartition, int] = {}
+        self.source = Source(
+            {"bootstrap.servers": broker.server.bootstrap_servers, **protocol},
+            uuid.uuid4().hex,
+            on_assign=self.assigned.extend,
+            on_revoke=lambda _: None,
+            on_lost=lambda _: None,
+        )
+        self.source.subscribe(["trip", "bytemark.pass"])
+
+    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.positions |= positions
+        self.source.begin(set(positions), self.positions)
+
+    def poll(self) -> bool:
+        for where, fetched in self.source.poll(5000, POLL_SECONDS).items():
+            if where not in self.positions:
+                continue  # before it was begun
+            self.offsets[where] += [record.offset for record in fetched.records]
+            if fetched.records:
+                self.positions[where] = fetched.records[-1].offset + 1
+            if fetched.end_offset is not None:
+                self.ended[where] = fetched.end_offset
+        return True
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_each_partition_begins_where_it_is_told_to_whenever_that_is(
+    broker: Broker, protocol: Mapping[str, str]
+) -> None:
+    """librdkafka asks for the end of a partition that is assigned there, and an answer that comes after a seek used to
+    override it: records were skipped, and the partition looked read to its end."""
+    broker.publish(some_events(200))
+    ends = {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    chance = random.Random(7)
+    for _ in range(6):
+        reader = Reader(broker, protocol)
+        wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")  # noqa: B023
+        starts = {one: chance.randint(0, 3) for one in ends}
+        turns = {one: chance.randint(0, 40) for one in ends}
+        for turn in range(41):
+            fresh = {one: starts[one] for one in ends if turns[one] == turn}
+            if fresh:
+                reader.begin(fresh)
+            reader.poll()
+        wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")  # noqa: B023
+        assert reader.offsets == {one: list(range(starts[one], end)) for one, end in ends.items()}
+        assert reader.ended == ends
+        reader.source.close()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_a_partition_can_be_begun_again_without_disturbing_the_others(
+    broker: Broker, protocol: Mapping[str, str]
+) -> None:
+    """After a fence: it is read again from an earlier offset, the others go on from where they are."""
+    broker.publish(some_events(100))
+    ends = {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    reader = Reader(broker, protocol)
+    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    reader.begin(dict.fromkeys(ends, 0))
+    wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")
+    again = max(ends, key=lambda one: ends[one])
+    reader.source.pause([again])
+    reader.offsets[again].clear()
+    reader.begin({again: 1})
+    broker.publish(some_events(20, first=1000))
+    more = {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    wait_for(lambda: reader.poll() and sum(map(len, reader.offsets.values())) == sum(more.values()) - 1, "all records")
+    assert reader.offsets == {one: list(range(int(one == again), end)) for one, end in more.items()}
+    reader.source.close()
+
+
+def test_a_paused_partition_gives_nothing_until_it_is_resumed(broker: Broker) -> None:
+    broker.publish(some_events(100))
+    ends = {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    reader = Reader(broker, {})
+    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    quiet = TopicPartition("trip", 0)
+    reader.begin(dict.fromkeys(ends, 0))
+    reader.source.pause([quiet])
+    wait_for(lambda: reader.poll() and len(reader.ended.keys() - {quiet}) == len(ends) - 1, "the others' ends")
+    before = len(reader.offsets[quiet])  # what was under way when the pause came
+    broker.publish(some_events(50, first=1000))
+    reader.ended.clear()
+    wait_for(lambda: reader.poll() and len(reader.ended.keys() - {quiet}) == len(ends) - 1, "the others' new ends")
+    assert len(reader.offsets[quiet]) == before
+    reader.source.resume([quiet])
+    wait_for(lambda: reader.poll() and quiet in reader.ended, "the rest")
+    assert reader.offsets[quiet] == list(range(reader.ended[quiet]))
+    reader.source.close()

@@ -1,0 +1,65 @@
+"""The product's line without Kafka: records of made-up partitions, decoded and written to a real database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from stream.decode import decode
+from stream.isolate import DecodedSlice, WrittenSlice
+from stream.records import Claim, Record, Slice, TopicPartition
+from stream.schemas import SchemaStore
+from stream.writer import Writer
+from tests import events
+from tests.databases import Database
+from tests.events import RECORDED_MS, TOPICS, Datum
+from tests.model import LogRecord
+
+STORE = SchemaStore()
+READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
+GROUP_ID = "sql"
+TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+
+class Applier:
+    """Appends records to partitions and applies them, in transactions as the caller cuts them."""
+
+    def __init__(self, database: Database, owner: str = "tester") -> None:
+        self.writer = Writer(database.engine(for_lane=True), GROUP_ID, owner)
+        self.claims: dict[TopicPartition, Claim] = {}
+        self.log: list[LogRecord] = []
+        self._ends: dict[TopicPartition, int] = defaultdict(int)
+
+    def claim(self, topic: str, partition: int = 0) -> Claim:
+        where = TopicPartition(topic, partition)
+        if where not in self.claims:
+            self.claims[where] = self.writer.claim(where, TOPIC_ID, 0)
+        return self.claims[where]
+
+    def slice(self, topic: str, records: Iterable[Record], partition: int = 0) -> DecodedSlice:
+        """Append records (their offsets are set here) and decode them."""
+        claim = self.claim(topic, partition)
+        start = self._ends[claim.topic_partition]
+        appended = [record._replace(offset=start + number) for number, record in enumerate(records)]
+        self._ends[claim.topic_partition] = start + len(appended)
+        self.log += [LogRecord(topic, partition, one.offset, one.timestamp_ms, one.key, one.value) for one in appended]
+        piece = Slice(claim, start, start + len(appended), appended, complete_through_ms=RECORDED_MS)
+        return DecodedSlice(piece, decode(appended, READERS[topic]))
+
+    def write(self, *slices: DecodedSlice) -> list[WrittenSlice]:
+        return self.writer.write(slices)
+
+    def apply(self, *data: tuple[str, Datum], partition: int = 0) -> WrittenSlice:
+        """Append events of one topic and apply them in one transaction."""
+        (topic,) = {TOPICS[name] for name, _ in data}
+        return self.write(self.slice(topic, [events.record(name, datum) for name, datum in data], partition))[0]
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def outcomes(written: WrittenSlice, table: str) -> Sequence[int]:
+    """inserted, updated, unchanged, suppressed of a table."""
+    rows = written.rows[table]
+    assert rows.sent == rows.inserted + rows.updated + rows.unchanged + rows.suppressed
+    return (rows.inserted, rows.updated, rows.unchanged, rows.suppressed)

@@ -1,0 +1,248 @@
+"""Progress: claims, the fence, and what a transaction leaves behind when it fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import event
+
+from stream import dead_letters, isolate, progress
+from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict
+from stream.records import TopicPartition
+from tests import events
+from tests.balance import assert_drained
+from tests.databases import Database
+from tests.events import RECORDED_MS, rating, trip, uuid_text
+from tests.model import moment
+from tests.sql.applying import GROUP_ID, TOPIC_ID, Applier
+
+TRIP_0 = TopicPartition("trip", 0)
+
+
+def some_trips(count: int = 3) -> list[Any]:
+    return [events.record("TripRecorded", trip(trip_id=number)) for number in range(1, count + 1)]
+
+
+def test_a_partition_that_was_never_applied_begins_where_the_log_does(database: Database, applier: Applier) -> None:
+    claim = applier.writer.claim(TRIP_0, TOPIC_ID, 42)
+    assert (claim.epoch, claim.next_offset, claim.topic_id) == (1, 42, TOPIC_ID)
+
+
+def test_a_claim_raises_the_epoch_and_goes_on_where_the_last_owner_stopped(
+    database: Database, applier: Applier
+) -> None:
+    applier.write(applier.slice("trip", some_trips()))
+    heir = Applier(database, "heir").writer
+    claim = heir.claim(TRIP_0, "BBBBBBBBBBBBBBBBBBBBBB", 0)
+    assert (claim.epoch, claim.next_offset) == (2, 3)
+    assert claim.topic_id == TOPIC_ID, "the stored one tells that the topic is another now"
+    assert [row["owner"] for row in database.rows("progress")] == ["heir"]
+    heir.close()
+
+
+def test_an_owner_that_was_succeeded_writes_nothing(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applier.write(applier.slice("trip", some_trips()))
+    zombies = applier.slice("trip", [events.record("TripRecorded", trip(trip_id=9)), _broken()])
+    heir = Applier(database, "heir").writer
+    heir.claim(TRIP_0, TOPIC_ID, 0)
+    before = _everything(database)
+    monkeypatch.setattr(isolate, "send", _must_not_be_called)  # it finds out before it does any work
+    with pytest.raises(Fenced) as fenced:
+        applier.write(zombies)
+    assert fenced.value.partitions == (TRIP_0,)
+    assert _everything(database) == before
+    heir.close()
+
+
+def test_an_owner_whose_offset_moved_writes_nothing(database: Database, applier: Applier) -> None:
+    one = applier.slice("trip", some_trips())
+    database.execute("UPDATE progress SET next_offset = 1")
+    before = _everything(database)
+    with pytest.raises(Fenced):
+        applier.write(one)
+    assert _everything(database) == before
+
+
+def test_a_fence_of_one_partition_holds_back_the_whole_transaction(database: Database, applier: Applier) -> None:
+    one = applier.slice("trip", some_trips())
+    other = applier.slice("trip", [events.record("TripRecorded", trip(trip_id=50))], partition=1)
+    database.execute("UPDATE progress SET owner_epoch = owner_epoch + 1 WHERE kafka_partition = 1")
+    before = _everything(database)
+    with pytest.raises(Fenced) as fenced:
+        applier.write(one, other)
+    assert fenced.value.partitions == (TopicPartition("trip", 1),)
+    assert _everything(database) == before
+
+
+def test_a_partition_without_progress_is_fenced(database: Database, applier: Applier) -> None:
+    one = applier.slice("trip", some_trips())
+    database.execute("DELETE FROM progress")
+    with pytest.raises(Fenced):
+        applier.write(one)
+    assert database.count("trip") == 0
+
+
+def test_advancing_is_fenced_as_well(database: Database, applier: Applier) -> None:
+    """The second half of the guard: progress moves only from where the fence saw it."""
+    one = applier.slice("trip", some_trips()).slice
+    one.claim.next_offset = 7
+    with database.engine().begin() as connection, pytest.raises(Fenced):
+        progress.advance(connection, GROUP_ID, one, progress.RecordCounts(3, 3, 0, 0))
+
+
+def test_writing_the_same_slice_again_is_refused(database: Database, applier: Applier) -> None:
+    one = applier.slice("trip", some_trips())
+    applier.write(one)
+    with pytest.raises(AssertionError, match="is missing"):
+        applier.write(one)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_a_slice_after_a_missing_one_is_refused(database: Database, applier: Applier) -> None:
+    applier.slice("trip", some_trips())
+    with pytest.raises(AssertionError, match="is missing"):
+        applier.write(applier.slice("trip", some_trips()))
+
+
+def test_everything_of_a_transaction_or_nothing(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step fails: rows, dead letters and ledger go with it, and the same slice can be tried again."""
+    one = applier.slice("trip", [*some_trips(), _broken()])
+    before = _everything(database)
+
+    def refuse(*_arguments: object) -> None:
+        raise pymysql.err.OperationalError(1213, "a deadlock that holds 'marker'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "advance", refuse)
+        with pytest.raises(TransactionConflict) as conflict:
+            applier.write(one)
+    assert "marker" not in str(conflict.value)
+    assert conflict.value.__cause__ is None
+    assert _everything(database) == before
+    applier.write(one)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_a_gap_moves_progress_without_records(database: Database, applier: Applier) -> None:
+    one = applier.slice("trip", [])
+    one.slice.next_offset, one.slice.complete_through_ms = 5, None
+    (written,) = applier.write(one)
+    assert written.records.consumed == 0
+    (row,) = database.rows("progress")
+    assert (row["next_offset"], row["records_consumed"], row["complete_through"]) == (5, 0, None)
+
+
+def test_completeness_never_goes_back(database: Database, applier: Applier) -> None:
+    for through, stored in ((0, 0), (-5000, 0), (None, 0), (1, 1)):
+        one = applier.slice("trip", some_trips(1))
+        one.slice.complete_through_ms = None if through is None else RECORDED_MS + through
+        applier.write(one)
+        (row,) = database.rows("progress")
+        assert row["complete_through"] == moment((RECORDED_MS + stored) * 1000)
+
+
+def test_groups_have_progress_of_their_own(database: Database, applier: Applier) -> None:
+    applier.write(applier.slice("trip", some_trips()))
+    with database.engine().connect() as connection:
+        assert progress.next_offsets(connection, GROUP_ID, ["trip"]) == {TRIP_0: 3}
+        assert progress.next_offsets(connection, "other", ["trip"]) == {}
+        assert progress.next_offsets(connection, GROUP_ID, ["bytemark.pass"]) == {}
+
+
+def test_dead_letters_are_written_once_and_counted_again(database: Database, applier: Applier) -> None:
+    """A record that is read again (a restored backup, a replay) is the same dead letter with another attempt."""
+    applier.write(applier.slice("trip", [_broken(), _broken()]))
+    database.execute("UPDATE progress SET next_offset = 0")
+    again = Applier(database)
+    again.write(again.slice("trip", [_broken(), _broken()]))
+    again.close()
+    letters = database.rows("dead_letter")
+    assert [(row["kafka_offset"], row["attempts"]) for row in letters] == [(0, 2), (1, 2)]
+    assert all(row["first_rejected_on"] < row["last_rejected_on"] for row in letters)
+
+
+def test_rows_of_the_service_go_in_few_statements(database: Database, applier: Applier) -> None:
+    """PyMySQL sends one statement a row unless it knows the statement's form: pin that it knows ours."""
+    executed: list[str] = []
+
+    def note(_connection: Any, cursor: Any, *_arguments: Any) -> None:
+        sent = cursor._executed
+        executed.append(sent if isinstance(sent, str) else bytes(sent).decode(errors="replace"))
+
+    slices = [applier.slice("trip", [*some_trips(), *[_broken()] * 30], partition) for partition in range(6)]
+    engine = applier.writer.engine
+    event.listen(engine, "after_cursor_execute", note)
+    applier.write(*slices)
+    event.remove(engine, "after_cursor_execute", note)
+    assert database.count("dead_letter") == 180
+    assert database.count("ledger") == 12
+    # What the driver sent last for each: with all rows, or with the last one alone.
+    (letters,) = [one for one in executed if one.startswith("INSERT INTO dead_letter")]
+    (ledger,) = [one for one in executed if one.startswith("INSERT INTO ledger")]
+    assert letters.count("unknown_framing") == 180
+    assert ledger.count(f"'{GROUP_ID}'") == 12
+
+
+def test_a_recreated_topics_dead_letters_stand_beside_the_old_ones(database: Database, applier: Applier) -> None:
+    record = _broken()._replace(offset=0)
+
+    rejection = Rejection(Stage.DECODE, Reason.TRUNCATED)
+    with database.engine().begin() as connection:
+        for topic_id in ("old", "new"):
+            dead_letters.keep(connection, [dead_letters.DeadLetter(topic_id, TRIP_0, record, rejection)])
+    assert {row["topic_id"] for row in database.rows("dead_letter")} == {"old", "new"}
+
+
+def test_a_lane_can_be_killed_by_the_server_and_goes_on(database: Database, applier: Applier) -> None:
+    applier.write(applier.slice("trip", some_trips()))
+    one = applier.slice("trip", [events.record("TripRated", rating(event_id=uuid_text(3)))])
+    for connection_id in database.connection_ids():
+        database.execute(f"KILL {connection_id}")
+    with pytest.raises(DatabaseUnavailable):
+        applier.write(one)
+    applier.write(one)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who holds the locks of progress knows that no older write is under way: an erasure relies on it."""
+    one = applier.slice("trip", some_trips())
+    applier.writer.ping()
+    with database.engine().connect() as other, other.begin():
+        other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
+        _hurry(applier)
+        with monkeypatch.context() as patch:
+            patch.setattr(isolate, "send", _must_not_be_called)
+            with pytest.raises(TransactionConflict) as conflict:
+                applier.write(one)
+    assert conflict.value.reason == "lock_wait"
+    applier.write(one)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def _must_not_be_called(*_arguments: object) -> None:
+    raise AssertionError("rows were sent")
+
+
+def _hurry(applier: Applier) -> None:
+    """Wait one second for a lock instead of five."""
+    connection = applier.writer._connected()
+    connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
+    connection.rollback()
+
+
+def _broken() -> Any:
+    return events.record("TripRecorded", trip())._replace(value=b"nonsense")
+
+
+def _everything(database: Database) -> dict[str, list[Any]]:
+    tables = ("progress", "ledger", "dead_letter", "trip", "hntb_trip", "user_rating")
+    return {table: database.rows(table) for table in tables}

@@ -15,8 +15,9 @@ class Unreadable(Exception):
 
 
 class Tolerated(Exception):
-    """What the specification forbids and fastavro lets pass: a number of more than 64 bits (it wraps), and a union's
-    negative branch (it counts from the end). The product's judgement is left open there."""
+    """What the specification forbids and fastavro lets pass: a number of more than 64 bits (it wraps), a union's
+    negative branch (it counts from the end), and a boolean that is neither 0 nor 1. The product's judgement is left
+    open there."""
 
 
 class Bytes:
@@ -63,6 +64,13 @@ def read(schema: Any, content: Bytes) -> Any:
     return read(schema["type"], content)
 
 
+def _boolean(content: Bytes) -> bool:
+    byte = content.take(1)[0]
+    if byte > 1:
+        raise Tolerated
+    return byte == 1
+
+
 def _text(content: Bytes) -> str:
     try:
         return content.take(content.number()).decode()
@@ -72,6 +80,7 @@ def _text(content: Bytes) -> str:
 
 PRIMITIVES: dict[str, Callable[[Bytes], Any]] = {
     "null": lambda _content: None,
+    "boolean": _boolean,
     "int": Bytes.number,
     "long": Bytes.number,
     "double": lambda content: struct.unpack("<d", content.take(8))[0],

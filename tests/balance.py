@@ -16,10 +16,14 @@ SHOWN_MAX = 10
 def assert_drained(
     database: Database, records: Sequence[LogRecord], group_id: str, erased: Iterable[str] = ()
 ) -> Expected:
-    """Everything at once, for the records of the log."""
+    """Everything at once, for the records of the log; `erased` are the app users who were erased before them.
+
+    Where the records erase persons, they have been swept.
+    """
     expected = expect(records, {"app": erased})
     assert_tables(database, expected)
     assert_origins(database, expected)
+    assert_erasures(database, expected)
     assert_dead_letters(database, records, expected)
     assert_record_ledger(database, records, expected, group_id)
     assert_row_ledger(database, group_id)
@@ -30,8 +34,11 @@ def assert_tables(database: Database, expected: Expected) -> None:
     """Each table holds the model's rows, no more, no less, in every column but those of origin."""
     complaints: list[str] = []
     for name, wanted in expected.tables.items():
-        key = TABLES[name].key
-        found = {row[key]: row for row in database.rows(name)}
+        found = {tuple(row[column] for column in TABLES[name].key): row for row in database.rows(name)}
+        for one, candidates in expected.undecided[name].items():
+            row = found.pop(one, None)
+            if row is not None and all(_differences(candidate, row) for candidate in candidates):
+                complaints.append(f"{name} {one}: none of those that it may be")
         complaints += [f"{name} {one}: missing" for one in sorted(wanted.keys() - found.keys())]
         complaints += [f"{name} {one}: not expected" for one in sorted(found.keys() - wanted.keys())]
         for one in sorted(wanted.keys() & found.keys()):
@@ -61,6 +68,14 @@ def assert_origins(database: Database, expected: Expected) -> None:
     assert not strays, _listed(strays)
 
 
+def assert_erasures(database: Database, expected: Expected) -> None:
+    """Exactly the erased persons are marked, each as of the earliest moment."""
+    found = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
+    assert found.keys() == set(expected.erased)
+    for person, erased_on in expected.erased.items():
+        assert erased_on is None or found[person] == erased_on, person
+
+
 def assert_dead_letters(database: Database, records: Sequence[LogRecord], expected: Expected) -> None:
     """Exactly the broken records are dead letters, each for a reason that the model sees, and the one announced."""
     letters = {_coordinates(row): row for row in database.rows("dead_letter")}
@@ -78,7 +93,11 @@ def assert_dead_letters(database: Database, records: Sequence[LogRecord], expect
         announced = {name: value.decode() for name, value in record.headers if name.startswith("synthetic-")}
         if announced and judged != (announced["synthetic-reason"], announced.get("synthetic-field")):
             complaints.append(f"{record.coordinates}: {judged}, announced {announced}")
-        if (letter["record_key"], letter["record_value"]) != (record.key, record.value):
+        is_emptied = record.coordinates in expected.emptied_letters
+        if (letter["status"] == "erased") is not is_emptied:
+            complaints.append(f"{record.coordinates}: {letter['status']}")
+        kept = (letter["record_key"], letter["record_value"], letter["record_headers"] is None)
+        if kept != ((None, None, True) if is_emptied else (record.key, record.value, False)):
             complaints.append(f"{record.coordinates}: key or value is not kept as it came")
     assert not complaints, _listed(complaints)
 
@@ -98,15 +117,22 @@ def assert_record_ledger(database: Database, records: Sequence[LogRecord], expec
 
 
 def assert_row_ledger(database: Database, group_id: str) -> None:
-    """Per partition and table: sent = inserted + updated + unchanged + suppressed; what was inserted is there."""
+    """Per partition and table: sent = inserted + updated + unchanged + suppressed; what was inserted is there, or was
+    removed by an erasure."""
     inserted: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    for row in database.rows("erasure_removal"):
+        removed[row["table_name"]] += row["rows_removed"]
     for row in database.rows("ledger"):
         if row["group_id"] == group_id:
             parts = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_suppressed")
             assert row["rows_sent"] == sum(row[part] for part in parts), row
             inserted[row["table_name"]] += row["rows_inserted"]
     for name in TABLES:
-        assert inserted[name] == database.count(name), name
+        there, gone = database.count(name), removed[name]
+        # Of rows that stay with emptied columns the removals tell as well.
+        least = there if TABLES[name].emptied else there + gone
+        assert least <= inserted[name] <= there + gone, name
 
 
 def _coordinates(row: Mapping[str, Any]) -> Coordinates:

@@ -82,7 +82,10 @@ class Database:
     def erase(self, ids: Iterable[str], kind: str = "app") -> None:
         """Note persons as erased, as an erasure will do first."""
         with self._admin().begin() as connection:
-            statement = text("INSERT IGNORE INTO erasure VALUES (:kind, :person_id, UTC_TIMESTAMP(6))")
+            statement = text(
+                "INSERT IGNORE INTO erasure (person_kind, person_id, erased_on) "
+                "VALUES (:kind, :person_id, UTC_TIMESTAMP(6))"
+            )
             connection.execute(statement, [{"kind": kind, "person_id": person_id} for person_id in ids])
 
     def connection_ids(self) -> list[int]:

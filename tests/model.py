@@ -1,4 +1,4 @@
-"""The rules of SPEC.md once more, in plain Python and in memory: records in, expected rows and dead letters out.
+"""The rules of docs/events.md once more, in plain Python and in memory: records in, expected rows and dead letters out.
 
 Written without the code that it judges: nothing of `stream` is imported, the bytes are read by `tests.avro`, and
 every limit is stated again. So the product and this model agree only where both read the specification alike.
@@ -66,6 +66,10 @@ class Unfit(Exception):
         self.faults = frozenset(faults)
 
 
+Event = dict[str, Any]
+Row = dict[str, Any]
+
+
 # --- The rules of fields: value → the reason why it is unfit, or None
 
 Rule = Callable[[Any], str | None]
@@ -103,13 +107,51 @@ def decimal(precision: int) -> Rule:
 
 ID, MOMENT = number(1, ID_MAX), number(0, MICROS_MAX)
 LATITUDE, LONGITUDE = number(-90, 90), number(-180, 180)
+TELEGRAM_ID_MAX = 9_223_372_036_854_775_807
+
+
+def app_id_text(value: str) -> str | None:
+    """An app user's id as text: where Unicode calls it decimal, it must be the number's own text."""
+    if value and value.isdecimal() and not re.fullmatch("[1-9][0-9]*", value):
+        return text_id(256)(value) or "invalid_value"
+    return text_id(256)(value)
+
+
+def one_of(*values: str) -> Rule:
+    return lambda value: None if value in values else "invalid_value"
+
+
+def anything(_value: Any) -> str | None:
+    return None
+
+
+EVENT: dict[str, Rule] = {"event_id": uuid, "occurred_at": MOMENT}
+ACCOUNT: dict[str, Rule] = {
+    **EVENT,
+    "clerk_id": text_id(256),
+    "email": free_text(512),
+    "first_name": free_text(128),
+    "last_name": free_text(128),
+    "role": text_id(32),
+    "status": text_id(32),
+    "created_on": MOMENT,
+}
+SIGNUP_SOURCES = ("clerk", "invite", "admin")
+USER_DATA_KEYS = (
+    "preferences",
+    "feature_flags",
+    "onboarding_status",
+    "last_clerk_sync",
+    "signup_date",
+    "signup_source",
+)
 
 RULES: dict[str, dict[str, Rule]] = {
     "BytemarkPassLogged": {
         "event_id": uuid,
         "occurred_at": MOMENT,
         "bytemark_pass_id": ID,
-        "user_id": text_id(256),
+        "user_id": app_id_text,
         "interaction": text_id(32),
         "logged_on": MOMENT,
     },
@@ -138,9 +180,133 @@ RULES: dict[str, dict[str, Rule]] = {
         "rating": number(1, 5),
         "feedback": free_text(512),
     },
+    "AppUserSaved": {
+        **EVENT,
+        "user_id": ID,
+        "first_name": free_text(128),
+        "last_name": free_text(128),
+        "email": free_text(512),
+        "google_id": text_id(32),
+        "facebook_id": text_id(32),
+        "apple_id": text_id(512),
+        "registration_latitude": LATITUDE,
+        "registration_longitude": LONGITUDE,
+        "device_token": text_id(512),
+        "enterprise_id": number(0, ID_MAX),
+        "created_on": MOMENT,
+    },
+    "AppUserDeleted": {**EVENT, "user_id": ID},
+    "UserCreated": {**ACCOUNT, "signup_source": one_of(*SIGNUP_SOURCES)},
+    "UserUpdated": {**ACCOUNT, "changed_by": text_id(256)},
+    "UserDataSet": {
+        **EVENT,
+        "clerk_id": text_id(256),
+        "key": lambda value: text_id(64)(value) or one_of(*USER_DATA_KEYS)(value),
+        "value": free_text(16_000),
+        "created_on": MOMENT,
+    },
+    "UserSignedIn": {
+        **EVENT,
+        "clerk_id": text_id(256),
+        "signed_in_on": MOMENT,
+        "device": free_text(512),
+        "ip": text_id(45),
+        "success": anything,
+    },
+    "UserDeleted": {**EVENT, "clerk_id": text_id(256)},
+    "TelegramUserDeleted": {**EVENT, "telegram_user_id": number(1, TELEGRAM_ID_MAX)},
 }
 
-KEYS = {"bytemark.pass": "bytemark_pass_id", "trip": "trip_id"}
+DEFAULTS = {"first_name": "", "last_name": "", "role": "user", "status": "active", "signup_source": "clerk"}
+"""What null stands for in a Clerk account."""
+
+PERSONS_TOPIC = "user.lifecycle"
+PERSON_FIELDS = {"app": "user_id", "clerk": "clerk_id", "telegram": "telegram_user_id"}
+TOMBSTONE = "tombstone"
+ERASING = ("AppUserDeleted", "UserDeleted", "TelegramUserDeleted", TOMBSTONE)
+
+
+class PersonName(NamedTuple):
+    """Who: app user 7 and Telegram user 7 are two persons."""
+
+    kind: str
+    person_id: str
+
+    @property
+    def key(self) -> bytes:
+        return f"{self.kind}:{self.person_id}".encode()
+
+
+def person_of(event: Event) -> PersonName:
+    """Whom an event of `user.lifecycle` is about."""
+    for kind, attribute in PERSON_FIELDS.items():
+        if attribute in event:
+            return PersonName(kind, str(event[attribute]))
+    raise AssertionError("an event of this topic is about a person")
+
+
+def key_of(topic: str, event: Event) -> tuple[bytes, str]:
+    """The Kafka key that the event must have, and the name that a mismatch is given."""
+    if topic == PERSONS_TOPIC:
+        return person_of(event).key, "person_key"
+    attribute = {"bytemark.pass": "bytemark_pass_id", "trip": "trip_id"}[topic]
+    return str(event[attribute]).encode(), attribute
+
+
+def is_shaped(key: str, text: str) -> bool:
+    """Whether the text is JSON as the key of `user_data` wants it."""
+    try:
+        value = json.loads(text, parse_constant=_no_json)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate is no text
+    except (ValueError, RecursionError):
+        return False
+    return SHAPES[key](value)
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(name)
+
+
+def _is_moment(value: Any) -> bool:
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+    if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_preferences(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"theme", "notifications", "language", "timezone"}
+        and value["theme"] in ("light", "dark", "system")
+        and isinstance(value["notifications"], bool)
+        and isinstance(value["language"], str)
+        and isinstance(value["timezone"], str)
+    )
+
+
+def _is_onboarding(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() - {"completed_at"} == {"step", "completed", "started_at"}
+        and value["step"] in ("welcome", "profile", "preferences", "complete")
+        and isinstance(value["completed"], bool)
+        and all(_is_moment(value[name]) for name in ("started_at", "completed_at") if name in value)
+    )
+
+
+SHAPES: dict[str, Callable[[Any], bool]] = {
+    "preferences": _is_preferences,
+    "feature_flags": lambda value: isinstance(value, dict) and all(isinstance(one, bool) for one in value.values()),
+    "onboarding_status": _is_onboarding,
+    "last_clerk_sync": _is_moment,
+    "signup_date": _is_moment,
+    "signup_source": lambda value: value in SIGNUP_SOURCES,
+}
 
 
 # --- The rows of events
@@ -154,16 +320,17 @@ def money(unscaled: bytes | None) -> Decimal | None:
     return None if unscaled is None else Decimal(int.from_bytes(unscaled, "big", signed=True)) / 100
 
 
-Event = dict[str, Any]
-Row = dict[str, Any]
-
-
 class TableModel(NamedTuple):
-    record: str
-    key: str
-    """The column that is the primary key."""
-    row: Callable[[Event], Row]
-    """An event's columns, but for version and origin."""
+    key: tuple[str, ...]
+    """The columns that are the primary key."""
+    rows: dict[str, Callable[[Event], list[Row]]]
+    """By record name: what an event becomes, but for version and origin."""
+    kind: str
+    """Of the person whose erasure deletes a row."""
+    person: str
+    """The column that has that person's id, a number or text."""
+    emptied: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
+    """Columns that become null where the person whom they name is erased, with the person's kind."""
 
 
 def _pass_row(event: Event) -> Row:
@@ -207,16 +374,71 @@ def _rating_row(event: Event) -> Row:
     return {"id": event["rating_id"], **own, "created_on": moment(event["occurred_at"])}
 
 
+def _app_user_row(event: Event) -> Row:
+    own = {name: value for name, value in event.items() if name not in ("event_id", "occurred_at", "user_id")}
+    return {"id": event["user_id"], **own, "created_on": moment(event["created_on"])}
+
+
+def _account_row(event: Event) -> Row:
+    names = ("clerk_id", "email", "first_name", "last_name", "role", "status")
+    return {**{name: event[name] for name in names}, "created_on": moment(event["created_on"])}
+
+
+def _signup_rows(event: Event) -> list[Row]:
+    created_on = moment(event["created_on"])
+    assert created_on is not None
+    values = {
+        "signup_date": f'"{created_on.isoformat(timespec="microseconds")}Z"',
+        "signup_source": f'"{event["signup_source"]}"',
+    }
+    return [
+        {"clerk_id": event["clerk_id"], "key": key, "value": value, "created_on": created_on}
+        for key, value in values.items()
+    ]
+
+
+def _data_row(event: Event) -> Row:
+    return {**{name: event[name] for name in ("clerk_id", "key", "value")}, "created_on": moment(event["created_on"])}
+
+
+def _name_rows(event: Event) -> list[Row]:
+    if not event["first_name"] and not event["last_name"]:
+        return []
+    names = ("clerk_id", "first_name", "last_name", "changed_by")
+    return [{**{name: event[name] for name in names}, "created_on": moment(event["occurred_at"])}]
+
+
+def _sign_in_row(event: Event) -> Row:
+    own = {name: event[name] for name in ("clerk_id", "device", "ip")}
+    moments = {"signed_in_on": moment(event["signed_in_on"]), "created_on": moment(event["occurred_at"])}
+    return {**own, **moments, "success": int(event["success"])}
+
+
+def _only(row: Callable[[Event], Row]) -> Callable[[Event], list[Row]]:
+    return lambda event: [row(event)]
+
+
+def _bytemark_row(event: Event) -> Row:
+    return {**_pass_row(event), "interaction": event["interaction"]}
+
+
 TABLES = {
-    "hntb_bytemark_pass": TableModel("BytemarkPassLogged", "bytemark_pass_id", _pass_row),
-    "bytemark_pass": TableModel(
-        "BytemarkPassLogged",
-        "bytemark_pass_id",
-        lambda event: {**_pass_row(event), "interaction": event["interaction"]},
+    "hntb_bytemark_pass": TableModel(("bytemark_pass_id",), {"BytemarkPassLogged": _only(_pass_row)}, "app", "user_id"),
+    "bytemark_pass": TableModel(("bytemark_pass_id",), {"BytemarkPassLogged": _only(_bytemark_row)}, "app", "user_id"),
+    "trip": TableModel(("id",), {"TripRecorded": _only(_trip_row)}, "app", "user_id"),
+    "hntb_trip": TableModel(("trip_id",), {"TripRecorded": _only(_hntb_trip_row)}, "app", "user_id"),
+    "user_rating": TableModel(("id",), {"TripRated": _only(_rating_row)}, "app", "user_id"),
+    "auth_user": TableModel(("id",), {"AppUserSaved": _only(_app_user_row)}, "app", "id"),
+    "users": TableModel(
+        ("clerk_id",), {"UserCreated": _only(_account_row), "UserUpdated": _only(_account_row)}, "clerk", "clerk_id"
     ),
-    "trip": TableModel("TripRecorded", "id", _trip_row),
-    "hntb_trip": TableModel("TripRecorded", "trip_id", _hntb_trip_row),
-    "user_rating": TableModel("TripRated", "id", _rating_row),
+    "user_data": TableModel(
+        ("clerk_id", "key"), {"UserCreated": _signup_rows, "UserDataSet": _only(_data_row)}, "clerk", "clerk_id"
+    ),
+    "user_name_history": TableModel(
+        ("event_id",), {"UserUpdated": _name_rows}, "clerk", "clerk_id", {"changed_by": "clerk"}
+    ),
+    "user_sign_in": TableModel(("event_id",), {"UserSignedIn": _only(_sign_in_row)}, "clerk", "clerk_id"),
 }
 
 
@@ -240,23 +462,56 @@ def _writers() -> dict[bytes, tuple[str, str, Any]]:
 
 
 def read_event(record: LogRecord) -> tuple[str, Event]:
-    """The record's name and its event. Raises Unfit, and avro.Tolerated where decoders may differ."""
+    """The record's name and its event, null where it stands for a default.
+
+    A tombstone has a name of its own. Raises Unfit, and avro.Tolerated where decoders may differ.
+    """
+    if record.value is None and record.topic == PERSONS_TOPIC:
+        return TOMBSTONE, _read_tombstone(record)
     name, event = _read_datum(record.topic, record.value)
     faults = [
         Fault(reason, field)
         for field, rule in RULES[name].items()
         if event[field] is not None and (reason := rule(event[field]))
     ]
+    if name == "UserDataSet" and event["key"] in SHAPES and not is_shaped(event["key"], event["value"]):
+        faults.append(Fault("invalid_value", "value"))
     if event["occurred_at"] > record.timestamp_ms * 1000 + DAY_MICROS:
         faults.append(Fault("from_the_future", "occurred_at"))
-    key_field = KEYS[record.topic]
+    key, key_name = key_of(record.topic, event)
     if not record.key:
         faults.append(Fault("missing_key"))
-    elif record.key != str(event[key_field]).encode():
-        faults.append(Fault("key_mismatch", key_field))
+    elif record.key != key:
+        faults.append(Fault("key_mismatch", key_name))
     if faults:
         raise Unfit(*faults)
     return name, event
+
+
+def _read_tombstone(record: LogRecord) -> Event:
+    """Whom the key names, in the field that an event would have, and when."""
+    if not record.key:
+        raise Unfit(Fault("missing_key"))
+    try:
+        kind, colon, person_id = record.key.decode().partition(":")
+    except UnicodeDecodeError:
+        raise Unfit(Fault("invalid_value")) from None
+    if kind == "clerk":
+        is_fit = text_id(256)(person_id) is None
+    else:
+        greatest = {"app": ID_MAX, "telegram": TELEGRAM_ID_MAX}.get(kind, 0)
+        is_fit = re.fullmatch("[1-9][0-9]{0,18}", person_id) is not None and int(person_id) <= greatest
+    if not colon or not is_fit:
+        raise Unfit(Fault("invalid_value"))
+    occurred_at = min(max(record.timestamp_ms * 1000, 0), MICROS_MAX)
+    return {"occurred_at": occurred_at, PERSON_FIELDS[kind]: person_id}
+
+
+def with_defaults(name: str, event: Event) -> Event:
+    """The event with what null stands for, in a Clerk account."""
+    if name not in ("UserCreated", "UserUpdated"):
+        return event
+    return {key: DEFAULTS.get(key) if value is None else value for key, value in event.items()}
 
 
 def _read_datum(topic: str, value: bytes | None) -> tuple[str, Event]:
@@ -290,38 +545,98 @@ def _read_datum(topic: str, value: bytes | None) -> tuple[str, Event]:
 class Expected:
     """What the tables must hold after these records, whatever happened on the way."""
 
-    tables: dict[str, dict[int, Row]] = field(default_factory=dict)
+    tables: dict[str, dict[Key, Row]] = field(default_factory=dict)
+    """By table and primary key."""
+    undecided: dict[str, dict[Key, list[Row]]] = field(default_factory=dict)
+    """Keys under which a person wrote who is erased by these records, and others as well: what an erased row had
+    overwritten may come back or not, as the order has it. Any of these rows will do, and none."""
+    erased: dict[PersonName, datetime | None] = field(default_factory=dict)
+    """Who is erased, with the earliest of the moments; None for those who were before."""
     dead_letters: dict[Coordinates, frozenset[Fault]] = field(default_factory=dict)
+    emptied_letters: set[Coordinates] = field(default_factory=set)
+    """Those of dead_letters under an erased person's key: where and why is kept, and nothing else."""
     event_ids: dict[Coordinates, bytes] = field(default_factory=dict)
     """Of each sound record: where a row says it came from must be one of these with the row's event id."""
 
 
+Key = tuple[Any, ...]
+
+
 def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | None = None) -> Expected:
-    """Apply the rules to records; `erased` has the ids of erased persons as text, by kind (`app`)."""
-    gone = set((erased or {}).get("app", ()))
-    expected = Expected(tables={name: {} for name in TABLES})
+    """Apply the rules to records; `erased` has the ids as text, by kind (`app`), of those who were erased before.
+
+    Who is erased anywhere in the records is erased for all of them: it absorbs what came before and what comes after.
+    """
+    before = {PersonName(kind, person_id) for kind, ids in (erased or {}).items() for person_id in ids}
+    expected = Expected(tables={name: {} for name in TABLES}, erased=dict.fromkeys(before))
+    sound: list[tuple[str, Event, bytes]] = []
+    broken: list[LogRecord] = []
     for record in records:
         try:
             name, event = read_event(record)
         except Unfit as error:
             expected.dead_letters[record.coordinates] = error.faults
+            broken.append(record)
             continue
-        event_id = bytes.fromhex(event["event_id"].replace("-", ""))
-        expected.event_ids[record.coordinates] = event_id
-        if str(event["user_id"]) in gone:
-            continue
-        for table_name, table in TABLES.items():
-            if table.record == name:
-                _upsert(expected.tables[table_name], table, event, event_id)
+        if name in ERASING:
+            _erase(expected, person_of(event), event["occurred_at"], before)
+        if name != TOMBSTONE:
+            event_id = bytes.fromhex(event["event_id"].replace("-", ""))
+            expected.event_ids[record.coordinates] = event_id
+            sound.append((name, with_defaults(name, event), event_id))
+    keys = {one.key for one in expected.erased}
+    expected.emptied_letters = {one.coordinates for one in broken if one.topic == PERSONS_TOPIC and one.key in keys}
+    for table_name, table in TABLES.items():
+        candidates = _candidates(table, sound, before)
+        expected.tables[table_name], expected.undecided[table_name] = _settled(table, candidates, expected.erased)
     return expected
 
 
-def _upsert(rows: dict[int, Row], table: TableModel, event: Event, event_id: bytes) -> None:
-    version = {"event_time": moment(event["occurred_at"]), "event_id": event_id}
-    row = {**table.row(event), "modified_on": moment(event["occurred_at"]), **version}
-    old = rows.get(row[table.key])
-    if old is None or (row["event_time"], row["event_id"]) > (old["event_time"], old["event_id"]):
-        rows[row[table.key]] = row
+def _erase(expected: Expected, person: PersonName, micros: int, before: set[PersonName]) -> None:
+    erased_on, earlier = moment(micros), expected.erased.get(person)
+    if person not in before:
+        assert erased_on is not None
+        expected.erased[person] = min(erased_on, earlier or erased_on)
+
+
+def _candidates(
+    table: TableModel, sound: Iterable[tuple[str, Event, bytes]], before: set[PersonName]
+) -> dict[Key, list[Row]]:
+    """All rows that were ever sent under each key, but for those of persons who were erased before."""
+    found: dict[Key, list[Row]] = {}
+    for name, event, event_id in sound:
+        at = moment(event["occurred_at"])
+        for own in table.rows[name](event) if name in table.rows else []:
+            row = {**own, "modified_on": at, "event_time": at, "event_id": event_id}
+            if PersonName(table.kind, str(row[table.person])) not in before:
+                found.setdefault(tuple(row[column] for column in table.key), []).append(row)
+    return found
+
+
+def _settled(
+    table: TableModel, candidates: dict[Key, list[Row]], erased: Mapping[PersonName, object]
+) -> tuple[dict[Key, Row], dict[Key, list[Row]]]:
+    """The rows that must be there, and those of which it can't be said."""
+    decided: dict[Key, Row] = {}
+    undecided: dict[Key, list[Row]] = {}
+    for key, rows in candidates.items():
+        left = [
+            _with_emptied(table, row, erased)
+            for row in rows
+            if PersonName(table.kind, str(row[table.person])) not in erased
+        ]
+        if left and len(left) < len(rows):
+            undecided[key] = left
+        elif left:
+            decided[key] = max(left, key=lambda row: (row["event_time"], row["event_id"]))
+    return decided, undecided
+
+
+def _with_emptied(table: TableModel, row: Row, erased: Mapping[PersonName, object]) -> Row:
+    return {
+        name: None if name in table.emptied and PersonName(table.emptied[name], str(value)) in erased else value
+        for name, value in row.items()
+    }
 
 
 def is_same(one: Any, other: Any) -> bool:

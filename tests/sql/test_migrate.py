@@ -23,7 +23,15 @@ def bare(database: Database) -> Iterator[Database]:
 
 
 def tables(database: Database) -> set[str]:
-    return {row[0] for row in database.query("SHOW TABLES")} - {"alembic_version"}
+    return _shown(database, "BASE TABLE") - {"alembic_version"}
+
+
+def views(database: Database) -> set[str]:
+    return _shown(database, "VIEW")
+
+
+def _shown(database: Database, kind: str) -> set[str]:
+    return {row[0] for row in database.query("SHOW FULL TABLES WHERE Table_type = :kind", kind=kind)}
 
 
 def test_migrated_tables_are_as_declared(database: Database) -> None:

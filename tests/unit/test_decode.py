@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.catalog.declaration import PersonErased
 from stream.decode import decode, decode_record
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
@@ -17,8 +18,8 @@ from stream.schemas import SchemaStore
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
 
-READERS = {topic: SchemaStore().readers(topic) for topic in ("trip", "bytemark.pass")}
-DATA = {"TripRecorded": trip(), "TripRated": rating(), "BytemarkPassLogged": pass_logged()}
+READERS = {topic: SchemaStore().readers(topic) for topic in set(TOPICS.values())}
+DATA = events.samples()
 FRAMINGS = (events.single_object_header, events.confluent_header)
 VALUES = [(name, header(name) + events.body(name, datum)) for name, datum in DATA.items() for header in FRAMINGS]
 
@@ -127,6 +128,11 @@ def agree(topic: str, record: Record) -> None:
         assert rejected.value.stage is Stage.DECODE or (rejected.value.reason, rejected.value.field) in faults
         return
     _, event, _ = decode_record(record, READERS[topic])
+    if name == model.TOMBSTONE:
+        assert isinstance(event, PersonErased)
+        assert (event.occurred_at, event.person_id) == (wanted["occurred_at"], model.person_of(wanted).person_id)
+        return
+    wanted = model.with_defaults(name, wanted)
     assert type(event).__name__ == name
     assert event.event_id == wanted["event_id"].replace("-", "").lower()
     for field, value in wanted.items():
@@ -150,7 +156,7 @@ changes = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size
     changes=changes,
     cut=st.none() | st.integers(0, 400),
     more=st.binary(max_size=3),
-    key=st.sampled_from([b"11", b"31", b"", None]),
+    key=st.sampled_from([*sorted({events.key_of(name, datum) for name, datum in DATA.items()}), b"", None]),
 )
 def test_a_mutated_record_is_judged_as_the_model_judges_it(
     chosen: tuple[str, bytes], changes: list[tuple[int, int]], cut: int | None, more: bytes, key: bytes | None
@@ -178,7 +184,8 @@ def test_random_bytes_never_crash_the_decoder(header: bytes, body: bytes, topic:
 
 
 VALUES_OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "string": st.text(max_size=600),
+    "string": st.text(max_size=600) | st.sampled_from(["007", "\u0667", "clerk", "signup_date", "{}", '"admin"']),
+    "boolean": st.booleans(),
     "long": st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 2) | st.integers(2**32 - 2, 2**32 + 2),
     "int": st.integers(-(2**31), 2**31 - 1) | st.integers(-1, 7),
     "double": st.floats() | st.sampled_from([90.0, -180.0, 1e9, -0.0, math.nan]),
@@ -206,3 +213,36 @@ def data(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 def test_any_values_are_judged_as_the_model_judges_them(chosen: tuple[str, dict[str, Any]]) -> None:
     name, datum = chosen
     agree(TOPICS[name], events.record(name, datum))
+
+
+PERSON_KEYS = (
+    st.binary(max_size=300)
+    | st.builds(
+        lambda kind, person_id: f"{kind}:{person_id}".encode(),
+        st.sampled_from(["app", "clerk", "telegram", "App", ""]),
+        st.text(max_size=260)
+        | st.integers(-2, 2**65).map(str)
+        | st.sampled_from(["", "07", "0", "\u0667", "x" * 257, "a:b", " a", "9" * 5000, str(2**32), str(2**63)]),
+    )
+    | st.none()
+)
+
+
+@settings(max_examples=600)
+@given(key=PERSON_KEYS, timestamp_ms=st.integers(-(2**63), 2**63 - 1) | st.just(RECORDED_MS))
+def test_a_tombstone_with_any_key_is_judged_as_the_model_judges_it(key: bytes | None, timestamp_ms: int) -> None:
+    agree("user.lifecycle", Record(0, timestamp_ms, key, None))
+
+
+@given(key=PERSON_KEYS, topic=st.sampled_from(["trip", "bytemark.pass"]))
+def test_where_keys_name_no_persons_a_tombstone_is_an_empty_value(key: bytes | None, topic: str) -> None:
+    assert reason_of(None, topic, key) is Reason.EMPTY_VALUE
+
+
+@pytest.mark.parametrize("key", ["app:7", "clerk:user_2aB", "clerk:a:b c", "telegram:9223372036854775807"])
+def test_a_tombstone_erases_whom_its_key_names(key: str) -> None:
+    _, event, route = decode_record(events.tombstone(key), READERS["user.lifecycle"])
+    assert route.erases is not None
+    assert f"{route.erases.kind}:{getattr(event, route.erases.attribute)}" == key
+    assert event.occurred_at == RECORDED_MS * 1000
+    assert route.feeds == ()

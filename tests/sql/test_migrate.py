@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from stream import migrate
+from stream import check, migrate
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
 from stream.files import MIGRATIONS_FOLDER
@@ -26,6 +26,15 @@ def tables(database: Database) -> set[str]:
     return _shown(database, "BASE TABLE") - {"alembic_version"}
 
 
+def definitions(database: Database) -> dict[str, str]:
+    """Each table and view as the server would create it."""
+    return {
+        name: next(iter(database.query(f"SHOW CREATE TABLE `{name}`")))._mapping[f"Create {kind}"]
+        for kind, names in (("Table", tables(database)), ("View", views(database)))
+        for name in names
+    }
+
+
 def views(database: Database) -> set[str]:
     return _shown(database, "VIEW")
 
@@ -38,7 +47,8 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
-        migrate.require_migrated(connection)
+    assert views(database) == {"user_data_with_history"}
+    check.require_fit_database(database.url)
 
 
 def test_what_differs_is_found(bare: Database) -> None:
@@ -55,13 +65,17 @@ def test_what_differs_is_found(bare: Database) -> None:
 def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:
     engine = bare.engine()
     assert tables(bare) == set(METADATA.tables)
+    before = definitions(bare)
     migrate.downgrade(engine, "base")
-    assert tables(bare) == set()
-    with engine.connect() as connection, pytest.raises(ConfigurationError, match="stream migrate"):
-        migrate.require_migrated(connection)
+    assert (tables(bare), views(bare)) == (set(), set())
+    with engine.connect() as connection:
+        assert len(migrate.pending(connection)) == len(list((MIGRATIONS_FOLDER / "versions").glob("*.py")))
+    with pytest.raises(ConfigurationError, match="stream migrate"):
+        check.require_fit_database(bare.url)
     migrate.upgrade(engine)
     migrate.upgrade(engine)
     assert tables(bare) == set(METADATA.tables)
+    assert definitions(bare) == before
 
 
 def test_the_sql_of_a_dry_run_does_what_the_migrations_do(bare: Database) -> None:

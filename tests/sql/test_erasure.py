@@ -1,0 +1,449 @@
+"""Erasing persons: nothing of theirs is left and nothing comes back, in whatever order things happen."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from stream import erasure
+from stream.catalog import METADATA
+from stream.catalog.declaration import PersonKind
+from stream.compact import ErasedPerson
+from stream.eraser import Eraser
+from stream.errors import TransactionConflict
+from stream.metrics import Metrics
+from stream.records import Record
+from tests import events
+from tests.balance import assert_drained
+from tests.databases import Database
+from tests.events import NOON, SECOND, TOPICS, Datum, uuid_text
+from tests.sql.applying import GROUP_ID, Applier, outcomes
+
+LIFECYCLE = "user.lifecycle"
+APP_ID = 4_070_707_070
+CLERK_ID = "user_planted_2aB"
+MARK = "planted-marker"
+APP = ErasedPerson(PersonKind.APP, str(APP_ID))
+CLERK = ErasedPerson(PersonKind.CLERK, CLERK_ID)
+TELEGRAM = ErasedPerson(PersonKind.TELEGRAM, str(2**40))
+OURS = ("erasure", "erasure_removal")
+"""Where the bare id stays for good."""
+
+Item = tuple[str, Record]
+
+
+def item(name: str, datum: Datum) -> Item:
+    return TOPICS[name], events.record(name, datum)
+
+
+def versions(first: int = 1) -> Iterator[Datum]:
+    while True:
+        yield {"event_id": uuid_text(first), "occurred_at": NOON + first * SECOND}
+        first += 1
+
+
+def planted() -> list[Item]:
+    """Records about two persons, with values of theirs wherever there is room for one."""
+    fresh = versions()
+    app = {"user_id": APP_ID}
+    clerk = {"clerk_id": CLERK_ID}
+    name = {"first_name": f"{MARK}-first", "last_name": f"{MARK}-last", "email": f"{MARK}@example.org"}
+    sound = [
+        item("AppUserSaved", events.app_user(**app, **name, google_id=MARK, device_token=MARK, **next(fresh))),
+        item("TripRecorded", events.trip(**app, travel_mode=MARK, **next(fresh))),
+        item("TripRated", events.rating(**app, feedback=MARK, **next(fresh))),
+        item("BytemarkPassLogged", events.pass_logged(user_id=str(APP_ID), interaction=MARK, **next(fresh))),
+        item("UserCreated", events.user_created(**clerk, **name, **next(fresh))),
+        item("UserUpdated", events.user_updated(**clerk, **name, changed_by=CLERK_ID, **next(fresh))),
+        item("UserDataSet", events.user_data(**clerk, value=json.dumps({MARK: True}), **next(fresh))),
+        item("UserSignedIn", events.signed_in(**clerk, device=MARK, ip=MARK, **next(fresh))),
+        # Of another account, which this one administrates: the row stays.
+        item("UserUpdated", events.user_updated(clerk_id="user_other", changed_by=CLERK_ID, **next(fresh))),
+    ]
+    broken = [
+        (LIFECYCLE, record._replace(value=(record.value or b"")[:-1], headers=((MARK, MARK.encode()),)))
+        for topic, record in sound
+        if topic == LIFECYCLE and record.key in (APP.key.encode(), CLERK.key.encode())
+    ]
+    return sound + broken
+
+
+def deletions() -> list[Item]:
+    fresh = versions(1000)
+    return [
+        item("AppUserDeleted", events.app_user_deleted(user_id=APP_ID, **next(fresh))),
+        item("UserDeleted", events.user_deleted(clerk_id=CLERK_ID, **next(fresh))),
+    ]
+
+
+def tombstones() -> list[Item]:
+    return [(LIFECYCLE, events.tombstone(person.key)) for person in (APP, CLERK)]
+
+
+def apply(applier: Applier, items: Iterable[Item], partition: int = 0) -> None:
+    pieces: dict[str, list[Record]] = {}
+    for topic, record in items:
+        pieces.setdefault(topic, []).append(record)
+    if pieces:
+        applier.write(*(applier.slice(topic, records, partition) for topic, records in pieces.items()))
+
+
+def sweep(database: Database) -> None:
+    with database.engine(for_lane=True).connect() as connection:
+        with connection.begin():
+            persons = erasure.unswept(connection)
+        erasure.sweep(connection, persons)
+
+
+def traces(database: Database) -> list[tuple[str, str]]:
+    """Where any column of any table shows a value of the two persons."""
+    wanted = [str(APP_ID), CLERK_ID, MARK]
+    found = []
+    for table in METADATA.tables:
+        for row in database.rows(table) if table not in OURS else []:
+            for column, value in row.items():
+                shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+                # Headers are kept in base64.
+                if column == "record_headers" and value:
+                    shown = str(value) + " ".join(name for name, _ in json.loads(value))
+                found += [(table, column) for one in wanted if one in shown]
+    return found
+
+
+def content(database: Database) -> dict[str, Any]:
+    """Everything that records brought about, but for where and when it was written."""
+    hidden = ("kafka_partition", "kafka_offset", "loaded_on")
+    own = {table.name for table in METADATA.sorted_tables if "persons" in table.info}
+    found: dict[str, Any] = {
+        name: sorted(repr([(key, value) for key, value in row.items() if key not in hidden]) for row in rows)
+        for name in own
+        for rows in [database.rows(name)]
+    }
+    found["erasure"] = sorted(
+        (row["person_kind"], row["person_id"], row["erased_on"]) for row in database.rows("erasure")
+    )
+    found["dead_letter"] = sorted(
+        (row["topic"], row["reason"], row["status"], row["record_key"] or b"") for row in database.rows("dead_letter")
+    )
+    return found
+
+
+@pytest.mark.parametrize("erasing", [deletions, tombstones], ids=["events", "tombstones"])
+def test_erased_before_and_erased_after_leave_the_same_and_no_trace(database: Database, erasing: Any) -> None:
+    found = []
+    for order in ("after", "before", "same transaction", "both", "first again"):
+        database.empty()
+        applier = Applier(database)
+        steps: dict[str, list[list[Item]]] = {
+            "after": [planted(), erasing()],
+            "before": [erasing(), planted()],
+            "same transaction": [planted() + erasing()],
+            "both": [erasing(), planted(), erasing()],
+            "first again": [planted(), erasing(), planted()],
+        }
+        for number, items in enumerate(steps[order]):
+            apply(applier, items)
+            if order == "after" and number == 0:
+                assert len(traces(database)) > 30, "what is planted must be there to be missed"
+            sweep(database)
+        assert traces(database) == [], order
+        assert_drained(database, applier.log, GROUP_ID)
+        applier.close()
+        seen = content(database)
+        seen["dead_letter"] = sorted(set(seen["dead_letter"]))  # a record that lies in the log twice is two of them
+        found.append(seen)
+    assert all(one == found[0] for one in found)
+    (kept,) = found[0]["user_name_history"]
+    assert "'user_other'" in kept
+    assert "('changed_by', None)" in kept
+
+
+def test_a_sweep_notes_what_it_removed_and_when(database: Database, applier: Applier) -> None:
+    apply(applier, planted())
+    apply(applier, deletions())
+    assert {row["swept_on"] for row in database.rows("erasure")} == {None}
+    sweep(database)
+    assert None not in {row["swept_on"] for row in database.rows("erasure")}
+    noted = {
+        (row["person_kind"], row["person_id"], row["table_name"]): row["rows_removed"]
+        for row in database.rows("erasure_removal")
+    }
+    app_tables = ("auth_user", "trip", "hntb_trip", "user_rating", "bytemark_pass", "hntb_bytemark_pass")
+    assert noted == {
+        **{("app", APP.person_id, name): 1 for name in (*app_tables, "dead_letter")},
+        ("clerk", CLERK_ID, "users"): 1,
+        ("clerk", CLERK_ID, "user_data"): 3,
+        ("clerk", CLERK_ID, "user_sign_in"): 1,
+        ("clerk", CLERK_ID, "user_name_history"): 2,  # one deleted, one emptied
+        ("clerk", CLERK_ID, "dead_letter"): 4,
+    }
+    before = [database.rows("erasure"), database.rows("erasure_removal")]
+    sweep(database)
+    assert [database.rows("erasure"), database.rows("erasure_removal")] == before, "there is nothing left to do"
+
+
+def test_more_rows_than_one_transaction_removes_all_go(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "REMOVE_ROWS_MAX", 3)
+    fresh = versions()
+    apply(applier, [item("UserSignedIn", events.signed_in(clerk_id=CLERK_ID, **next(fresh))) for _ in range(10)])
+    apply(applier, [item("UserSignedIn", events.signed_in(clerk_id="user_other", **next(fresh))) for _ in range(4)])
+    apply(
+        applier,
+        [
+            item("UserUpdated", events.user_updated(clerk_id=f"u{n}", changed_by=CLERK_ID, **next(fresh)))
+            for n in range(7)
+        ],
+    )
+    apply(applier, deletions())
+    sweep(database)
+    assert database.count("user_sign_in") == 4
+    assert [row["changed_by"] for row in database.rows("user_name_history")] == [None] * 7
+    noted = {row["table_name"]: row["rows_removed"] for row in database.rows("erasure_removal")}
+    assert noted == {"user_sign_in": 10, "user_name_history": 7}
+
+
+def test_the_earliest_moment_of_an_erasure_stays(database: Database, applier: Applier) -> None:
+    later = events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON + SECOND, event_id=uuid_text(2))
+    first = applier.apply(("UserDeleted", later))
+    second = applier.apply(("UserDeleted", events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON)))
+    third = applier.apply(("UserDeleted", later))
+    assert [outcomes(one, "erasure") for one in (first, second, third)] == [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)]
+    sweep(database)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_persons_of_equal_ids_and_other_kinds_are_left_alone(database: Database, applier: Applier) -> None:
+    apply(
+        applier,
+        [item("AppUserSaved", events.app_user(user_id=7)), item("UserCreated", events.user_created(clerk_id="7"))],
+    )
+    apply(applier, [item("TelegramUserDeleted", events.telegram_user_deleted(telegram_user_id=7))])
+    sweep(database)
+    assert (database.count("auth_user"), database.count("users")) == (1, 1)
+    apply(applier, [(LIFECYCLE, events.tombstone("clerk:7"))])
+    sweep(database)
+    assert (database.count("auth_user"), database.count("users"), database.count("user_data")) == (1, 0, 0)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_an_account_in_other_capitals_or_with_a_longer_id_is_another_person(
+    database: Database, applier: Applier
+) -> None:
+    others = ["user_PLANTED_2aB", f"{CLERK_ID}x", "user_planted_2a"]
+    fresh = versions()
+    apply(
+        applier, [item("UserCreated", events.user_created(clerk_id=one, **next(fresh))) for one in (*others, CLERK_ID)]
+    )
+    apply(applier, tombstones())
+    sweep(database)
+    assert sorted(row["clerk_id"] for row in database.rows("users")) == sorted(others)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+# --- Writes that were under way
+
+
+@contextmanager
+def sweeping(database: Database) -> Iterator[tuple[threading.Thread, list[BaseException]]]:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            sweep(database)
+        except BaseException as error:  # noqa: BLE001 - told in the test's own thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield thread, errors
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_write_that_began_before_the_marker_is_swept(database: Database, applier: Applier) -> None:
+    """Its statement didn't see the marker, and its row appears only after the first removal."""
+    applier.claim("trip")
+    lane = database.engine(for_lane=True)
+    with lane.connect() as slow:
+        transaction = slow.begin()
+        slow.execute(text("SELECT * FROM progress WHERE topic = 'trip' FOR UPDATE")).all()
+        slow.execute(
+            text(
+                "INSERT INTO user_rating (id, user_id, trip_id, rating, feedback, created_on, modified_on, event_time, "
+                "event_id, kafka_partition, kafka_offset, loaded_on) VALUES (1, :user_id, 1, 5, :mark, NOW(), NOW(), "
+                "NOW(), UNHEX(REPEAT('0', 32)), 0, 0, NOW())"
+            ),
+            {"user_id": APP_ID, "mark": MARK},
+        )
+        apply(applier, tombstones())
+        with sweeping(database) as (thread, errors):
+            time.sleep(0.5)
+            assert thread.is_alive(), f"the sweep waits for the lock: {errors}"
+            assert {row["swept_on"] for row in database.rows("erasure")} == {None}
+            transaction.commit()
+        assert errors == []
+    assert traces(database) == []
+    assert database.count("user_rating") == 0
+    assert None not in {row["swept_on"] for row in database.rows("erasure")}
+    noted = {row["table_name"]: row["rows_removed"] for row in database.rows("erasure_removal")}
+    assert noted == {"user_rating": 1}
+
+
+def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, applier: Applier) -> None:
+    """The sweep gives up after the lock's wait, has promised nothing, and the eraser does it again."""
+    applier.claim("trip")
+    apply(applier, tombstones())
+    with database.engine(for_lane=True).connect() as slow:
+        transaction = slow.begin()
+        slow.execute(text("SELECT * FROM progress WHERE topic = 'trip' FOR UPDATE")).all()
+        with sweeping(database) as (thread, errors):
+            thread.join(9)
+        assert [str(one).startswith("(pymysql") or isinstance(one, TransactionConflict) for one in errors] == [True]
+        assert {row["swept_on"] for row in database.rows("erasure")} == {None}
+        transaction.rollback()
+    eraser = Eraser(database.engine(for_lane=True), Metrics())
+    eraser.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not eraser.are_swept() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert eraser.are_swept()
+    finally:
+        eraser.stop()
+        eraser.join(10)
+    assert not eraser.is_alive()
+
+
+# --- Any order
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Item]:
+    """Records about few accounts, some of which are erased at some place in the log, some records broken."""
+    numbers = draw(st.permutations(range(1, draw(st.integers(2, 20)))))
+    log: list[Item] = []
+    accounts = st.sampled_from(["a", "b", "A"])
+    for number in numbers:
+        version = {"event_id": uuid_text(number), "occurred_at": NOON + draw(st.integers(0, 3)) * SECOND}
+        account, user = draw(accounts), draw(st.integers(1, 2))
+        by = draw(st.none() | accounts)
+        first_name = draw(st.sampled_from(["", "Zoë"]))
+        key = draw(st.sampled_from([("signup_source", '"admin"'), ("feature_flags", "{}")]))
+        log.append(
+            draw(
+                st.sampled_from(
+                    [
+                        item("AppUserSaved", events.app_user(user_id=user, **version)),
+                        item("TripRecorded", events.trip(trip_id=user, user_id=user, **version)),
+                        item(
+                            "BytemarkPassLogged",
+                            events.pass_logged(user_id=str(user), bytemark_pass_id=user, **version),
+                        ),
+                        item("UserCreated", events.user_created(clerk_id=account, **version)),
+                        item(
+                            "UserUpdated",
+                            events.user_updated(
+                                clerk_id=account, first_name=first_name, last_name=None, changed_by=by, **version
+                            ),
+                        ),
+                        item("UserDataSet", events.user_data(clerk_id=account, key=key[0], value=key[1], **version)),
+                        item("UserSignedIn", events.signed_in(clerk_id=account, **version)),
+                    ]
+                )
+            )
+        )
+    erasing = [
+        item("UserDeleted", events.user_deleted(clerk_id="a", event_id=uuid_text(900))),
+        (LIFECYCLE, events.tombstone("clerk:A")),
+        item("AppUserDeleted", events.app_user_deleted(user_id=1, event_id=uuid_text(901))),
+        (LIFECYCLE, events.tombstone("app:1", timestamp_ms=-1)),
+        (LIFECYCLE, events.tombstone("app:01")),
+    ]
+    log += draw(st.lists(st.sampled_from(erasing), max_size=4))
+    log += [
+        (topic, record._replace(value=(record.value or b"x") + b"\0"))
+        for topic, record in draw(st.lists(st.sampled_from(log), max_size=3))
+    ]
+    return draw(st.permutations(log + draw(st.lists(st.sampled_from(log), max_size=4))))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=logs(), chance=st.randoms(use_true_random=False))
+def test_any_order_of_events_erasures_and_sweeps_gives_the_rows_of_the_model(
+    database: Database, log: list[Item], chance: Any
+) -> None:
+    database.empty()
+    applier = Applier(database)
+    while log:
+        size = chance.randint(1, 8)
+        batch, log = log[:size], log[size:]
+        apply(applier, batch, partition=chance.randrange(2))
+        if chance.random() < 0.3:
+            sweep(database)
+    sweep(database)
+    applier.close()
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+# --- What grows, beside what is set
+
+
+def test_the_view_shows_what_grows_beside_what_is_set(database: Database, applier: Applier) -> None:
+    at = {number: {"event_id": uuid_text(number), "occurred_at": NOON + number * SECOND} for number in range(1, 9)}
+    apply(
+        applier,
+        [
+            item("UserDataSet", events.user_data(clerk_id="a", **at[1])),
+            item("UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=3 * SECOND + 5, device='i"\\🚌', **at[2])),
+            item(
+                "UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=1 * SECOND, success=False, ip=None, **at[3])
+            ),
+            item("UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=2 * SECOND, device=None, **at[4])),
+            item("UserSignedIn", events.signed_in(clerk_id="b", signed_in_on=9 * SECOND, success=False, **at[5])),
+            item("UserUpdated", events.user_updated(clerk_id="a", first_name="Z", last_name=None, **at[7])),
+            item(
+                "UserUpdated", events.user_updated(clerk_id="a", first_name="Y", last_name="O", changed_by="b", **at[6])
+            ),
+        ],
+    )
+    found = {
+        (row.clerk_id, row.key): json.loads(row.value)
+        for row in database.query("SELECT clerk_id, `key`, value FROM user_data_with_history")
+    }
+    day = "1970-01-01T00:00:0"
+    assert found == {
+        ("a", "feature_flags"): {"beta": True},
+        ("a", "session_count"): 2,
+        ("a", "last_active"): f"{day}3.000005Z",
+        ("a", "login_history"): [
+            {"timestamp": f"{day}1.000000Z", "device": "iPhone", "success": False},
+            {"timestamp": f"{day}2.000000Z", "ip": "192.0.2.7", "success": True},
+            {"timestamp": f"{day}3.000005Z", "device": 'i"\\🚌', "ip": "192.0.2.7", "success": True},
+        ],
+        ("b", "login_history"): [
+            {"timestamp": f"{day}9.000000Z", "device": "iPhone", "ip": "192.0.2.7", "success": False}
+        ],
+        ("a", "name_history"): [
+            {"first_name": "Y", "last_name": "O", "timestamp": "2026-05-28T20:26:46.000000Z", "changed_by": "b"},
+            {"first_name": "Z", "last_name": "", "timestamp": "2026-05-28T20:26:47.000000Z"},
+        ],
+    }
+
+
+def test_an_erased_account_has_no_row_in_the_view(database: Database, applier: Applier) -> None:
+    apply(applier, planted())
+    assert database.value("SELECT COUNT(*) FROM user_data_with_history WHERE clerk_id = :one", one=CLERK_ID) > 3
+    apply(applier, tombstones())
+    sweep(database)
+    assert database.value("SELECT COUNT(*) FROM user_data_with_history WHERE clerk_id = :one", one=CLERK_ID) == 0

@@ -1,0 +1,67 @@
+"""Every valid example of the contract goes through to the database as it states, and none is refused there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stream.catalog import METADATA
+from tests.balance import assert_drained
+from tests.databases import Database
+from tests.examples import Example, valid_examples
+from tests.model import moment
+from tests.sql.applying import GROUP_ID, Applier
+
+VALID = valid_examples()
+
+
+@pytest.mark.parametrize("example", VALID, ids=str)
+def test_valid_example_is_stored_as_it_states(database: Database, applier: Applier, example: Example) -> None:
+    (written,) = applier.write(applier.slice(example.topic, [example.record]))
+
+    assert written.rejected == []
+    assert (written.records.written, written.records.dead_lettered) == (1, 0)
+    for table, rows in example.rows.items():
+        key = [column.name for column in METADATA.tables[table].primary_key]
+        found = sorted(database.rows(table), key=lambda row: [row[name] for name in key])
+        assert [{name: _as_stated(row[name], table, name) for name in rows[0]} for row in found] == rows
+        assert all(row["modified_on"] == row["event_time"] for row in found)
+    if example.erases:
+        (marker,) = database.rows("erasure")
+        assert f"{marker['person_kind']}:{marker['person_id']}" == example.erases
+        assert marker["swept_on"] is None
+
+
+def _as_stated(value: Any, table: str, column: str) -> Any:
+    """As JSON has it: moments in microseconds, decimals as text, flags as booleans."""
+    if isinstance(value, datetime):
+        return (value.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    if isinstance(value, Decimal):
+        return str(value)
+    if METADATA.tables[table].c[column].type.python_type is int and column == "success":
+        return bool(value)
+    return value
+
+
+def test_all_examples_that_erase_nobody_at_once_give_the_rows_of_the_model(
+    database: Database, applier: Applier
+) -> None:
+    """In one transaction: no row of one stands in the way of another's."""
+    by_topic: dict[str, list[Example]] = {}
+    for example in VALID:
+        if example.erases is None:
+            by_topic.setdefault(example.topic, []).append(example)
+    written = applier.write(
+        *(applier.slice(topic, [one.record for one in examples]) for topic, examples in by_topic.items())
+    )
+    assert [one.rejected for one in written] == [[]] * len(by_topic)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_a_moment_of_an_example_is_what_the_model_makes_of_it() -> None:
+    micros = 1_793_607_600_500_000
+    stored = moment(micros)
+    assert _as_stated(stored, "trip", "started_on") == micros

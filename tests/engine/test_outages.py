@@ -110,7 +110,7 @@ def test_a_deadlock_is_tried_again(
     with mysql.engine().connect() as other, other.begin():
         # The server gives up the transaction that has changed less: let that be ours.
         numbers = "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"
-        other.exec_driver_sql(f"INSERT INTO erasure {numbers} SELECT 'other', CAST(i AS CHAR), NOW(6) FROM n")
+        other.exec_driver_sql(f"INSERT INTO erasure {numbers} SELECT 'other', CAST(i AS CHAR), NOW(6), NOW(6) FROM n")
         other.exec_driver_sql("SELECT * FROM user_rating WHERE id = 60 FOR UPDATE")
         broker.publish(ratings(2))
         waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"

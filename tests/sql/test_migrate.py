@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -80,6 +81,7 @@ def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:
 
 def test_the_sql_of_a_dry_run_does_what_the_migrations_do(bare: Database) -> None:
     engine = bare.engine()
+    before = definitions(bare)
     migrate.downgrade(engine, "base")
     script = migrate.upgrade_sql(engine)
     assert tables(bare) == set(), "a dry run changes nothing"
@@ -91,6 +93,7 @@ def test_the_sql_of_a_dry_run_does_what_the_migrations_do(bare: Database) -> Non
     with engine.connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
+    assert definitions(bare) == before
 
 
 def test_each_migration_is_one_statement_of_ddl() -> None:
@@ -98,4 +101,4 @@ def test_each_migration_is_one_statement_of_ddl() -> None:
 
     for path in sorted((MIGRATIONS_FOLDER / "versions").glob("*.py")):
         upgrade = path.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
-        assert upgrade.count("op.") == 1, path.name
+        assert len(re.findall(r"\bop\.(?!get_context\(\))", upgrade)) == 1, path.name

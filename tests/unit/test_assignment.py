@@ -1,0 +1,298 @@
+"""Partitions on their way to being read, step by step, with brokers and lanes that say what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+
+from stream import assignment
+from stream.assignment import LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assigned, Assignment, State, StopReason
+from stream.lane import ClaimWanted, PartitionClaimed
+from stream.metrics import Metrics
+from stream.records import Claim, TopicPartition
+from stream.source import KafkaUnavailable, Watermarks
+
+TRIP = TopicPartition("trip", 3)
+OTHER = TopicPartition("bytemark.pass", 0)
+
+
+class Brokers:
+    """What Kafka would say, and what was asked of its client."""
+
+    def __init__(self) -> None:
+        self.ids = {"trip": "id-1", "bytemark.pass": "id-2"}
+        self.low, self.high = 0, 100
+        self.is_holding = True
+        self.is_away = False
+        self.begun: list[tuple[set[TopicPartition], dict[TopicPartition, int]]] = []
+        self.paused: list[TopicPartition] = []
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise KafkaUnavailable("away")
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        self._answer()
+        return {topic: self.ids[topic] for topic in topics if topic in self.ids}
+
+    def watermarks(self, _partition: TopicPartition) -> Watermarks:
+        self._answer()
+        return Watermarks(self.low, self.high)
+
+    def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
+        self.begun.append((set(fresh), dict(positions)))
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        self.paused += partitions
+
+    def is_member_holding(self, _partition: TopicPartition) -> bool:
+        self._answer()
+        return self.is_holding
+
+
+class Turns:
+    """An assignment, and the turns that the poller would take."""
+
+    def __init__(self) -> None:
+        self.brokers: Any = Brokers()
+        self.wanted: list[ClaimWanted] = []
+        self.metrics = Metrics()
+        self.renewed = 0
+        self.assignment = Assignment(self.brokers, lambda _partition: self, self.metrics)
+
+    def want_claim(self, wanted: ClaimWanted) -> None:
+        self.wanted.append(wanted)
+
+    def settle(self) -> None:
+        def paused() -> None:
+            self.renewed += 1
+
+        self.assignment.settle(paused)
+
+    def claimed(self, next_offset: int = 10, topic_id: str | None = None) -> Claim:
+        wanted = self.wanted[-1]
+        claim = Claim(wanted.topic_partition, topic_id or wanted.topic_id, 1, next_offset)
+        self.assignment.note_claimed(PartitionClaimed(wanted, claim))
+        return claim
+
+    def read(self, partition: TopicPartition = TRIP, next_offset: int = 10) -> Assigned:
+        """Bring a partition to where it is read."""
+        self.assignment.add([partition])
+        self.settle()
+        self.claimed(next_offset)
+        self.settle()
+        one = self.assignment.reading(partition)
+        assert one is not None
+        return one
+
+    def stopped(self, reason: StopReason) -> float | None:
+        labels = {"topic": TRIP.topic, "partition": str(TRIP.partition), "reason": str(reason)}
+        return self.metrics.registry.get_sample_value("stream_partitions_stopped", labels)
+
+    def state(self) -> State:
+        return self.assignment.partitions[TRIP].state
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(assignment.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_partition_is_claimed_sought_and_read(turns: Turns) -> None:
+    turns.brokers.low = 5
+    turns.assignment.add([TRIP])
+    assert turns.state() is State.WAITING
+    turns.settle()
+    (wanted,) = turns.wanted
+    assert (wanted.topic_partition, wanted.topic_id, wanted.first_offset) == (TRIP, "id-1", 5)
+    assert turns.state() is State.CLAIMING
+    assert turns.assignment.reading(TRIP) is None
+    claim = turns.claimed(next_offset=10)
+    assert turns.state() is State.SEEKING
+    turns.settle()
+    one = turns.assignment.reading(TRIP)
+    assert one is not None
+    assert (one.claim, one.read_offset, claim.is_held) == (claim, 10, True)
+    assert turns.brokers.begun == [({TRIP}, {TRIP: 10})]
+    assert turns.renewed == 1
+
+
+def test_while_the_brokers_are_away_nothing_moves_and_nothing_is_lost(turns: Turns) -> None:
+    turns.brokers.is_away = True
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.assignment.look_again()
+    assert (turns.state(), turns.wanted) == (State.WAITING, [])
+    turns.brokers.is_away = False
+    turns.settle()
+    turns.claimed()
+    turns.brokers.is_away = True
+    turns.settle()
+    assert turns.state() is State.SEEKING
+    turns.brokers.is_away = False
+    turns.settle()
+    assert turns.state() is State.READING
+
+
+def test_a_topic_that_brokers_do_not_know_yet_waits(turns: Turns) -> None:
+    del turns.brokers.ids["trip"]
+    turns.assignment.add([TRIP])
+    turns.settle()
+    assert (turns.state(), turns.wanted) == (State.WAITING, [])
+
+
+def test_a_claim_of_an_assignment_that_is_gone_is_not_taken(turns: Turns) -> None:
+    turns.assignment.add([TRIP])
+    turns.settle()
+    (late,) = turns.wanted
+    turns.assignment.forget([TRIP])
+    assert not late.is_wanted()
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.assignment.note_claimed(PartitionClaimed(late, Claim(TRIP, "id-1", 1, 10)))
+    assert turns.state() is State.CLAIMING
+    assert turns.assignment.partitions[TRIP].claim is None
+    turns.claimed()
+    assert turns.state() is State.SEEKING
+
+
+def test_what_is_revoked_ends_its_claim(turns: Turns) -> None:
+    one = turns.read()
+    assert one.claim is not None
+    turns.assignment.forget([TRIP, OTHER])
+    assert (one.is_gone, one.claim.is_held, turns.assignment.partitions) == (True, False, {})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "stored", "reason"),
+    [
+        (11, 100, 10, StopReason.RETENTION_OVERTOOK),
+        (0, 9, 10, StopReason.LOG_IS_SHORTER),
+        (10, 100, 10, None),
+        (0, 10, 10, None),
+    ],
+)
+def test_a_partition_whose_offset_the_log_lacks_is_stopped(
+    turns: Turns, low: int, high: int, stored: int, reason: StopReason | None
+) -> None:
+    turns.brokers.low, turns.brokers.high = low, high
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.claimed(stored)
+    turns.settle()
+    if reason is None:
+        assert turns.state() is State.READING
+        return
+    assert turns.state() is State.STOPPED
+    assert turns.assignment.partitions[TRIP].resting_for == reason
+    assert turns.stopped(reason) == 1
+    assert turns.brokers.begun == []
+
+
+def test_a_topic_made_anew_before_the_claim_is_stopped(turns: Turns) -> None:
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.claimed(topic_id="id-0")
+    assert (turns.state(), turns.stopped(StopReason.TOPIC_RECREATED)) == (State.STOPPED, 1)
+
+
+def test_a_topic_made_anew_while_it_is_read_is_stopped(turns: Turns) -> None:
+    one = turns.read()
+    assert one.claim is not None
+    turns.read(OTHER)
+    turns.assignment.look_again()
+    assert turns.state() is State.READING
+    turns.brokers.ids["trip"] = "id-9"
+    turns.assignment.look_again()
+    assert (turns.state(), one.claim.is_held) == (State.STOPPED, False)
+    assert turns.brokers.paused == [TRIP]
+    assert turns.assignment.reading(OTHER) is not None
+
+
+def test_a_stopped_partition_is_looked_at_again_and_goes_on_once_somebody_decided(
+    turns: Turns, clock: list[float]
+) -> None:
+    turns.brokers.low = 50
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.claimed(10)
+    turns.settle()
+    clock[0] += LOOK_AGAIN_SECONDS - 0.1
+    turns.assignment.look_again()
+    assert turns.state() is State.STOPPED
+    clock[0] += 0.1
+    turns.assignment.look_again()
+    assert turns.state() is State.WAITING
+    assert turns.stopped(StopReason.RETENTION_OVERTOOK) == 1, "it is told until it reads again"
+    turns.settle()
+    turns.claimed(50)
+    turns.settle()
+    assert turns.state() is State.READING
+    assert turns.stopped(StopReason.RETENTION_OVERTOOK) is None
+    assert not turns.assignment.partitions[TRIP].is_resting
+
+
+def test_a_suspended_topic_rests_and_gives_up_what_lanes_hold(turns: Turns, clock: list[float]) -> None:
+    one = turns.read()
+    turns.read(OTHER)
+    assert one.claim is not None
+    turns.assignment.suspend("trip", "from_the_future")
+    assert (turns.state(), one.claim.is_held, one.resting_for) == (State.SUSPENDED, False, "from_the_future")
+    assert turns.brokers.paused == [TRIP]
+    assert turns.assignment.reading(OTHER) is not None
+    clock[0] += SUSPENDED_SECONDS - 0.1
+    turns.assignment.look_again()
+    assert turns.state() is State.SUSPENDED
+    clock[0] += 0.1
+    turns.assignment.look_again()
+    assert turns.state() is State.WAITING
+
+
+def test_a_suspension_does_not_wake_what_waits_for_an_operator(turns: Turns) -> None:
+    turns.brokers.low = 50
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.claimed(10)
+    turns.settle()
+    turns.assignment.suspend("trip", "from_the_future")
+    assert turns.state() is State.STOPPED
+    assert turns.assignment.partitions[TRIP].resting_for == StopReason.RETENTION_OVERTOOK
+
+
+def test_a_claim_that_arrives_during_a_suspension_is_not_taken(turns: Turns) -> None:
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.assignment.suspend("trip", "from_the_future")
+    turns.claimed()
+    assert turns.state() is State.SUSPENDED
+
+
+def test_a_fenced_partition_waits_until_the_group_says_that_it_is_ours(turns: Turns) -> None:
+    one = turns.read()
+    assert one.claim is not None
+    turns.read(OTHER)
+    turns.assignment.note_fenced([one.claim])
+    assert turns.state() is State.DOUBTED
+    assert turns.brokers.paused == [TRIP]
+    turns.brokers.is_holding = False
+    turns.assignment.look_again()
+    assert turns.state() is State.DOUBTED
+    turns.brokers.is_holding = True
+    turns.assignment.look_again()
+    assert turns.state() is State.WAITING
+
+
+def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:
+    one = turns.read()
+    assert one.claim is not None
+    turns.assignment.note_astray(one)
+    assert (turns.state(), one.claim.is_held) == (State.WAITING, False)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import cast
 
 import pytest
 
-from stream import assignment
 from stream.assignment import LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assigned, Assignment, State, StopReason
 from stream.lane import ClaimWanted, PartitionClaimed
 from stream.metrics import Metrics
 from stream.records import Claim, TopicPartition
-from stream.source import KafkaUnavailable, Watermarks
+from stream.source import KafkaUnavailable, Source, Watermarks
 
 TRIP = TopicPartition("trip", 3)
 OTHER = TopicPartition("bytemark.pass", 0)
@@ -56,11 +55,11 @@ class Turns:
     """An assignment, and the turns that the poller would take."""
 
     def __init__(self) -> None:
-        self.brokers: Any = Brokers()
+        self.brokers = Brokers()
         self.wanted: list[ClaimWanted] = []
         self.metrics = Metrics()
         self.renewed = 0
-        self.assignment = Assignment(self.brokers, lambda _partition: self, self.metrics)
+        self.assignment = Assignment(cast("Source", self.brokers), lambda _partition: self, self.metrics)
 
     def want_claim(self, wanted: ClaimWanted) -> None:
         self.wanted.append(wanted)
@@ -103,7 +102,7 @@ def turns() -> Turns:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(assignment.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("stream.assignment.time.monotonic", lambda: now[0])
     return now
 
 

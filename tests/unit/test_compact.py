@@ -16,7 +16,7 @@ from stream.schemas import SchemaStore
 from tests import events
 from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, uuid_text
 
-READERS = {topic: SchemaStore().readers(topic) for topic in ("trip", "bytemark.pass")}
+READERS = {topic: SchemaStore().readers(topic) for topic in set(TOPICS.values())}
 Accepted = tuple[Record, Event, Route]
 
 
@@ -118,6 +118,53 @@ def test_of_duplicates_the_first_is_kept() -> None:
     compacted = compact(accepted([("BytemarkPassLogged", pass_logged())] * 3))
     assert [[record.offset for record in table.records] for table in compacted.tables] == [[0], [0]]
     assert (compacted.written_count, compacted.superseded_count) == (1, 2)
+
+
+def test_an_erasing_event_counts_as_written_and_erases_whom_it_names() -> None:
+    compacted = compact(
+        accepted(
+            [
+                ("AppUserDeleted", events.app_user_deleted(user_id=7)),
+                ("UserDeleted", events.user_deleted(occurred_at=NOON + SECOND)),
+                ("TelegramUserDeleted", events.telegram_user_deleted()),
+                ("AppUserSaved", events.app_user(user_id=7)),
+            ]
+        )
+    )
+    assert [(person.key, micros) for person, micros in compacted.erased] == [
+        ("app:7", NOON),
+        (f"clerk:{events.CLERK_ID}", NOON + SECOND),
+        (f"telegram:{2**40}", NOON),
+    ]
+    # Whether the row is left out is the database's to say, which knows the markers of all partitions.
+    assert {name: len(rows) for name, rows in rows_by_table(compacted).items()} == {"auth_user": 1}
+    assert (compacted.written_count, compacted.superseded_count) == (4, 0)
+
+
+def test_one_event_may_give_several_rows_of_one_table() -> None:
+    compacted = compact(accepted([("UserCreated", events.user_created())]))
+    rows = {table.feed.table.name: [row[:2] for row in table.rows] for table in compacted.tables}
+    assert rows["user_data"] == [(events.CLERK_ID, "signup_date"), (events.CLERK_ID, "signup_source")]
+    assert (compacted.written_count, compacted.superseded_count) == (1, 0)
+
+
+def test_of_one_table_two_events_may_each_keep_a_part() -> None:
+    """Neither is superseded: the newer took one of the older's two rows."""
+    newer = events.user_data(key="signup_source", value='"admin"', occurred_at=NOON + SECOND, event_id=uuid_text(2))
+    compacted = compact(accepted([("UserDataSet", newer), ("UserCreated", events.user_created())]))
+    rows = {table.feed.table.name: table for table in compacted.tables}["user_data"]
+    assert [record.offset for record in rows.records] == [1, 0]
+    assert (compacted.written_count, compacted.superseded_count) == (2, 0)
+
+
+def test_a_row_is_made_only_where_its_condition_holds() -> None:
+    names = [("Zoë", None), (None, "O'Brien"), ("", ""), (None, None)]
+    made = [
+        "user_name_history"
+        in rows_by_table(compact(accepted([("UserUpdated", events.user_updated(first_name=first, last_name=last))])))
+        for first, last in names
+    ]
+    assert made == [True, True, False, False]
 
 
 def test_nothing_gives_no_tables() -> None:

@@ -26,6 +26,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
         10_000,
         50,
     )
+    assert settings.dead_letter_ratio_max == 0.2
     assert settings.database_url is None
     assert settings.kafka == {}
 
@@ -65,6 +66,9 @@ def test_a_value_that_is_none_is_refused_without_being_shown(name: str) -> None:
         ("STREAM_LINGER_MS", "0"),
         ("STREAM_HTTP_PORT", "65536"),
         ("STREAM_GROUP_ID", ""),
+        ("STREAM_DEAD_LETTER_RATIO_MAX", "0"),
+        ("STREAM_DEAD_LETTER_RATIO_MAX", "1.1"),
+        ("STREAM_DEAD_LETTER_RATIO_MAX", "nan"),
         ("STREAM_GROUP_ID", "g" * 256),
     ],
 )

@@ -9,8 +9,13 @@ from stream.catalog import METADATA
 def run() -> None:
     connection = context.config.attributes.get("connection")
     if connection is None:  # --dry-run: the SQL is printed, nothing is run
-        dialect = context.config.attributes["dialect"].name
-        context.configure(target_metadata=METADATA, dialect_name=dialect, literal_binds=True)
+        dialect = context.config.attributes["dialect"]
+        context.configure(
+            target_metadata=METADATA,
+            dialect_name="mariadb" if dialect.is_mariadb else dialect.name,
+            dialect_opts={"paramstyle": "named"},  # the driver's own would double each % for people to paste
+            literal_binds=True,
+        )
         context.run_migrations()
         return
     # DDL waits for other transactions on the table; without a bound, everybody else would wait behind it.

@@ -29,9 +29,8 @@ class Database:
         migrate.upgrade(connect_engine(self.url))
 
     def hasten(self) -> None:
-        """Each commit goes to the system's cache and not to the disk: that outlives a kill -9 of the server, though
-        not a power cut, and commits take a millisecond instead of thirty."""
-        self.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+        """The binary log goes to the system's cache and not to the disk: that outlives a kill -9 of the server. What
+        InnoDB commits goes to the disk, as the service demands before it starts."""
         self.execute("SET GLOBAL sync_binlog = 0")
 
     @property

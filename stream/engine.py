@@ -228,7 +228,10 @@ class Engine:
                 case BatchFenced():
                     self._assignment.note_fenced(report.claims)
                 case LaneCrashed():
-                    raise TerminalError("a lane ended unexpectedly") from report.error
+                    raise TerminalError(
+                        "a lane ended unexpectedly; the log line `lane crashed` says where. Nothing is lost: what it "
+                        "had not committed is read again"
+                    ) from report.error
 
     def _note_applied(self, applied: BatchApplied) -> None:
         for one in applied.written:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -133,6 +135,7 @@ class Lane(threading.Thread):
             while not self._stopping.is_set():
                 self._take_turn()
         except BaseException as error:  # noqa: BLE001 - a dead lane must stop the process, not starve its partitions
+            log.error("lane crashed", lane=self.name, error=type(error).__name__, calls=_calls(error))
             self._report(LaneCrashed(error))
         finally:
             self._writer.close()
@@ -236,6 +239,12 @@ class Lane(threading.Thread):
                 self.trouble = None
                 return result
         return None
+
+
+def _calls(error: BaseException) -> list[str]:
+    """Where it happened, the innermost call last. Not the error's text, which may hold values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _retry_wait_seconds(failures: int) -> float:

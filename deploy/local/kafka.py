@@ -118,7 +118,8 @@ class Kafka(Server):
         (self.folder / "log4j2.properties").write_text(LOGGING)
         if self._is_initialised():
             return
-        arguments = ["format", "--cluster-id", self._cluster_id, "--config", "server.properties"]
+        # In one word: one id in 64 begins with a dash, and would be taken for an option of its own.
+        arguments = ["format", f"--cluster-id={self._cluster_id}", "--config", "server.properties"]
         formatted = subprocess.run(  # noqa: S603 - the command is ours
             self._java(TOOL_OPTIONS, "kafka.tools.StorageTool", *arguments),
             cwd=self.folder,

@@ -87,7 +87,7 @@ def kill_one_before_it_moves_progress(group: Group) -> None:
     for where, table in group.chance.sample(sent, len(sent)):
         with watch.holding_ledger(where, table):
             victim = group.wait_at(WRITING)
-            if watch.is_waiting_with_rows_written(WRITING):
+            if watch.is_waiting_with_rows_written(WRITING, victim.pid):
                 group.kill(victim)
                 return
         # It was just passing by, or its batch held nothing but duplicates: try elsewhere.

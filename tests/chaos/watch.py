@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,33 +62,40 @@ class Watch:
 
     def is_at(self, statement: str, pid: int) -> bool:
         """Whether the server works for a process on a statement that begins so, or lets it wait."""
-        return any((row.Info or "").startswith(statement) for row in self._connections(pid))
+        return bool(self._threads_of(pid, statement))
 
-    def is_waiting_with_rows_written(self, statement: str) -> bool:
-        """Whether it waits for a lock, in a transaction that has already changed rows."""
-        return any(
-            row.trx_state == "LOCK WAIT" and row.trx_rows_modified and (row.trx_query or "").startswith(statement)
+    def is_waiting_with_rows_written(self, statement: str, pid: int) -> bool:
+        """Whether it waits there for a lock, in a transaction that has already changed rows."""
+        transactions = {
+            row.trx_mysql_thread_id
             for row in self._transactions()
-        )
+            if row.trx_state == "LOCK WAIT" and row.trx_rows_modified
+        }
+        return bool(transactions & self._threads_of(pid, statement))
 
     def open_transactions(self, pid: int) -> int:
         """In how many transactions a process is that have locked or changed anything."""
-        threads = {
+        transactions = {
             row.trx_mysql_thread_id for row in self._transactions() if row.trx_rows_locked or row.trx_rows_modified
         }
-        return sum(row.Id in threads for row in self._connections(pid))
+        return len(transactions & self._threads_of(pid))
 
-    def _connections(self, pid: int) -> list[Row[Any]]:
+    def _threads_of(self, pid: int, statement: str = "") -> set[int]:
+        """The server's threads for a process; those that are at a statement that begins so."""
         ports = _ports_of(pid)
         # Read as a table, the list is an error while any statement in it holds a four-byte character.
-        shown = self.database.query("SHOW PROCESSLIST")
-        return [row for row in shown if row.Host.rpartition(":")[2] in ports]
+        return {
+            row.Id
+            for row in self.database.query("SHOW PROCESSLIST")
+            if (row.Host or "").rpartition(":")[2] in ports and (row.Info or "").startswith(statement)
+        }
 
     def _transactions(self) -> Sequence[Row[Any]]:
         due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS
         wait_for(lambda: time.monotonic() > due_at, "the server to renew the list")
+        # Without their statements, for the reason above.
         found = self.database.query(
-            "SELECT trx_mysql_thread_id, trx_state, trx_query, trx_rows_locked, trx_rows_modified "
+            "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
             "FROM information_schema.innodb_trx"
         )
         self._transactions_read_at = time.monotonic()
@@ -136,6 +143,9 @@ class Watch:
 def _ports_of(pid: int) -> set[str]:
     """The local ports of a process's connections."""
     process = Path(f"/proc/{pid}")
-    links = {str(one.readlink()) for one in (process / "fd").iterdir()}
+    links = set()
+    for one in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.add(str(one.readlink()))
     sockets = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
     return {str(int(fields[1].rpartition(":")[2], 16)) for fields in sockets if f"socket:[{fields[9]}]" in links}

@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from stream import lane
 from stream.errors import DatabaseUnavailable, Fenced, TransactionConflict
@@ -203,13 +204,18 @@ def test_a_full_inbox_refuses_and_has_room_again_later(run: RunLane) -> None:
 def test_a_crash_is_reported_and_the_connection_closed(run: RunLane) -> None:
     writer = ScriptedWriter(RuntimeError("a bug"))
     running = run(writer)
-    running.lane.offer(batch(claim()), 0)
-    report = running.report()
+    with capture_logs() as lines:
+        running.lane.offer(batch(claim()), 0)
+        report = running.report()
     assert isinstance(report, LaneCrashed)
     assert isinstance(report.error, RuntimeError)
     running.lane.join(5)
     assert writer.is_closed
     assert running.lane.wait_until_idle(1), "a revocation must not wait for a dead lane"
+    crash = next(line for line in lines if line["event"] == "lane crashed")
+    assert crash["error"] == "RuntimeError"
+    assert any("lane.py" in call for call in crash["calls"])
+    assert "a bug" not in str(lines), "an error's text may hold values"
 
 
 def test_a_stop_gives_up_what_is_tried_again(run: RunLane) -> None:

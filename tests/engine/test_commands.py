@@ -9,6 +9,7 @@ import json
 import pytest
 
 from stream.catalog import STREAMS
+from stream.files import MIGRATIONS_FOLDER
 from tests.broker import Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command
@@ -28,7 +29,7 @@ def test_migrate_acts_once_and_says_what_it_did(broker: Broker, mysql: Database,
         assert "CREATE TABLE progress" in preview.stdout
         done = run_command(settings, "migrate")
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("done: ") == 9
+        assert done.stdout.count("done: ") == len(list(MIGRATIONS_FOLDER.glob("versions/*.py")))
         again = run_command(settings, "migrate")
         assert (again.returncode, again.stdout) == (0, "nothing to do: all migrations are run\n")
     finally:

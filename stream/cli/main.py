@@ -14,11 +14,8 @@ import typer
 import stream
 from stream import logs
 from stream.cli import dead_letters, erase, offsets, operate, produce, setup
+from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
-
-EXIT_FAILED = 1
-EXIT_TRY_AGAIN = 75
-EXIT_CONFIGURATION = 78
 
 app = typer.Typer(
     name="stream",

@@ -8,13 +8,12 @@ import typer
 
 from stream import config, service
 from stream.catalog import STREAMS
+from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine
 from stream.engine import Ending, readable_topics
 from stream.lag import partition_lags
 from stream.source import admin_client
-
-EXIT_TRY_AGAIN = 75
 
 TopicOption = Annotated[
     list[str] | None,

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stream import config
+from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
 from stream.produce import Framing, Plan, Published, publish, synthesize
 
@@ -68,7 +69,7 @@ def produce_command(
     rows += [{"what": "delivered a second", "messages": round(published.delivered_count / published.seconds)}]
     show(rows, output_format, empty="nothing was published")
     if published.delivered_count < published.sent_count:
-        raise typer.Exit(75)
+        raise typer.Exit(EXIT_TRY_AGAIN)
 
 
 def _publish(plan: Plan, kafka: dict[str, str], rate: float | None, seconds: float | None) -> Published:

@@ -9,6 +9,7 @@ import typer
 from stream import config, migrate, topics
 from stream.catalog import STREAMS
 from stream.check import check
+from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine, read_connection, translated_errors
 from stream.source import admin_client
@@ -73,4 +74,4 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
     findings = check(config.load())
     show(findings, output_format, empty="nothing was compared")
     if not all(one.is_right for one in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)

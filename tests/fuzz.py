@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from stream.compact import compact
 from stream.decode import decode
 from stream.records import Record
 from stream.upsert import encoded
-from tests.examples import STORE, valid_examples, rejected_examples
+from tests.examples import STORE, rejected_examples, valid_examples
 
 BATCH_RECORDS = 1000
 BATCH_SECONDS_MAX = 20
@@ -167,8 +168,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000))
     arguments = parser.parse_args()
-    print(f"seed {arguments.seed}", flush=True)  # known also where it ends with a traceback
-    print(json.dumps(vars(fuzz(arguments.records, arguments.seed))))
+    sys.stderr.write(f"seed {arguments.seed}\n")  # known also where it ends with a traceback
+    sys.stdout.write(json.dumps(vars(fuzz(arguments.records, arguments.seed))) + "\n")
 
 
 if __name__ == "__main__":

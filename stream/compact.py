@@ -77,8 +77,20 @@ def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
 def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
     # The identity begins with the primary key, so this is the key's order: lanes lock rows in one direction.
     ordered = [newest[identity] for identity in sorted(newest)]
+    if ordered[0][3].items is not None:
+        return _set_rows(ordered)
     return TableRows(
         feed=ordered[0][3],
         rows=[(*feed.values(event), *version, record.offset) for version, record, event, feed in ordered],
         records=[record for _, record, _, _ in ordered],
     )
+
+
+def _set_rows(ordered: Sequence[tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
+    """All items of each event, a row each."""
+    table = TableRows(feed=ordered[0][3])
+    for version, record, event, feed in ordered:
+        for values in feed.item_values(event):
+            table.rows.append((*values, *version, record.offset))
+            table.records.append(record)
+    return table

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from stream.errors import ConfigurationError
+from stream.hashing import Hasher
 
 PREFIX = "STREAM_"
 KAFKA_PREFIX = "STREAM_KAFKA_"
@@ -62,7 +63,11 @@ class Settings(BaseModel):
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9108, description="their port; 0 takes a free one and logs it"
     )
-    hash_key: SecretStr | None = Field(default=None, description="keys the hashes of research participants")
+    hash_key: SecretStr | None = Field(
+        default=None,
+        description="keys the hashes of research participants: at least 32 characters; after a rotation the older "
+        "keys follow the newest, separated by spaces or line breaks",
+    )
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
         default="json", description="json for machines, console for people"
     )
@@ -76,6 +81,10 @@ class Settings(BaseModel):
             described = Settings.model_fields["database_url"].description
             raise ConfigurationError(f"STREAM_DATABASE_URL is not set: {described}")
         return self.database_url.get_secret_value()
+
+    def hasher(self) -> Hasher | None:
+        """What makes the hashes; None where no key is set. Raises ConfigurationError for a short one."""
+        return None if self.hash_key is None else Hasher.parse(self.hash_key.get_secret_value())
 
     def required_kafka(self) -> dict[str, str]:
         """Raises ConfigurationError where no broker is named."""

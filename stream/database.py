@@ -40,7 +40,7 @@ CONFLICTS = {1205: "lock_wait", 1213: "deadlock"}
 
 REFUSALS = {
     1048: Reason.MISSING_FIELD,  # a null in a column that has none
-    1062: Reason.CONSTRAINT,  # another row's unique key
+    1062: Reason.CONFLICT,
     1264: Reason.OUT_OF_RANGE,
     1265: Reason.REFUSED_BY_DATABASE,  # data truncated
     1292: Reason.REFUSED_BY_DATABASE,  # not a value of the type

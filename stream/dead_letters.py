@@ -40,15 +40,30 @@ class DeadLetter:
     record: Record
     rejection: Rejection
 
+    @property
+    def person(self) -> NamedPerson | None:
+        """Whom the record's key names."""
+        key = self.record.key
+        return STREAMS[self.topic_partition.topic].person_of_key(key) if key else None
+
+    @property
+    def has_hidden_values(self) -> bool:
+        return STREAMS[self.topic_partition.topic].has_hidden_values
+
+
+NamedPerson = tuple[str, str]
+"""Kind and id."""
+
 
 def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters. One that is there already (its record was read again) counts another attempt.
 
-    Of those whose key names an erased person nothing is written but the coordinates and the reason.
+    Of those whose key names an erased person, and of topics whose values are never stored, nothing is written but
+    the coordinates and the reason.
     """
     if not letters:
         return
-    erased = _erased_keys(connection, letters)
+    erased = _erased_among(connection, [person for letter in letters if (person := letter.person)])
     statement = insert(DEAD_LETTER)
     renewed = ["stage", "reason", "field", "status", "last_rejected_on", *PERSONAL_COLUMNS]
     # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
@@ -56,29 +71,23 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         statement.on_duplicate_key_update(
             [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + ONE)]
         ),
-        [_row(letter, is_erased=letter.record.key in erased) for letter in letters],
+        [_row(letter, is_erased=letter.person in erased) for letter in letters],
     )
 
 
-def _erased_keys(connection: Connection, letters: Sequence[DeadLetter]) -> set[bytes | None]:
-    """The keys of these letters that name erased persons, on topics whose keys name persons."""
-    keys = {letter.record.key for letter in letters if STREAMS[letter.topic_partition.topic].has_tombstones}
-    if not keys:
+def _erased_among(connection: Connection, persons: Sequence[NamedPerson]) -> set[NamedPerson | None]:
+    """Those of the persons who are erased."""
+    if not persons:
         return set()
-    person_key = func.concat(ERASURE.c.person_kind, ":", ERASURE.c.person_id)
-    named = [_kind_and_id(key) for key in keys if key]
-    found = select(person_key).where(tuple_(ERASURE.c.person_kind, ERASURE.c.person_id).in_(named))
-    return {str(key).encode() for key in connection.execute(found).scalars()}
-
-
-def _kind_and_id(key: bytes) -> tuple[str, str]:
-    kind, _, person_id = key.decode(errors="replace").partition(":")
-    return kind, person_id
+    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
+    found = connection.execute(select(*columns).where(tuple_(*columns).in_(set(persons))))
+    return {(row.person_kind, row.person_id) for row in found}
 
 
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
     record, rejection = letter.record, letter.rejection
     now = datetime.now(UTC).replace(tzinfo=None)
+    is_emptied = is_erased or letter.has_hidden_values
     return {
         "topic_id": letter.topic_id,
         "topic": letter.topic_partition.topic,
@@ -92,9 +101,9 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
         "record_time": moment_of(record.timestamp_ms),
         "first_rejected_on": now,
         "last_rejected_on": now,
-        "record_key": None if is_erased else record.key,
-        "record_value": None if is_erased else record.value,
-        "record_headers": None if is_erased else headers_to_text(record.headers),
+        "record_key": None if is_emptied else record.key,
+        "record_value": None if is_emptied else record.value,
+        "record_headers": None if is_emptied else headers_to_text(record.headers),
     }
 
 

@@ -58,7 +58,7 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
         header_bytes = header_length(value)
         reader = reader_of(value[:header_bytes], readers)
     datum = read_datum(value, header_bytes, reader)
-    return record, validate(datum, record, reader.route), reader.route
+    return record, validate(datum, record, reader.route, readers.hasher), reader.route
 
 
 def header_length(value: bytes) -> int:

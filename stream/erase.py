@@ -18,7 +18,7 @@ from fastavro import schemaless_writer
 from sqlalchemy import Connection, Engine, func, select
 
 from stream.catalog import STREAMS, Route, Stream
-from stream.catalog.declaration import PersonKind
+from stream.catalog.declaration import NAMED_KINDS, PersonKind
 from stream.compact import ErasedPerson
 from stream.database import read_connection
 from stream.erasure import is_theirs, tables_about
@@ -53,7 +53,7 @@ class Receipt:
 def parse_person(text: str) -> ErasedPerson:
     """The person of a text like `app:7`, `clerk:user_2aB` or `telegram:99`. Raises ValueError for another form."""
     kind, _, person_id = text.partition(":")
-    if kind not in list(PersonKind) or not is_person_id(PersonKind(kind), person_id):
+    if kind not in NAMED_KINDS or not is_person_id(PersonKind(kind), person_id):
         raise ValueError("that is not a person like app:7, clerk:user_2aB or telegram:99")
     return ErasedPerson(PersonKind(kind), person_id)
 

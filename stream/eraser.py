@@ -9,11 +9,14 @@ import threading
 import time
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream import erasure
+from stream.compact import ErasedPerson
 from stream.database import read_connection, translated_errors
 from stream.errors import TransientError
+from stream.hashing import Hasher
 from stream.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -25,12 +28,13 @@ LOOK_SECONDS = 5.0
 class Eraser(threading.Thread):
     """Sweeps erasures until it is stopped; several processes may do so at once."""
 
-    def __init__(self, database: DatabaseEngine, metrics: Metrics) -> None:
+    def __init__(self, database: DatabaseEngine, metrics: Metrics, hasher: Hasher | None) -> None:
         super().__init__(name="eraser", daemon=True)
         self.moved_at = time.monotonic()
         """When this thread last showed that it isn't stuck, in `time.monotonic()` seconds."""
         self._database = database
         self._metrics = metrics
+        self._hasher = hasher
         self._woken = threading.Event()
         self._is_stopping = False
 
@@ -41,7 +45,7 @@ class Eraser(threading.Thread):
     def are_swept(self) -> bool:
         """Whether nothing of anybody erased is left to remove. Raises DatabaseUnavailable."""
         with read_connection(self._database) as connection:
-            return not erasure.unswept(connection)
+            return not self._pending(connection)
 
     def stop(self) -> None:
         self._is_stopping = True
@@ -61,7 +65,17 @@ class Eraser(threading.Thread):
     def _sweep(self) -> None:
         with translated_errors(), self._database.connect() as connection:
             with connection.begin():
-                persons = erasure.unswept(connection)
+                persons = self._pending(connection)
             if persons:
-                erasure.sweep(connection, persons)
+                erasure.sweep(connection, persons, self._hasher)
                 log.info("erasures swept", persons=len(persons))
+
+    def _pending(self, connection: Connection) -> list[ErasedPerson]:
+        """Whom this process can sweep: without a key it leaves those to others who may take part in studies."""
+        persons = erasure.unswept(connection)
+        if self._hasher is not None:
+            return persons
+        others = [person for person in persons if not erasure.needs_key(connection, person)]
+        if len(others) < len(persons):
+            log.warning("erasures wait", persons=len(persons) - len(others), todo="run a process with STREAM_HASH_KEY")
+        return others

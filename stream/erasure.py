@@ -4,16 +4,17 @@ An erasure is absorbing. Its marker, a row of `erasure`, is written in the trans
 from then on the statement that writes rows joins with the markers and leaves that person's rows out. What is older
 is removed afterwards, in steps that can be repeated (`sweep`):
 
-1. remove the person's rows, empty the columns of those that stay, remove dead letters under the person's key
-2. lock every progress row once: that waits for each write whose statement began before the marker was seen
-3. remove again what such a write left behind
-4. only then note the marker as swept; the receipt is final
+1. mark the person's other names too: the hashes under which they take part in studies
+2. remove the person's rows, empty the columns of those that stay, remove dead letters under the person's key
+3. lock every progress row once: that waits for each write whose statement began before the marker was seen
+4. remove again what such a write left behind
+5. only then note the marker as swept; the receipt is final
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
@@ -24,6 +25,7 @@ from stream.catalog import STREAMS
 from stream.catalog.declaration import OnErasure, Person, PersonKind, persons_of
 from stream.catalog.types import MICROS_MAX
 from stream.compact import ErasedPerson
+from stream.hashing import Hasher
 from stream.tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.upsert import RowCounts
 
@@ -57,27 +59,37 @@ def unswept(connection: Connection) -> list[ErasedPerson]:
     return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
 
 
-def sweep(connection: Connection, persons: Sequence[ErasedPerson]) -> None:
+def sweep(connection: Connection, persons: Sequence[ErasedPerson], hasher: Hasher | None = None) -> None:
     """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
 
     Each step commits by itself. Raises what the database raises; the caller tries again.
     """
+    with connection.begin():
+        studies = known_studies(connection)
+        hashes = {person: _hashes(person, studies, hasher) for person in persons}
+        for person, names in hashes.items():
+            mark(connection, [(name, _erased_micros(connection, person)) for name in names])
     for person in persons:
-        remove(connection, person)
+        remove(connection, person, hashes[person])
     with connection.begin():
         connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
     for person in persons:
-        remove(connection, person)
+        remove(connection, person, hashes[person])
         with connection.begin():
-            connection.execute(update(ERASURE).where(_is_marker(person)).values(swept_on=func.utc_timestamp(6)))
+            theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
+            connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
 
 
-def remove(connection: Connection, person: ErasedPerson) -> None:
-    """Remove a person's rows from every table, and note how many went from where."""
-    for table, about in tables_about(person.kind):
-        _until_none(connection, person, table.name, _removal(table, about, person))
-    for topic in _topics_keyed_by_persons():
-        under_their_key = and_(DEAD_LETTER.c.topic == topic, DEAD_LETTER.c.record_key == person.key.encode())
+def remove(connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = ()) -> None:
+    """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
+    for name in (person, *hashes):
+        for table, about in tables_about(name.kind):
+            _until_none(connection, person, table.name, _removal(table, about, name))
+    for stream in STREAMS.values():
+        key = stream.key_of_person(person.kind, person.person_id)
+        if key is None:
+            continue
+        under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
         emptied = {**dict.fromkeys(dead_letters.PERSONAL_COLUMNS), "status": dead_letters.ERASED}
         _until_none(connection, person, DEAD_LETTER.name, update(DEAD_LETTER).where(under_their_key).values(emptied))
 
@@ -89,8 +101,30 @@ def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
         for stream in STREAMS.values()
         for table in stream.tables
         for about in persons_of(table)
-        if about.kind is kind
+        if about.kind is kind and about.is_stored and about.is_joined
     ]
+
+
+def needs_key(connection: Connection, person: ErasedPerson) -> bool:
+    """Whether the person may take part in a study, under a hash that only a key can tell."""
+    return person.kind is PersonKind.APP and bool(known_studies(connection))
+
+
+def known_studies(connection: Connection) -> list[str]:
+    """The studies in which anybody takes part."""
+    return [
+        str(study)
+        for table, _ in tables_about(PersonKind.RESEARCH)
+        for study in connection.execute(select(table.c.study_id).distinct()).scalars()
+    ]
+
+
+def _hashes(person: ErasedPerson, studies: Iterable[str], hasher: Hasher | None) -> list[ErasedPerson]:
+    """The names that an app user has in studies, by each of our keys."""
+    if person.kind is not PersonKind.APP or hasher is None:
+        return []
+    found = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
+    return [ErasedPerson(PersonKind.RESEARCH, name) for name in found]
 
 
 def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
@@ -130,10 +164,6 @@ def _note(connection: Connection, person: ErasedPerson, table_name: str, removed
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 
 
-def _topics_keyed_by_persons() -> list[str]:
-    return [stream.topic for stream in STREAMS.values() if stream.has_tombstones]
-
-
 def _is_marker(person: ErasedPerson) -> Any:
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
 
@@ -141,3 +171,9 @@ def _is_marker(person: ErasedPerson) -> Any:
 def _moment(micros: int) -> datetime:
     seconds, rest = divmod(min(micros, MICROS_MAX), 1_000_000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest, tzinfo=None)
+
+
+def _erased_micros(connection: Connection, person: ErasedPerson) -> int:
+    """When the person asked to be erased, in microseconds."""
+    moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
+    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -63,7 +63,8 @@ class Reason(StrEnum):
     MISSING_KEY = "missing_key", "the record has no Kafka key"
     KEY_MISMATCH = "key_mismatch", "the Kafka key does not name the entity in the value"
     # write
-    CONSTRAINT = "constraint", "the database's own check, unique key or foreign key refuses the row"
+    CONFLICT = "conflict", "another row has the unique key that this one claims"
+    CONSTRAINT = "constraint", "the database's own check, or a foreign key, refuses the row"
     REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 
 

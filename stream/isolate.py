@@ -12,14 +12,23 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stream import erasure
+from stream.catalog.declaration import sets_of
 from stream.compact import Compacted, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
 from stream.decode import Decoded
-from stream.errors import DataRefused, Rejection, Stage, TransactionConflict
+from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
 from stream.progress import RecordCounts
 from stream.records import Record, Slice
 from stream.tables import ERASURE
-from stream.upsert import RowCounts, encoded, row_counts, upsert_statement
+from stream.upsert import (
+    RowCounts,
+    absent_keys_statement,
+    encoded,
+    keys_of,
+    outdated_members_statement,
+    row_counts,
+    upsert_statement,
+)
 
 Refused = dict[int, tuple[Record, Rejection]]
 """By offset."""
@@ -59,6 +68,8 @@ def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
             # Markers first: rows of the same slice about an erased person are left out already.
             markers = erasure.mark(connection, compacted.erased)
             rows = {table.feed.table.name: send(connection, partition, table, table.rows) for table in compacted.tables}
+            for table in compacted.tables:
+                delete_outdated_members(connection, table)
         except DataRefused:
             savepoint.rollback()
             refused = find_refused(connection, partition, compacted.tables)
@@ -87,7 +98,24 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
                 raise refusal_of_warning(cursor.fetchone())
             # PyMySQL keeps the server's reply under this private name only; a test pins it.
             counts += row_counts(row_count, cursor._result.message, affected)
+        statement = absent_keys_statement(table.feed.table)
+        if statement is not None:
+            cursor.execute(statement, (keys_of(table.feed.table, rows),))
+            if cursor.fetchone() != (0,):
+                raise DataRefused(Reason.CONFLICT, 0)
     return counts
+
+
+def delete_outdated_members(connection: Connection, parents: TableRows) -> None:
+    """Delete members of sets that belong to another version of these parents, be it newer or older.
+
+    So a set is replaced with its parent's version, in whichever order the versions come.
+    """
+    table = parents.feed.table
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        for members in sets_of(table):
+            cursor.execute(outdated_members_statement(members), (keys_of(table, parents.rows),))
 
 
 def find_refused(connection: Connection, partition: int, tables: Sequence[TableRows]) -> Refused:
@@ -113,7 +141,8 @@ def _bisect(connection: Connection, partition: int, table: TableRows, span: rang
         savepoint.rollback()
         if len(span) == 1:
             record = table.records[span.start]
-            refused[record.offset] = (record, Rejection(Stage.WRITE, error.reason))
+            # The first reason stays: rows that refer to this one are refused for its absence.
+            refused.setdefault(record.offset, (record, Rejection(Stage.WRITE, error.reason)))
             return
         middle = span.start + len(span) // 2
         _bisect(connection, partition, table, range(span.start, middle), refused)

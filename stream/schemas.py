@@ -22,6 +22,7 @@ from stream.catalog import STREAMS, Route, Stream
 from stream.catalog.declaration import PersonKind
 from stream.errors import ConfigurationError
 from stream.files import SCHEMAS_FOLDER
+from stream.hashing import Hasher
 
 CONFLUENT_MAGIC = b"\x00"
 CONFLUENT_HEADER_BYTES = 5
@@ -78,6 +79,8 @@ class Readers:
     """By the bytes that stand before a datum; None for a schema of another topic's record."""
     tombstones: Mapping[PersonKind, Route]
     """What becomes of records without a value; empty where they mean nothing."""
+    hasher: Hasher | None = None
+    """Makes the hashes of research participants."""
 
 
 class SchemaStore:
@@ -87,8 +90,14 @@ class SchemaStore:
     differ from the catalog's.
     """
 
-    def __init__(self, folder: Path = SCHEMAS_FOLDER, streams: Mapping[str, Stream] = STREAMS) -> None:
+    def __init__(
+        self,
+        folder: Path = SCHEMAS_FOLDER,
+        streams: Mapping[str, Stream] = STREAMS,
+        hasher: Hasher | None = None,
+    ) -> None:
         self.folder = folder
+        self.hasher = hasher
         self.streams = streams
         self.versions = {path: _load(path) for path in sorted(folder.glob("*/*.avsc"))}
         self._refuse_equal_fingerprints()
@@ -121,7 +130,7 @@ class SchemaStore:
             reader = Reader(routes[version.record_name], version, version.plain, reader_schema)
             _refuse_other_decimals(reader)
             found[header] = reader
-        return Readers(found, self.streams[topic].tombstone_routes)
+        return Readers(found, self.streams[topic].tombstone_routes, self.hasher)
 
     def confluent_header(self, version: SchemaVersion) -> bytes:
         """What stands before a datum of this schema in Confluent's wire format."""

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from stream import progress
+from stream.catalog import STREAMS
 from stream.check import require_fit_database
 from stream.config import Settings
 from stream.database import connect_engine, read_connection
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
+from stream.errors import ConfigurationError
+from stream.hashing import Hasher
 from stream.health import HealthServer
 from stream.lane import Lane
 from stream.metrics import Metrics
@@ -34,7 +37,9 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     """
     kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
-    store = SchemaStore()
+    hasher = settings.hasher()
+    _require_key(names, hasher)
+    store = SchemaStore(hasher=hasher)
     readers = {topic: store.readers(topic) for topic in names}
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
@@ -48,7 +53,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         with read_connection(queries) as connection:
             return progress.next_offsets(connection, settings.group_id, names)
 
-    eraser = Eraser(lane_engine, metrics)
+    eraser = Eraser(lane_engine, metrics, hasher)
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,
@@ -87,6 +92,16 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         health.close()
     log.info("ended", how=ending.value)
     return ending
+
+
+def _require_key(topics: Sequence[str], hasher: Hasher | None) -> None:
+    """Raises ConfigurationError where a topic needs a key to make hashes with, and there is none."""
+    hashed = [topic for topic in topics if STREAMS[topic].is_hashed]
+    if hashed and hasher is None:
+        raise ConfigurationError(
+            f"STREAM_HASH_KEY is not set: topic {', '.join(hashed)} needs it, for ids that are never stored; "
+            "set it to what `openssl rand -hex 32` prints, and keep it, or leave the topic out with --topic"
+        )
 
 
 def _calm_garbage_collector() -> None:

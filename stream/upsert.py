@@ -24,7 +24,14 @@ import msgspec
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
-from stream.catalog.declaration import LINEAGE_COLUMNS, VERSION_COLUMNS, OnErasure, Person, persons_of
+from stream.catalog.declaration import (
+    LINEAGE_COLUMNS,
+    VERSION_COLUMNS,
+    OnErasure,
+    Person,
+    other_unique_columns,
+    persons_of,
+)
 from stream.catalog.types import BINARY_COLLATION, JSON_LENGTH_MAX
 from stream.compact import Row
 from stream.tables import ERASURE
@@ -96,6 +103,42 @@ def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
     return b"".join((before, str(int(partition)).encode(), between, literal, after))
 
 
+def absent_keys_statement(table: Table) -> str | None:
+    """Counts which of some keys (a JSON list) have no row, for a table with another unique column; None elsewhere.
+
+    A row whose unique value another row has is not inserted, and the upsert says nothing of it.
+    """
+    if not other_unique_columns(table):
+        return None
+    (key,) = table.primary_key
+    return (
+        f"SELECT COUNT(*) FROM {_json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
+        f"WHERE t.`{key.name}` IS NULL"
+    )
+
+
+def outdated_members_statement(members: Table) -> str:
+    """Deletes the members of a set that belong to another version of some parents (a JSON list of keys)."""
+    (reference,) = members.foreign_keys
+    key, link = reference.column, reference.parent
+    return (
+        f"DELETE m FROM {_json_keys(key)} JOIN `{key.table.name}` p ON p.`{key.name}` = j.k "
+        f"JOIN `{members.name}` m ON m.`{link.name}` = p.`{key.name}` "
+        "WHERE (m.event_time, m.event_id) <> (p.event_time, p.event_id)"
+    )
+
+
+def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
+    """The keys of rows of a table whose key is one column, as JSON."""
+    (key,) = table.primary_key
+    position = sent_names(table).index(key.name)
+    return msgspec.json.encode([row[position] for row in rows])
+
+
+def _json_keys(key: Column[Any]) -> str:
+    return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {_json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
+
+
 @cache
 def _statement_parts(table: Table) -> tuple[bytes, bytes, bytes]:
     """What stands before the partition's number, between it and the rows, and after the rows."""
@@ -105,10 +148,11 @@ def _statement_parts(table: Table) -> tuple[bytes, bytes, bytes]:
 
 def _template(table: Table) -> str:
     """The statement, with a NUL where the partition's number and the rows go."""
-    unpacked = [_Unpacked(column, position) for position, column in enumerate(sent_columns(table))]
-    persons = [_Joined(person, number, unpacked) for number, person in enumerate(persons_of(table))]
-    emptied = {name: one for one in persons for name in one.person.emptied}
-    values = [f"{_emptied(one.expression, emptied.get(one.name))} AS `{one.name}`" for one in unpacked]
+    position_of = {name: position for position, name in enumerate(sent_names(table))}
+    unpacked = [_Unpacked(table.c[name], position) for name, position in position_of.items() if name in table.c]
+    joined = [person for person in persons_of(table) if person.is_joined]
+    persons = [_Joined(person, number, position_of[person.column]) for number, person in enumerate(joined)]
+    values = [f"{_emptied(one, persons)} AS `{one.name}`" for one in unpacked]
     names = [*(one.name for one in unpacked), *DERIVED_COLUMNS]
     occurred = next(one.expression for one in unpacked if one.name == "event_time")
     suppressing = [one for one in persons if one.person.on_erasure is OnErasure.DELETE_ROW]
@@ -131,32 +175,44 @@ DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
 """Columns that every upserted table has and that the rows need not carry."""
 
 
-def sent_columns(table: Table) -> list[Column[Any]]:
-    """The columns whose values the rows carry, in the order in which they do."""
-    own = [one for one in table.columns if one.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")]
-    return [*own, table.c.event_time, table.c.event_id, table.c.kafka_offset]
+def sent_names(table: Table) -> list[str]:
+    """What the rows carry, in the order in which they do: columns, and ids of persons that no column keeps."""
+    own = [one.name for one in table.columns if one.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")]
+    unstored = [person.column for person in persons_of(table) if not person.is_stored]
+    return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
-def _emptied(expression: str, joined: _Joined | None) -> str:
-    """The expression, or NULL where that person is erased."""
-    return f"IF({joined.alias}.person_id IS NULL, {expression}, NULL)" if joined else expression
+def _emptied(one: _Unpacked, persons: Sequence[_Joined]) -> str:
+    """The column's expression, or NULL where a person is erased whose erasure empties it."""
+    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if one.name in each.person.emptied)
+    return f"IF({spared}, {one.expression}, NULL)" if spared else one.expression
 
 
 def _assignments(table: Table) -> list[str]:
     newer = f"(new.`event_time`, new.`event_id`) > (`{table.name}`.`event_time`, `{table.name}`.`event_id`)"
     keys = {column.name for column in table.primary_key}
+    if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
+        newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
     guarded = [one.name for one in table.columns if one.name not in {*keys, *VERSION_COLUMNS}]
     version = [] if "event_id" in keys else ["event_id"]
     return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
-        f"`event_time` = GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
+        f"`event_time` = {_newer_time(table)}"
     ]
+
+
+def _newer_time(table: Table) -> str:
+    """The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity."""
+    greater = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
+    if not other_unique_columns(table):
+        return greater
+    same = " AND ".join(f"new.`{one.name}` = `{table.name}`.`{one.name}`" for one in table.primary_key)
+    return f"IF({same}, {greater}, `{table.name}`.`event_time`)"
 
 
 class _Joined:
     """One person of a row: their id as text inside JSON_TABLE, and the join that finds them among the erased."""
 
-    def __init__(self, person: Person, number: int, unpacked: Sequence[_Unpacked]) -> None:
-        position = [one.name for one in unpacked].index(person.column)
+    def __init__(self, person: Person, number: int, position: int) -> None:
         self.person = person
         self.alias = f"e{number}"
         self.definition = (

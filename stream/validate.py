@@ -17,6 +17,7 @@ from stream.catalog import Event, Route
 from stream.catalog.declaration import PersonErased, PersonKind
 from stream.catalog.types import MICROS_MAX, EntityId, TelegramId, check_text_id, meta_of
 from stream.errors import Reason, Rejection, Stage
+from stream.hashing import Hasher
 from stream.records import Record
 
 FUTURE_MS_MAX = 24 * 3600 * 1000
@@ -30,8 +31,8 @@ FIELD_PATH = re.compile(r"at `\$\.([A-Za-z_]\w*)")
 REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
 
 
-def validate(datum: dict[str, Any], record: Record, route: Route) -> Event:
-    """Make the event of a datum.
+def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher | None = None) -> Event:
+    """Make the event of a datum. The hasher is needed where the route's event is a hashed one.
 
     Raises Rejection with the first rule that the datum, or the record around it, breaks.
     """
@@ -42,6 +43,8 @@ def validate(datum: dict[str, Any], record: Record, route: Route) -> Event:
         event = msgspec.convert(datum, route.event)
     except msgspec.ValidationError as error:
         raise rejection_of(error) from None
+    if route.is_hashed:
+        seal(event, hasher)
     for name, check in route.checks:
         value = getattr(event, name)
         if value is not None and not check(value):
@@ -50,6 +53,13 @@ def validate(datum: dict[str, Any], record: Record, route: Route) -> Event:
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
     check_key(record.key, event, route)
     return event
+
+
+def seal(event: Any, hasher: Hasher | None) -> None:
+    """Have the event's hash made."""
+    if hasher is None:
+        raise AssertionError("a stream of hashed events was started without a key")
+    event.seal(hasher)
 
 
 def check_key(key: bytes | None, event: Event, route: Route) -> None:
@@ -70,7 +80,7 @@ def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Recor
     try:
         kind, person_id = record.key.decode().split(":", 1)
         route = routes[PersonKind(kind)]
-    except ValueError:
+    except (ValueError, KeyError):  # no kind that there is, or none that a key can name
         raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE) from None
     if not is_person_id(PersonKind(kind), person_id):
         raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from sqlalchemy import Column, Index, MetaData, Table
@@ -19,6 +19,7 @@ from sqlalchemy.dialects import mysql
 
 from stream.catalog.types import Check, Micros, column, field_extras
 from stream.errors import Reason, Rejection, Stage
+from stream.hashing import Hasher
 
 METADATA = MetaData(
     # Constraints have names that migrations can rely on.
@@ -71,11 +72,17 @@ def uuid_digits(text: str) -> str:
 
 
 class PersonKind(StrEnum):
-    """Which of the three kinds of id names a person."""
+    """Which kind of id names a person."""
 
     APP = "app"
     CLERK = "clerk"
     TELEGRAM = "telegram"
+    RESEARCH = "research"
+    """A research participant's hash: another name of an app user, which only their erasure makes known."""
+
+
+NAMED_KINDS = (PersonKind.APP, PersonKind.CLERK, PersonKind.TELEGRAM)
+"""The kinds by which people and events name a person."""
 
 
 class OnErasure(StrEnum):
@@ -94,9 +101,20 @@ class Person:
     on_erasure: OnErasure = OnErasure.DELETE_ROW
     emptied: tuple[str, ...] = ()
     """The columns that become NULL where the row is kept."""
+    is_stored: bool = True
+    """False where the id is an attribute of the events only, and no column keeps it."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether their erasure changes what is written; a row that keeps the bare id alone stays as it is."""
+        return self.on_erasure is OnErasure.DELETE_ROW or bool(self.emptied)
+
+    def unstored(self) -> Person:
+        """The same person, whose id the events may have and no column keeps."""
+        return replace(self, is_stored=False)
 
     def but_keep_row(self, *emptied: str) -> Person:
-        """The same person, whose erasure empties these columns and keeps the row."""
+        """The same person, whose erasure empties these columns and keeps the row, with the bare id in it."""
         return replace(self, on_erasure=OnErasure.EMPTY_COLUMNS, emptied=emptied)
 
 
@@ -115,15 +133,25 @@ def telegram(column_name: str) -> Person:
     return Person(PersonKind.TELEGRAM, column_name)
 
 
+def research(column_name: str) -> Person:
+    """The research participant whose hash is in this column."""
+    return Person(PersonKind.RESEARCH, column_name)
+
+
 VERSION_COLUMNS = ("event_time", "event_id")
 LINEAGE_COLUMNS = ("kafka_partition", "kafka_offset", "loaded_on")
 
 
-def upserted_table(name: str, *columns: Column[Any], persons: Sequence[Person], comment: str) -> Table:
+def upserted_table(
+    name: str, *columns: Column[Any], persons: Sequence[Person], comment: str, set_of: Table | None = None
+) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
     `created_on` is the entity's own; `modified_on`, `event_time` and `event_id` are those of the event that last
     won. Only `loaded_on` tells the wall clock. A table without a key of its own is a history: each event is a row.
+
+    The rows of a `set_of` another table belong to a version of their parent there, whom a foreign key names: they
+    are replaced as a set, and go with it.
     """
     is_history = not any(one.primary_key for one in columns)
     table = Table(
@@ -144,11 +172,12 @@ def upserted_table(name: str, *columns: Column[Any], persons: Sequence[Person], 
         Column("kafka_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="where that event came from"),
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         comment=comment,
-        info={"persons": tuple(persons)},
+        info={"persons": tuple(persons), "set_of": set_of},
         **TABLE_OPTIONS,
     )
     for person in persons:
-        index_person(table, person)
+        if person.is_stored:
+            index_person(table, person)
     return table
 
 
@@ -156,6 +185,17 @@ def persons_of(table: Table) -> tuple[Person, ...]:
     """The persons that an upserted table's rows are about; none for a table of another kind."""
     persons: tuple[Person, ...] = table.info.get("persons", ())
     return persons
+
+
+@cache
+def sets_of(table: Table) -> list[Table]:
+    """The tables whose rows belong, as sets, to the rows of this one."""
+    return [one for one in METADATA.tables.values() if one.info.get("set_of") is table]
+
+
+def other_unique_columns(table: Table) -> tuple[str, ...]:
+    """The columns that are unique besides the primary key."""
+    return tuple(column.name for column in table.columns if column.unique)
 
 
 def index_person(table: Table, person: Person) -> None:
@@ -174,10 +214,16 @@ class Into:
     sources: Mapping[str, str]
     condition: str | None = None
     """The event's attribute that says whether there is a row at all."""
+    items: str | None = None
+    """The event's attribute that lists items, of which each is a row."""
 
     def where(self, attribute: str) -> Into:
         """Feed the table only where this attribute of the event is true."""
         return replace(self, condition=attribute)
+
+    def each(self, attribute: str) -> Into:
+        """Feed the table with a row for each item of this list; an item's attributes go before the event's."""
+        return replace(self, items=attribute)
 
 
 def into(table: Table, **sources: str) -> Into:
@@ -187,6 +233,14 @@ def into(table: Table, **sources: str) -> Into:
     no field of that name, as becomes a fact that never changes.
     """
     return Into(table, sources)
+
+
+class HashedEvent(Event):
+    """An event whose person is named by a hash that we make: `seal` is called before any rule reads it."""
+
+    def seal(self, hasher: Hasher) -> None:
+        """Put the hash into its field. Raises Rejection where the event names its person wrongly."""
+        raise NotImplementedError
 
 
 class PersonErased(Event):
@@ -221,10 +275,22 @@ class Feed:
     values: Callable[[Any], tuple[Any, ...]] = field(compare=False)
     """Event → the columns' values, in their order."""
     identity: Callable[[Any], Any] = field(compare=False)
-    """Event → key, and the persons whose erasure suppresses the row. Of two events that share both, the newer
-    supersedes the older."""
+    """Event → key (of a set: its parent's), and the persons whose erasure suppresses the row. Of two events that
+    share both, the newer supersedes the older."""
     condition: str | None = None
     """The event's attribute that says whether there is a row at all."""
+    items: str | None = None
+    """The event's attribute that lists items, of which each is a row; then `values` takes an item and its event."""
+
+    def item_values(self, event: Any) -> list[tuple[Any, ...]]:
+        """The values of each item of an event that lists them."""
+        assert self.items is not None
+        return [self.values(_ItemOf(item, event)) for item in getattr(event, self.items)]
+
+
+class _ItemOf(NamedTuple):
+    item: Any
+    event: Any
 
 
 @dataclass(frozen=True)
@@ -242,6 +308,10 @@ class Route:
     erases: Erases | None = None
 
     @property
+    def is_hashed(self) -> bool:
+        return issubclass(self.event, HashedEvent)
+
+    @property
     def record_name(self) -> str:
         return self.event.__name__
 
@@ -256,10 +326,32 @@ class Stream:
     routes: Mapping[type[Event], Sequence[Into | Erases]]
     has_tombstones: bool = False
     """A record without a value erases the person that its key names, as `app:7` does."""
+    keyed_by: PersonKind | None = None
+    """The kind of person whose bare id is the Kafka key, where it is."""
+    has_hidden_values: bool = False
+    """The values hold what may never be stored: dead letters keep coordinates only, and a redrive reads the log."""
     partitions: int = 6
     retention_ms: int = 30 * 24 * 3600 * 1000
     max_message_bytes: int = 4 * 1024 * 1024
     """Room for a record that is far too large: it must reach the dead letters, not vanish at the producer."""
+
+    def person_of_key(self, key: bytes) -> tuple[str, str] | None:
+        """Kind and id of the person whom a record's key names; None where keys of this topic name no persons."""
+        if self.keyed_by is not None:
+            return self.keyed_by.value, key.decode(errors="replace")
+        kind, _, person_id = key.decode(errors="replace").partition(":")
+        return (kind, person_id) if self.has_tombstones else None
+
+    def key_of_person(self, kind: PersonKind, person_id: str) -> bytes | None:
+        """The key of the records about a person; None where this topic's keys do not name such persons."""
+        if self.has_tombstones:
+            return f"{kind}:{person_id}".encode()
+        return person_id.encode() if self.keyed_by is kind else None
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the stream needs a key to make hashes with."""
+        return any(route.is_hashed for route in self.bound_routes)
 
     @property
     def tables(self) -> list[Table]:
@@ -269,7 +361,7 @@ class Stream:
     @cached_property
     def tombstone_routes(self) -> Mapping[PersonKind, Route]:
         """What becomes of records without a value, by the kind of person that their key names."""
-        kinds = PersonKind if self.has_tombstones else ()
+        kinds = NAMED_KINDS if self.has_tombstones else ()
         return {kind: _route(PersonErased, [Erases(kind, "person_id")], self.key) for kind in kinds}
 
     @cached_property
@@ -294,23 +386,45 @@ def _feed(event: type[Event], target: Into) -> Feed:
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
-    sources = tuple(_source(event, target, name) for name in columns)
-    by_column = dict(zip(columns, sources, strict=True))
-    suppressing = [one.column for one in persons_of(target.table) if one.on_erasure is OnErasure.DELETE_ROW]
-    identity = dict.fromkeys([*(key.name for key in target.table.primary_key), *suppressing])
+    item = None if target.items is None else _item_type(event, target.items)
+    unstored = [one.column for one in persons_of(target.table) if not one.is_stored]
+    sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
     return Feed(
         table=target.table,
         columns=columns,
         sources=sources,
-        values=attrgetter(*sources),
-        identity=attrgetter(*(by_column.get(name, name) for name in identity)),
+        values=attrgetter(*sources) if item is None else _item_values(item, sources),
+        identity=attrgetter(*_identity(target.table, dict(zip(columns, sources, strict=False)), item is not None)),
         condition=target.condition,
+        items=target.items,
     )
 
 
-def _source(event: type[Event], target: Into, column_name: str) -> str:
+def _identity(table: Table, source_of: Mapping[str, str], is_set: bool) -> Sequence[str]:
+    """The attributes that make up a feed's identity."""
+    key = [one.name for one in table.primary_key]
+    if is_set:  # replaced as a whole: the newest event of the parent has all of it
+        return [source_of[key[0]]]
+    suppressing = [one.column for one in persons_of(table) if one.on_erasure is OnErasure.DELETE_ROW]
+    return [source_of.get(name, name) for name in dict.fromkeys([*key, *suppressing])]
+
+
+def _item_type(event: type[Event], attribute: str) -> type[msgspec.Struct]:
+    (listed,) = (one.type for one in msgspec.structs.fields(event) if one.name == attribute)
+    while get_origin(listed) is not list:  # inside Annotated, for the length of the list
+        listed = get_args(listed)[0]
+    found: type[msgspec.Struct] = get_args(listed)[0]
+    return found
+
+
+def _item_values(item: type[msgspec.Struct], sources: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """`_ItemOf` → values, each of the one that has it."""
+    return attrgetter(*(f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources))
+
+
+def _source(event: type[Event], item: type[msgspec.Struct] | None, target: Into, column_name: str) -> str:
     source = target.sources.get(column_name, column_name)
-    if hasattr(event, source):
+    if hasattr(event, source) or hasattr(item, source):
         return source
     if column_name == "created_on":
         return "occurred_at"

@@ -323,7 +323,7 @@ def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, ap
         assert [error_of(getattr(one, "orig", None)).reason for one in errors] == ["lock_wait"]
         assert {row["swept_on"] for row in database.rows("erasure")} == {None}
         transaction.rollback()
-    eraser = Eraser(database.engine(for_lane=True), Metrics())
+    eraser = Eraser(database.engine(for_lane=True), Metrics(), None)
     eraser.start()
     try:
         wait_for(eraser.are_swept, "the sweep")

@@ -13,7 +13,7 @@ from tests.consumers import CHECKOUT
 PACKAGE = CHECKOUT / "stream"
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("stream", "errors", "records", "config", "files", "logs"),
+    "words": ("stream", "errors", "records", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
     "pure": ("schemas", "validate", "decode", "compact", "tables", "upsert"),
     "edges": (

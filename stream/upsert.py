@@ -32,7 +32,7 @@ from stream.catalog.declaration import (
     other_unique_columns,
     persons_of,
 )
-from stream.catalog.types import BINARY_COLLATION, JSON_LENGTH_MAX
+from stream.catalog.types import BINARY_COLLATION, TEXT_LENGTH_MAX
 from stream.compact import Row
 from stream.tables import ERASURE
 
@@ -248,5 +248,5 @@ def _json_type(column: Column[Any]) -> tuple[str, str]:
     if isinstance(kind, mysql.TINYINT):  # without the width that flags have: MySQL warns of it, and a warning refuses
         return "TINYINT UNSIGNED" if kind.unsigned else "TINYINT", "{}"
     if isinstance(kind, mysql.TEXT):
-        return f"VARCHAR({JSON_LENGTH_MAX}) CHARACTER SET utf8mb4", "{}"
+        return f"VARCHAR({TEXT_LENGTH_MAX}) CHARACTER SET utf8mb4", "{}"
     return str(kind.compile(dialect=mysql.dialect())), "{}"

@@ -143,7 +143,11 @@ LINEAGE_COLUMNS = ("kafka_partition", "kafka_offset", "loaded_on")
 
 
 def upserted_table(
-    name: str, *columns: Column[Any], persons: Sequence[Person], comment: str, set_of: Table | None = None
+    name: str,
+    *parts: Column[Any] | Index,
+    persons: Sequence[Person],
+    comment: str,
+    set_of: Table | None = None,
 ) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
@@ -153,6 +157,8 @@ def upserted_table(
     The rows of a `set_of` another table belong to a version of their parent there, whom a foreign key names: they
     are replaced as a set, and go with it.
     """
+    columns = [part for part in parts if isinstance(part, Column)]
+    indexes = [part for part in parts if isinstance(part, Index)]
     is_history = not any(one.primary_key for one in columns)
     table = Table(
         name,
@@ -171,6 +177,7 @@ def upserted_table(
         Column("kafka_partition", mysql.INTEGER(unsigned=True), nullable=False, comment="where that event came from"),
         Column("kafka_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="where that event came from"),
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
+        *indexes,
         comment=comment,
         info={"persons": tuple(persons), "set_of": set_of},
         **TABLE_OPTIONS,
@@ -235,7 +242,7 @@ def into(table: Table, **sources: str) -> Into:
     return Into(table, sources)
 
 
-class HashedEvent(Event):
+class HashedEvent(Event, dict=True, gc=True):
     """An event whose person is named by a hash that we make: `seal` is called before any rule reads it."""
 
     def seal(self, hasher: Hasher) -> None:

@@ -15,12 +15,15 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Column
 from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import SchemaItem
 
 MICROS_MAX = 253_402_300_799_999_999
 """9999-12-31 23:59:59.999999 UTC, the last moment that DATETIME holds, in microseconds since 1970."""
 
 BINARY_COLLATION = "utf8mb4_bin"
 """Compares ids as bytes: utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
+
+HASH_ID = re.compile(r"[0-9a-f]{64}")
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -37,6 +40,11 @@ def check_app_id_text(text: str) -> bool:
     Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits.
     """
     return check_text_id(text) and (not text.isdecimal() or (text[0] != "0" and text.isascii()))
+
+
+def check_hash_id(text: str) -> bool:
+    """Whether `text` is the hex digits of a SHA-256, in lower case."""
+    return HASH_ID.fullmatch(text) is not None
 
 
 def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
@@ -56,7 +64,12 @@ ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGE
 Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra=_stored(mysql.DATETIME(fsp=6)))]
 """A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
 
+Probability = Annotated[float, Meta(ge=0, le=1, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
 Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
+
+PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra=_stored(mysql.TINYINT(unsigned=True)))]
+"""How far a payment is: 0 booked, 1 announced, 2 confirmed."""
 
 Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
 Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
@@ -81,6 +94,7 @@ def _text_id(length: int, check: Callable[[str], bool] = check_text_id) -> Meta:
 
 
 # Ids that are text: compared as bytes, never empty.
+TextId16 = Annotated[str, _text_id(16)]
 TextId32 = Annotated[str, _text_id(32)]
 TextId45 = Annotated[str, _text_id(45)]
 TextId64 = Annotated[str, _text_id(64)]
@@ -90,13 +104,29 @@ TextId512 = Annotated[str, _text_id(512)]
 AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
 """An app user's id as text, as the research platform keeps it."""
 
-Text128 = Annotated[str, _text(128)]
-Text512 = Annotated[str, _text(512)]
+HashId = Annotated[
+    str,
+    Meta(
+        min_length=64,
+        max_length=64,
+        extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_hash_id),
+    ),
+]
+"""A research participant's hash; the column has the migration's width."""
 
-JSON_LENGTH_MAX = 16_000
+Text32 = Annotated[str, _text(32)]
+Text128 = Annotated[str, _text(128)]
+Text200 = Annotated[str, _text(200)]
+Text512 = Annotated[str, _text(512)]
+Text1024 = Annotated[str, _text(1024)]
+Text4096 = Annotated[str, _text(4096)]
+
+TEXT_LENGTH_MAX = 16_000
 """In characters; TEXT holds as many even where each takes four bytes."""
 
-JsonText = Annotated[str, Meta(max_length=JSON_LENGTH_MAX, extra=_stored(mysql.TEXT()))]
+LongText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT()))]
+
+JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT(), is_json=True))]
 """JSON, kept as text: QuickSight doesn't read JSON columns."""
 
 
@@ -117,10 +147,12 @@ def extra_of(annotation: Any) -> dict[str, Any]:
     return dict(meta_of(annotation).extra or {})
 
 
-def column(name: str, annotation: Any, **options: Any) -> Column[Any]:
+def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any) -> Column[Any]:
     """A column for values of `annotation`; NOT NULL unless the annotation allows None."""
     nullable = type(None) in get_args(annotation)
-    return Column(name, extra_of(annotation)["sql"], nullable=nullable, **{"autoincrement": False, **options})
+    return Column(
+        name, extra_of(annotation)["sql"], *constraints, nullable=nullable, **{"autoincrement": False, **options}
+    )
 
 
 def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:

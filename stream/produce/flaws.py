@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from stream.catalog import Route
 from stream.catalog.declaration import PersonKind
-from stream.catalog.types import JSON_LENGTH_MAX, MICROS_MAX, check_app_id_text, check_text_id, meta_of
+from stream.catalog.types import MICROS_MAX, check_app_id_text, check_text_id, meta_of
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
@@ -168,16 +168,20 @@ def _is_text(kind: type, _meta: Meta) -> bool:
     return kind is str
 
 
-def _has_length(_kind: type, meta: Meta) -> bool:
-    return meta.max_length is not None
+def _has_length(kind: type, meta: Meta) -> bool:
+    return kind is str and meta.max_length is not None
 
 
-def _is_never_empty(_kind: type, meta: Meta) -> bool:
-    return bool(meta.min_length)
+def _is_never_empty(kind: type, meta: Meta) -> bool:
+    return kind is str and bool(meta.min_length)
+
+
+def _is_never_empty_list(kind: type, meta: Meta) -> bool:
+    return kind is list and bool(meta.min_length)
 
 
 def _is_json(_kind: type, meta: Meta) -> bool:
-    return meta.max_length == JSON_LENGTH_MAX
+    return bool((meta.extra or {}).get("is_json"))
 
 
 def _text_ids(synthetic: Synthetic) -> Sequence[str]:
@@ -415,6 +419,7 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("text_too_long", Reason.TOO_LONG, _field(_too_long), _where(_has_length)),
     Flaw("two_megabytes", Reason.TOO_LONG, _huge, _where(_has_length), is_huge=True),
     Flaw("text_empty", Reason.TOO_SHORT, _always(""), _where(_is_never_empty)),
+    Flaw("list_empty", Reason.TOO_SHORT, _always([]), _where(_is_never_empty_list)),
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
     Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
     Flaw("app_id_with_leading_zero", Reason.INVALID_VALUE, _always("007"), _app_ids_as_text),

@@ -1,0 +1,66 @@
+"""Topic bytemark.order: what riders paid for transit tickets, and the tickets that they got; see docs/events.md."""
+
+from stream.catalog.declaration import Event, Stream, app, into, upserted_table
+from stream.catalog.types import EntityId, Micros, Money, Text128, TextId32, column
+
+
+class OrderPaid(Event):
+    """A payment towards an order of tickets."""
+
+    order_id: EntityId
+    payment_id: EntityId
+    user_id: EntityId
+    payment_type: TextId32
+    """Such as credit_card, stored_value or points."""
+    card: TextId32 | None
+    """What is shown of the card, such as its last four digits; None where it was none."""
+    total_price: Money
+    created_on: Micros
+
+
+class OrderItemIssued(Event):
+    """A ticket or pass that came of an order."""
+
+    order_id: EntityId
+    item_id: EntityId
+    user_id: EntityId
+    product_name: Text128
+    price: Money
+    valid_from: Micros | None
+    valid_until: Micros | None
+    created_on: Micros
+
+
+BYTEMARK_ORDER_PAYMENTS = upserted_table(
+    "bytemark_order_payments",
+    column("id", EntityId, primary_key=True, comment="the payment's id"),
+    column("order_id", EntityId, index=True),
+    column("user_id", EntityId, index=True, comment="the app user who paid"),
+    column("payment_type", TextId32, comment="such as credit_card, stored_value or points"),
+    column("card", TextId32 | None, comment="what is shown of the card; null where it was none"),
+    column("total_price", Money),
+    persons=[app("user_id").but_keep_row("card")],
+    comment="Payments for orders of transit tickets",
+)
+
+BYTEMARK_ORDER_ITEMS = upserted_table(
+    "bytemark_order_items",
+    column("id", EntityId, primary_key=True, comment="the item's id"),
+    column("order_id", EntityId, index=True),
+    column("user_id", EntityId, index=True, comment="the app user who ordered"),
+    column("product_name", Text128, comment="such as Adult Day Pass"),
+    column("price", Money),
+    column("valid_from", Micros | None, comment="UTC; null until it is activated"),
+    column("valid_until", Micros | None, comment="UTC; null until it is activated"),
+    persons=[app("user_id").but_keep_row()],
+    comment="Tickets and passes that came of orders",
+)
+
+STREAM = Stream(
+    topic="bytemark.order",
+    key="order_id",
+    routes={
+        OrderPaid: [into(BYTEMARK_ORDER_PAYMENTS, id="payment_id")],
+        OrderItemIssued: [into(BYTEMARK_ORDER_ITEMS, id="item_id")],
+    },
+)

@@ -1,0 +1,105 @@
+"""Topic learner: what users of the Telegram bot book, register for and do; see docs/events.md."""
+
+from typing import Literal
+
+from sqlalchemy import Index
+
+from stream.catalog.declaration import Event, PersonKind, Stream, into, telegram, upserted_table
+from stream.catalog.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64, column
+from stream.errors import Reason, Rejection, Stage
+
+
+class LearnerEvent(Event):
+    """What a user of the Telegram bot does, and who they are as they do it."""
+
+    user_id: TelegramId
+    username: LongText | None
+    first_name: LongText | None
+    joined_on: Micros
+    """When the bot first met the user."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.username and not self.first_name:
+            raise Rejection(Stage.VALIDATE, Reason.MISSING_FIELD, "username")
+
+
+class CourseBooked(LearnerEvent):
+    """A booking of a course as it stands, with how far its payment is."""
+
+    booking_id: EntityId
+    course_stream: Literal["3rd_stream", "4th_stream", "5th_stream"]
+    confirmed: PaymentStatus
+    created_on: Micros
+
+
+class FreeLessonRegistered(LearnerEvent):
+    """A registration for a free lesson."""
+
+    registration_id: EntityId
+    lesson_on: Micros | None
+    created_on: Micros
+
+
+class LearnerActed(LearnerEvent):
+    """One thing that a user did with the bot."""
+
+    learner_event_id: EntityId
+    event_type: TextId64
+
+
+BOOKINGS = upserted_table(
+    "bookings",
+    column("id", EntityId, primary_key=True),
+    column("user_id", TelegramId, index=True, comment="the Telegram user"),
+    column("username", LongText | None),
+    column("first_name", LongText | None),
+    column("course_stream", TextId32, comment="3rd_stream, 4th_stream or 5th_stream"),
+    column("confirmed", PaymentStatus, comment="0 booked, 1 payment announced, 2 confirmed"),
+    Index(None, "course_stream", "confirmed"),
+    persons=[telegram("user_id")],
+    comment="Bookings of courses",
+)
+
+FREE_LESSON_REGISTRATIONS = upserted_table(
+    "free_lesson_registrations",
+    column("id", EntityId, primary_key=True),
+    column("user_id", TelegramId, index=True, comment="the Telegram user"),
+    column("username", LongText | None),
+    column("first_name", LongText | None),
+    column("lesson_on", Micros | None, comment="UTC; null where no date is set"),
+    persons=[telegram("user_id")],
+    comment="Registrations for free lessons",
+)
+
+EVENTS = upserted_table(
+    "events",
+    column("id", EntityId, primary_key=True),
+    column("user_id", TelegramId, comment="the Telegram user"),
+    column("event_type", TextId64, comment="such as start, lesson_opened or payment_opened"),
+    Index(None, "user_id", "created_on"),
+    persons=[telegram("user_id")],
+    comment="What users did with the bot",
+)
+
+TELEGRAM_USER = upserted_table(
+    "telegram_user",
+    column("user_id", TelegramId, primary_key=True),
+    column("username", LongText | None),
+    column("first_name", LongText | None),
+    persons=[telegram("user_id")],
+    comment="Users of the Telegram bot, each under the latest name",
+)
+
+_user = into(TELEGRAM_USER, created_on="joined_on")
+
+STREAM = Stream(
+    topic="learner",
+    key="user_id",
+    routes={
+        CourseBooked: [into(BOOKINGS, id="booking_id"), _user],
+        FreeLessonRegistered: [into(FREE_LESSON_REGISTRATIONS, id="registration_id"), _user],
+        LearnerActed: [into(EVENTS, id="learner_event_id"), _user],
+    },
+    keyed_by=PersonKind.TELEGRAM,
+)

@@ -1,0 +1,83 @@
+"""Topic message: messages to learners, and how far each is delivered to whom; see docs/events.md."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import ForeignKey
+
+from stream.catalog.declaration import Event, Stream, into, telegram, upserted_table
+from stream.catalog.types import EntityId, Flag, Micros, TelegramId, Text1024, Text4096, TextId32, column
+
+RECIPIENTS_MAX = 10_000
+
+
+class Recipient(msgspec.Struct):
+    """To whom a message goes, and how far it is."""
+
+    user_id: TelegramId
+    delivery_status: Literal["pending", "sent", "delivered", "failed"]
+    delivered_on: Micros | None = None
+
+
+class MessageSaved(Event):
+    """A message with all its recipients, as they stand; published again as it is delivered."""
+
+    message_id: EntityId
+    text: Text4096 | None
+    media_type: TextId32 | None
+    """Such as photo, video or document; None for text alone."""
+    caption: Text1024 | None
+    recipients: Annotated[list[Recipient], Meta(min_length=1, max_length=RECIPIENTS_MAX)]
+    created_on: Micros
+
+    is_deleted = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Of a recipient who is named twice the last entry counts; in the order of their ids, as rows are written.
+        merged = {one.user_id: one for one in self.recipients}
+        self.recipients = [merged[user_id] for user_id in sorted(merged)]
+
+
+class MessageDeleted(Event):
+    """A message is gone, and with it its text and its recipients."""
+
+    message_id: EntityId
+    created_on: Micros
+    """When the message was written."""
+
+    is_deleted = True
+    text = media_type = caption = None
+
+
+MESSAGE_HISTORY = upserted_table(
+    "message_history",
+    column("id", EntityId, primary_key=True),
+    column("text", Text4096 | None),
+    column("media_type", TextId32 | None, comment="such as photo, video or document; null for text alone"),
+    column("caption", Text1024 | None),
+    column("is_deleted", Flag, comment="1 where the message was deleted; then nothing else is left of it"),
+    persons=[],
+    comment="Messages to learners",
+)
+
+MESSAGE_RECIPIENTS = upserted_table(
+    "message_recipients",
+    column("message_id", EntityId, ForeignKey("message_history.id", ondelete="CASCADE"), primary_key=True),
+    column("user_id", TelegramId, primary_key=True, comment="the Telegram user"),
+    column("delivery_status", TextId32, comment="pending, sent, delivered or failed"),
+    column("delivered_on", Micros | None, comment="UTC; null until it is"),
+    persons=[telegram("user_id")],
+    set_of=MESSAGE_HISTORY,
+    comment="Who gets a message, and how far it is",
+)
+
+STREAM = Stream(
+    topic="message",
+    key="message_id",
+    routes={
+        MessageSaved: [into(MESSAGE_HISTORY, id="message_id"), into(MESSAGE_RECIPIENTS).each("recipients")],
+        MessageDeleted: [into(MESSAGE_HISTORY, id="message_id")],
+    },
+)

@@ -1,0 +1,54 @@
+"""Topic research.target-user: who takes part in which study, under a hash; see docs/events.md."""
+
+from typing import ClassVar
+
+from sqlalchemy import Index
+
+from stream.catalog.declaration import HashedEvent, Stream, app, into, research, upserted_table
+from stream.catalog.types import AppIdText, EntityId, HashId, Micros, TextId16, TextId64, column
+from stream.errors import Reason, Rejection, Stage
+from stream.hashing import Hasher
+
+
+class TargetUserSelected(HashedEvent):
+    """A user was chosen for a study: named by their id, which is never stored, or by a hash made elsewhere."""
+
+    target_user_id: EntityId
+    study_id: TextId64
+    user_id: AppIdText | None
+    hash_id: HashId | None
+    created_on: Micros
+
+    key_id: ClassVar[str | None] = None
+    """Names our key where the hash is ours."""
+
+    def seal(self, hasher: Hasher) -> None:
+        if (self.user_id is None) is (self.hash_id is None):
+            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "hash_id")
+        if self.user_id is not None:
+            self.hash_id = hasher.hash_id(self.study_id, self.user_id)
+            self.__dict__["key_id"] = hasher.key_id  # no field: no producer sends it
+
+    @property
+    def participant(self) -> str:
+        """The app user as far as the event names them; a stored row never does."""
+        return self.user_id or ""
+
+
+HNTB_TARGET_USER = upserted_table(
+    "hntb_target_user",
+    column("id", EntityId, primary_key=True),
+    column("hash_id", HashId, index=True, comment="names the participant within the study; never the user's id"),
+    column("study_id", TextId64, index=True),
+    column("key_id", TextId16 | None, comment="names the key of the hash; null where it was made elsewhere"),
+    Index(None, "created_on"),
+    persons=[research("hash_id"), app("participant").unstored()],
+    comment="Who takes part in which study, for the HNTB research platform",
+)
+
+STREAM = Stream(
+    topic="research.target-user",
+    key="target_user_id",
+    routes={TargetUserSelected: [into(HNTB_TARGET_USER, id="target_user_id")]},
+    has_hidden_values=True,
+)

@@ -1,0 +1,34 @@
+"""Topic rewards.campaign: campaigns that hand out tokens; see docs/events.md."""
+
+from stream.catalog.declaration import Event, Stream, into, upserted_table
+from stream.catalog.types import EntityId, Micros, Money, ReferenceId, Text32, column
+
+
+class CampaignSaved(Event):
+    """A campaign as it stands."""
+
+    campaign_id: EntityId
+    ap_campaign_id: ReferenceId
+    token_id: ReferenceId
+    name: Text32
+    tokens: Money
+    """How many it may hand out."""
+    created_on: Micros
+
+
+CAMPAIGN = upserted_table(
+    "campaign",
+    column("id", EntityId, primary_key=True),
+    column("ap_campaign_id", ReferenceId, unique=True, comment="what tokens refer to"),
+    column("token_id", ReferenceId, comment="0 for none"),
+    column("name", Text32),
+    column("tokens", Money, comment="how many it may hand out"),
+    persons=[],
+    comment="Campaigns that hand out tokens",
+)
+
+STREAM = Stream(
+    topic="rewards.campaign",
+    key="ap_campaign_id",
+    routes={CampaignSaved: [into(CAMPAIGN, id="campaign_id")]},
+)

@@ -1,0 +1,46 @@
+"""Topic rewards.points: the ledger of points; see docs/events.md."""
+
+from sqlalchemy import Index
+
+from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
+from stream.catalog.types import EntityId, Micros, Money, ReferenceId, Text200, column
+
+
+class PointsTransacted(Event):
+    """Points that a user got or spent, and what they have since."""
+
+    transaction_id: EntityId
+    user_id: EntityId
+    activity_type: ReferenceId
+    points: Money
+    """Negative where they were spent."""
+    balance: Money
+    note: Text200 | None
+    payer: ReferenceId
+    payee: ReferenceId
+    ref_transaction_id: ReferenceId
+    created_on: Micros
+
+
+POINTS_TRANSACTION = upserted_table(
+    "points_transaction",
+    column("id", EntityId, primary_key=True),
+    column("user_id", EntityId, index=True, comment="the app user whose points they are"),
+    column("activity_type", ReferenceId),
+    column("points", Money, comment="negative where they were spent"),
+    column("balance", Money, comment="what the user has since"),
+    column("note", Text200 | None),
+    column("payer", ReferenceId, comment="who pay the coins; 0 for nobody"),
+    column("payee", ReferenceId, comment="who receive the coins; 0 for nobody"),
+    column("ref_transaction_id", ReferenceId, comment="0 where it refers to none"),
+    Index(None, "created_on"),
+    persons=[app("user_id").but_keep_row("note")],
+    comment="The ledger of points",
+)
+
+STREAM = Stream(
+    topic="rewards.points",
+    key="user_id",
+    routes={PointsTransacted: [into(POINTS_TRANSACTION, id="transaction_id")]},
+    keyed_by=PersonKind.APP,
+)

@@ -1,0 +1,35 @@
+"""Topic user.referral: who brought whom to the app; see docs/events.md."""
+
+from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
+from stream.catalog.types import EntityId, Micros, TextId64, column
+
+
+class UserReferred(Event):
+    """A user came to the app because of another."""
+
+    referral_id: EntityId
+    sender_user_id: EntityId
+    receiver_user_id: EntityId
+    referral_code: TextId64 | None
+    created_on: Micros
+
+
+REFERRAL_HISTORY = upserted_table(
+    "referral_history",
+    column("id", EntityId, primary_key=True),
+    column("sender_user_id", EntityId | None, comment="who recommended the app; null once they are erased"),
+    column("receiver_user_id", EntityId, index=True, comment="who came"),
+    column("referral_code", TextId64 | None),
+    persons=[
+        app("receiver_user_id"),
+        app("sender_user_id").but_keep_row("sender_user_id", "referral_code"),
+    ],
+    comment="Who brought whom to the app",
+)
+
+STREAM = Stream(
+    topic="user.referral",
+    key="receiver_user_id",
+    routes={UserReferred: [into(REFERRAL_HISTORY, id="referral_id")]},
+    keyed_by=PersonKind.APP,
+)

@@ -16,6 +16,7 @@ from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from stream.records import Record
+from tests import model
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 SECOND = 1_000_000
@@ -27,26 +28,11 @@ NOON = 1_780_000_000 * SECOND
 RECORDED_MS = NOON // 1000 + 60_000
 """Kafka's timestamp of tests' records: a minute later."""
 
-PERSONS = {
-    "AppUserSaved": ("app", "user_id"),
-    "AppUserDeleted": ("app", "user_id"),
-    "UserCreated": ("clerk", "clerk_id"),
-    "UserUpdated": ("clerk", "clerk_id"),
-    "UserDataSet": ("clerk", "clerk_id"),
-    "UserSignedIn": ("clerk", "clerk_id"),
-    "UserDeleted": ("clerk", "clerk_id"),
-    "TelegramUserDeleted": ("telegram", "telegram_user_id"),
-}
-"""The events of user.lifecycle: the kind of their person, and the field that has the id."""
+_VERSIONS = [(path.parent.name, *path.name.split(".")[:2]) for path in sorted(SCHEMAS.glob("*/*.avsc"))]
+"""Topic, record and version of each schema."""
 
-TOPICS = {
-    "BytemarkPassLogged": "bytemark.pass",
-    "TripRecorded": "trip",
-    "TripRated": "trip",
-    **dict.fromkeys(PERSONS, "user.lifecycle"),
-}
-KEYS = {"bytemark.pass": "bytemark_pass_id", "trip": "trip_id"}
-NEWEST = {**dict.fromkeys(TOPICS, 1), "TripRecorded": 2}
+TOPICS = {record: topic for topic, record, _ in _VERSIONS}
+NEWEST = {record: max(int(one[2][1:]) for one in _VERSIONS if one[1] == record) for record in TOPICS}
 
 Datum = dict[str, Any]
 
@@ -230,10 +216,8 @@ def encode(record_name: str, datum: Datum, version: int | None = None) -> bytes:
 
 
 def key_of(record_name: str, datum: Datum) -> bytes:
-    if record_name in PERSONS:
-        kind, attribute = PERSONS[record_name]
-        return f"{kind}:{datum[attribute]}".encode()
-    return str(datum[KEYS[TOPICS[record_name]]]).encode()
+    text, _ = model.TOPICS[TOPICS[record_name]].key(datum)
+    return text.encode()
 
 
 def record(

@@ -12,7 +12,7 @@ from stream.catalog import METADATA
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.examples import Example, valid_examples
-from tests.model import moment
+from tests.model.rules import moment
 from tests.sql.applying import GROUP_ID, Applier
 
 VALID = valid_examples()

@@ -7,7 +7,7 @@ import pytest
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, pass_logged, rating, trip, uuid_text
-from tests.model import moment
+from tests.model.rules import moment
 from tests.sql.applying import GROUP_ID, Applier, outcomes
 
 LATER = NOON + SECOND

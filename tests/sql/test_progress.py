@@ -15,7 +15,7 @@ from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import RECORDED_MS, rating, trip, uuid_text
-from tests.model import moment
+from tests.model.rules import moment
 from tests.sql.applying import GROUP_ID, TOPIC_ID, Applier
 
 TRIP_0 = TopicPartition("trip", 0)

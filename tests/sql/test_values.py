@@ -15,7 +15,8 @@ from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, pass_logged, rating, trip
-from tests.model import is_same, moment
+from tests.model import is_same
+from tests.model.rules import moment
 from tests.sql.applying import GROUP_ID, Applier
 
 TEXTS = [

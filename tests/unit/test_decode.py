@@ -17,6 +17,7 @@ from stream.records import Record
 from stream.schemas import SchemaStore
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
+from tests.model.topics.user_lifecycle import person_of
 
 READERS = {topic: SchemaStore().readers(topic) for topic in set(TOPICS.values())}
 DATA = events.samples()
@@ -130,7 +131,10 @@ def agree(topic: str, record: Record) -> None:
     _, event, _ = decode_record(record, READERS[topic])
     if name == model.TOMBSTONE:
         assert isinstance(event, PersonErased)
-        assert (event.occurred_at, event.person_id) == (wanted["occurred_at"], model.person_of(wanted).person_id)
+        assert (event.occurred_at, event.person_id) == (
+            wanted["occurred_at"],
+            person_of(wanted).person_id,
+        )
         return
     wanted = model.with_defaults(name, wanted)
     assert type(event).__name__ == name

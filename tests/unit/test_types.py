@@ -15,7 +15,7 @@ from stream.catalog.declaration import uuid_digits
 from stream.catalog.types import BINARY_COLLATION, MICROS_MAX, check_text_id, field_extras
 from stream.errors import Reason, Rejection
 from stream.validate import decimal_value
-from tests.model import text_id, uuid
+from tests.model.rules import text_id, uuid
 
 
 def test_the_last_moment_is_that_of_datetime() -> None:

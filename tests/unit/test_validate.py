@@ -19,7 +19,6 @@ from stream.validate import rejection_of, validate
 from tests import events
 from tests.events import (
     DAY,
-    KEYS,
     NOON,
     RECORDED_MS,
     SECOND,
@@ -176,7 +175,6 @@ def test_a_key_that_does_not_name_the_entity_is_rejected(key: bytes) -> None:
 
 
 def test_a_rating_is_keyed_by_its_trip() -> None:
-    assert KEYS["trip"] == "trip_id"
     assert rejection("TripRated", rating(), key=b"21") == (Stage.VALIDATE, Reason.KEY_MISMATCH, "trip_id")
 
 

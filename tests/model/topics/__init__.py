@@ -1,0 +1,1 @@
+"""What is particular to each topic, one file each with a `TOPIC`."""

@@ -14,6 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
 )
 
 from deploy.local import Kafka
@@ -59,6 +60,12 @@ class Broker:
         entries = [ConfigEntry(name, value, incremental_operation=set_to) for name, value in settings.items()]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         self.admin.incremental_alter_configs([resource])[resource].result()
+
+    def add_partition(self, topic: str) -> int:
+        """Give a topic one more partition, and say which."""
+        added = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
+        self.admin.create_partitions([NewPartitions(topic, added + 1)])[topic].result()
+        return added
 
     def _existing(self) -> list[str]:
         return list(self.admin.list_topics(timeout=10).topics)

@@ -15,7 +15,8 @@ from typing import Self
 from stream.produce import Framing, Kind, Message, Plan, Published, publish, synthesize
 from stream.schemas import SchemaStore
 from tests.broker import Broker
-from tests.chaos.planted import plant
+from tests.chaos.planted import SINCE, SOUND, Person, erasure, sound
+from tests.chaos.unfit import FLAWS, broken
 
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
 """Fixed, so that a seed always gives the same messages."""
@@ -24,6 +25,9 @@ TOWN_MESSAGES = 4_000
 """Four weeks of the smallest town: persons leave towards their end, so small towns bring erasures early and often."""
 
 PLANTED_EVERY = 10
+EVENTS_OF_A_PERSON = 25
+ERASED_SHARE, BROKEN_SHARE = 0.04, 0.3
+"""Of the events that are planted: one person's erasure comes amid their events, as a rule."""
 
 HUGE_BYTES_MIN = 1_000_000
 HUGE_MAX = 6
@@ -67,7 +71,7 @@ class Feed:
 
 def mixture(seed: int) -> Iterator[Message]:
     """Messages without end."""
-    planted = plant(Random(seed))
+    planted = _planted(Random(seed))
     for number, message in enumerate(_few_huge(_towns(seed)), 1):
         yield message
         if number % PLANTED_EVERY == 0:
@@ -96,3 +100,18 @@ def _few_huge(messages: Iterator[Message]) -> Iterator[Message]:
         huge += (is_huge := len(message.value or b"") > HUGE_BYTES_MIN)
         if not is_huge or huge <= HUGE_MAX:
             yield message
+
+
+def _planted(chance: Random) -> Iterator[Message]:
+    """Endlessly: sound events of one person after the other, broken ones, and some persons' erasure in between."""
+    for number in count():
+        person = Person(chance, number // EVENTS_OF_A_PERSON, SINCE + number)
+        drawn = chance.random()
+        if drawn < ERASED_SHARE:
+            yield erasure(person)
+        elif drawn < ERASED_SHARE + BROKEN_SHARE:
+            flaw = chance.choice(FLAWS)
+            yield broken(flaw, *flaw(person))
+        else:
+            name, changes = chance.choice(SOUND)
+            yield sound(name, changes(person))

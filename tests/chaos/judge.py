@@ -10,7 +10,7 @@ from stream.records import TopicPartition
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.chaos.overheard import Overheard
-from tests.chaos.planted import WORD, traces
+from tests.chaos.traces import WORD, traces
 from tests.chaos.watch import Watch
 from tests.consumers import run_command
 from tests.model import PERSONS_TOPIC, TABLES, Expected, LogRecord

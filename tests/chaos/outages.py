@@ -9,10 +9,13 @@ from sqlalchemy.exc import OperationalError
 
 from tests.chaos.group import Group
 from tests.chaos.kills import ANY_SECONDS
-from tests.chaos.planted import huge
+from tests.chaos.unfit import huge
 
 PACKET_BYTES = 4096
 """Less than the rows of a batch take, and more than a claim does."""
+
+RETRIES_OF_PACKETS = 10
+"""More than those for the connections that were killed: of each member's lanes and its eraser."""
 
 COMMITS_LOST = 3
 """Of both members, of lanes and of erasers, as it comes."""
@@ -73,16 +76,23 @@ def make_the_database_read_only(group: Group) -> None:
 
 
 def make_packets_small(group: Group) -> None:
-    """So small that no batch passes; connections that are there already would not notice."""
+    """So small that no batch passes; connections that are there already would not notice.
+
+    A server that closes before it has read everything may be heard to say why, or not.
+    """
     database = group.watch.database
     before = database.value("SELECT @@GLOBAL.max_allowed_packet")
-    retries = group.retries("packet_too_large")
+    enough = _retries_of_packets(group) + RETRIES_OF_PACKETS
     database.execute(f"SET GLOBAL max_allowed_packet = {PACKET_BYTES}")
     try:
         kill_the_connections(group)
-        group.wait_while_alive(lambda: group.retries("packet_too_large") > retries, "somebody to try again")
+        group.wait_while_alive(lambda: _retries_of_packets(group) >= enough, "the members to try again and again")
     finally:
         database.execute(f"SET GLOBAL max_allowed_packet = {before}")
+
+
+def _retries_of_packets(group: Group) -> int:
+    return group.retries("packet_too_large") + group.retries("connection_lost")
 
 
 def fill_the_disk(group: Group) -> None:

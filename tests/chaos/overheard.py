@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from tests.chaos.planted import traces
+from tests.chaos.traces import traces
 from tests.consumers import Consumer
 
 PATHS = ("/metrics", "/readyz", "/livez")

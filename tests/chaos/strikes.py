@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from tests.chaos import brokers, conflicts, freezes, kills, members, outages
+from tests.chaos import brokers, conflicts, erasures, freezes, kills, members, outages
 from tests.chaos.group import Group
 
 Strike = Callable[[Group], None]
@@ -32,6 +32,7 @@ QUICK: tuple[Strike, ...] = (
     outages.make_the_database_read_only,
     conflicts.meet_one_crosswise,
     brokers.abort_a_producer,
+    erasures.erase_somebody_in_the_middle_of_a_write,
 )
 """Over within a second or two."""
 

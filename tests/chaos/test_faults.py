@@ -28,7 +28,7 @@ def test_kills_at_random_moments_leave_no_trace(ordeal: Ordeal) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
 def test_faults_of_every_kind_leave_no_trace(ordeal: Ordeal) -> None:
     strikes = draw(ordeal.chance, FAULTS_MIN + 2)

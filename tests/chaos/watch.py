@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from stream.records import TopicPartition
@@ -34,6 +35,9 @@ LANES = 2
 
 TRANSACTIONS_AGE_SECONDS = 0.11
 """The server renews its list of transactions only after nobody has read it for 0.1 s."""
+
+CANNOT_CONVERT = 3854
+"""The server's error where a list in its own encoding can't hold a statement."""
 
 Progress = Mapping[TopicPartition, Mapping[str, Any]]
 
@@ -78,6 +82,19 @@ class Watch:
         }
         return bool(transactions & self._threads_of(pid, statement))
 
+    def is_anyone_held_up(self, statement: str) -> bool:
+        """Whether anybody has been for a second at a statement that begins so: it waits for a lock."""
+        return any((row.Info or "").startswith(statement) and row.Time >= 1 for row in self._threads())
+
+    def is_erased(self, person_id: str) -> bool:
+        return bool(self._marker(person_id))
+
+    def is_swept(self, person_id: str) -> bool:
+        return any(row.swept_on for row in self._marker(person_id))
+
+    def _marker(self, person_id: str) -> Sequence[Row[Any]]:
+        return self.database.query("SELECT swept_on FROM erasure WHERE person_id = :id", id=person_id)
+
     def open_transactions(self, pid: int) -> int:
         """In how many transactions a process is that have locked or changed anything."""
         transactions = {
@@ -88,21 +105,35 @@ class Watch:
     def _threads_of(self, pid: int, statement: str = "") -> set[int]:
         """The server's threads for a process; those that are at a statement that begins so."""
         ports = {self.proxy.onward.get(port, 0) for port in _ports_of(pid)}
-        # Read as a table, the list is an error while any statement in it holds a four-byte character.
         return {
-            row.Id
-            for row in self.database.query("SHOW PROCESSLIST")
-            if _port_in(row.Host) in ports and (row.Info or "").startswith(statement)
+            row.Id for row in self._threads() if _port_in(row.Host) in ports and (row.Info or "").startswith(statement)
         }
+
+    def _threads(self) -> Sequence[Row[Any]]:
+        # Read as a table, the list is an error while any statement in it holds a four-byte character.
+        return self.database.query("SHOW PROCESSLIST")
 
     def _transactions(self) -> Sequence[Row[Any]]:
         due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS
         wait_for(lambda: time.monotonic() > due_at, "the server to renew the list")
-        # Without their statements, for the reason above.
-        found = self.database.query(
-            "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
-            "FROM information_schema.innodb_trx"
-        )
+        found: list[Row[Any]] = []
+
+        def is_read() -> bool:
+            """Not while a statement holds a four-byte character: the server reads them too, though nobody asks."""
+            try:
+                found.extend(
+                    self.database.query(
+                        "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
+                        "FROM information_schema.innodb_trx"
+                    )
+                )
+            except OperationalError as error:
+                if error.orig is None or error.orig.args[0] != CANNOT_CONVERT:
+                    raise
+                return False
+            return True
+
+        wait_for(is_read, "the list of transactions", every_seconds=TRANSACTIONS_AGE_SECONDS)
         self._transactions_read_at = time.monotonic()
         return found
 
@@ -119,10 +150,11 @@ class Watch:
             yield
 
     @contextmanager
-    def holding_rows(self, table: str) -> Iterator[None]:
-        """Whoever writes a row of this table that is there already waits until the block ends."""
+    def holding_rows(self, table: str, row_id: int | None = None) -> Iterator[None]:
+        """Whoever writes a row of this table that is there already, or this one, waits until the block ends."""
+        which = "" if row_id is None else f"WHERE id = {row_id}"
         with self._connection() as connection:
-            connection.execute(text(f"SELECT 1 FROM {table} FOR UPDATE")).all()
+            assert connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE")).all()
             yield
 
     @contextmanager

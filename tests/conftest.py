@@ -3,7 +3,7 @@
     unit     needs no server
     sql      each test once on MySQL and once on MariaDB
     engine   Kafka and MySQL, `stream` as a process
-    chaos    the same, with kill -9 at random moments
+    chaos    the same, with faults by lot, kill -9 included
 
 Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and so does the end of the report.
 """

@@ -19,8 +19,6 @@ FLAW_HEADER = "synthetic-flaw"
 
 COMMANDS = (
     ("lag",),
-    ("lag", "--format", "json"),
-    ("dead-letters", "list", "--limit", "100000"),
     ("dead-letters", "list", "--limit", "100000", "--format", "json"),
     ("check",),
 )

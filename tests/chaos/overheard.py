@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from types import TracebackType
 from typing import Self
 
@@ -47,7 +48,7 @@ class Overheard:
         while not self._ending.wait(EVERY_SECONDS):
             for member in self._members():
                 for path in PATHS:
-                    with suppress(OSError):  # it was killed, or is frozen
+                    with suppress(OSError, HTTPException):  # it was killed, or is frozen
                         self._take(member, path)
 
     def _take(self, member: Consumer, path: str) -> None:

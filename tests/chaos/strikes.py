@@ -40,7 +40,6 @@ SLOW: tuple[Strike, ...] = (
     outages.kill_the_database,
     outages.restart_the_database,
     outages.make_packets_small,
-    outages.fill_the_disk,
     conflicts.lock_progress_until_a_wait_runs_out,
     conflicts.lock_rows_until_a_wait_runs_out,
     brokers.kill_the_broker,
@@ -49,13 +48,15 @@ SLOW: tuple[Strike, ...] = (
     members.let_a_third_join_and_leave,
 )
 
+ONLY_MYSQL: tuple[Strike, ...] = (outages.fill_the_disk,)
+
 GROWTH: Strike = brokers.add_a_partition
 """Can't be undone, so there are never more than two in a run."""
 
 
-def draw(chance: Random, count: int) -> list[Strike]:
-    """Each kind twice, then any, in an order of chance."""
-    any_number = [*KILLS, FREEZE, *QUICK, *SLOW]
+def draw(chance: Random, count: int, flavour: str) -> list[Strike]:
+    """Each kind that this server takes twice, then any, in an order of chance."""
+    any_number = [*KILLS, FREEZE, *QUICK, *SLOW, *(ONLY_MYSQL if flavour == "mysql" else ())]
     twice = [*any_number, GROWTH] * 2
     more = chance.choices(any_number, k=max(0, count - len(twice)))
     return chance.sample([*twice, *more], len(twice) + len(more))

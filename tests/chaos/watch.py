@@ -151,10 +151,13 @@ class Watch:
 
     @contextmanager
     def holding_rows(self, table: str, row_id: int | None = None) -> Iterator[None]:
-        """Whoever writes a row of this table that is there already, or this one, waits until the block ends."""
+        """Whoever writes a row of this table that is there already, or this one, waits until the block ends.
+
+        Rows that are locked just now are skipped: who doesn't wait is in no deadlock.
+        """
         which = "" if row_id is None else f"WHERE id = {row_id}"
         with self._connection() as connection:
-            assert connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE")).all()
+            assert connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE SKIP LOCKED")).all()
             yield
 
     @contextmanager

@@ -6,7 +6,8 @@ decides where to begin: MySQL's progress does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any
@@ -126,6 +127,7 @@ class Source:
         )
         self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
         self._consumer = make_client(KafkaConsumer, {**config, "error_cb": _log_error})
+        self._properties = properties
         self._admin = admin_client(properties)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -215,7 +217,8 @@ class Source:
         ids = {}
         for topic in topics:
             try:
-                ids[topic] = str(describe_topics(self._admin, [topic])[topic].topic_id)
+                with self._asking() as admin:
+                    ids[topic] = str(describe_topics(admin, [topic])[topic].topic_id)
             except ConfigurationError:
                 log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
         return ids
@@ -225,12 +228,8 @@ class Source:
 
         Raises KafkaUnavailable.
         """
-        try:
-            group = self._admin.describe_consumer_groups([self.group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[
-                self.group_id
-            ].result(REQUEST_TIMEOUT_SECONDS)
-        except (KafkaException, TimeoutError):
-            raise KafkaUnavailable("the group's coordinator did not answer") from None
+        with self._asking() as admin:
+            group = _describe_group(admin, self.group_id)
         if group.state is not ConsumerGroupState.STABLE:
             return None
         member_id = self._consumer.memberid()
@@ -241,7 +240,20 @@ class Source:
 
     def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Where each partition ends now for readers of committed records."""
-        return end_offsets(self._admin, topics)
+        with self._asking() as admin:
+            return end_offsets(admin, topics)
+
+    @contextmanager
+    def _asking(self) -> Iterator[AdminClient]:
+        """The client that asks; the next question goes to another one where the brokers did not answer this.
+
+        One whose broker restarted may have forgotten it, and then times out for ever.
+        """
+        try:
+            yield self._admin
+        except KafkaUnavailable:
+            self._admin = admin_client(self._properties)
+            raise
 
     def close(self) -> None:
         """Leave the group; the partitions are revoked first."""
@@ -269,6 +281,15 @@ def admin_client(properties: Mapping[str, str]) -> AdminClient:
     """Raises ConfigurationError for a property that librdkafka doesn't know."""
     client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": _log_error})
     return client
+
+
+def _describe_group(admin: AdminClient, group_id: str) -> Any:
+    """What the coordinator says of the group. Raises KafkaUnavailable."""
+    try:
+        described = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
+        return described.result(REQUEST_TIMEOUT_SECONDS)
+    except (KafkaException, TimeoutError):
+        raise KafkaUnavailable("the group's coordinator did not answer") from None
 
 
 def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:

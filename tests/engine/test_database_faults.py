@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -52,12 +52,21 @@ def test_a_server_that_is_killed_or_stopped_is_waited_for(work: Work) -> None:
     for end in (server.kill, server.stop):
         work.publish(2000)
         wait_for(lambda: applied(work.database) > work.published - 3500, "progress")
-        end()
-        work.wait_shown("unreachable", 2003)
-        server.start()
-        work.database.hasten()
+        with server_away(work.database, end):
+            work.wait_shown("unreachable", 2003)
         work.wait_applied()
     work.assert_nothing_lost()
+
+
+@contextmanager
+def server_away(database: Database, end: Callable[[], None]) -> Iterator[None]:
+    """The server is ended for a while, and back for the tests that follow, whatever becomes of this one."""
+    end()
+    try:
+        yield
+    finally:
+        database.server.start()
+        database.hasten()
 
 
 @only_mysql

@@ -18,6 +18,7 @@ from tests.waiting import wait_for
 
 ROUNDS_MAX = 20
 RATINGS = 40
+LOCKED = RATINGS // 2
 ROUND_RECORDS = 160
 
 
@@ -28,7 +29,8 @@ def crossing(chance: random.Random, first: int) -> Iterator[tuple[str, Datum]]:
     """
     for number in range(first, first + ROUND_RECORDS):
         version = {"event_id": uuid_text(number), "occurred_at": NOON + chance.randint(1, 3600) * SECOND}
-        yield "TripRated", rating(rating_id=chance.randint(1, RATINGS), trip_id=chance.randint(1, 10**6), **version)
+        rating_id = LOCKED if number % 4 == 0 else chance.randint(1, RATINGS)  # every lane meets the locked one
+        yield "TripRated", rating(rating_id=rating_id, trip_id=chance.randint(1, 10**6), **version)
 
 
 def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -> int:
@@ -40,7 +42,7 @@ def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -
     while not deadlocks(consumers):
         assert published < ROUNDS_MAX * ROUND_RECORDS, "no deadlock came about"
         with database.engine().connect() as other, other.begin():
-            other.exec_driver_sql(f"SELECT * FROM user_rating WHERE id = {RATINGS // 2} FOR UPDATE")
+            other.exec_driver_sql(f"SELECT * FROM user_rating WHERE id = {LOCKED} FOR UPDATE")
             broker.publish(crossing(chance, first=published + 1))
             published += ROUND_RECORDS
             if published > ROUND_RECORDS:  # in the first round there is no row yet

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from stream.database import remedy
 from stream.decode import decode
 from stream.errors import Fenced, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
@@ -219,26 +220,41 @@ class Lane(threading.Thread):
         Returns None where it no longer is. Raises Fenced, to which trying again is no answer.
         """
         failures = 0
-        while is_wanted() and not self._stopping.is_set():
-            self.moved_at = time.monotonic()
-            try:
-                result = attempt()
-            except Fenced:
-                raise
-            except TransientError as error:
-                self.trouble = str(error)
-                self._metrics.retries.labels(error.reason).inc()
-                wait = _retry_wait_seconds(failures)
-                if failures % LOG_EVERY_ATTEMPTS == 0:
-                    log.warning(
-                        "trying again", why=str(error), attempt=failures + 1, wait_seconds=round(wait, 2), **where
-                    )
-                failures += 1
-                self._stopping.wait(wait)
-            else:
-                self.trouble = None
-                return result
-        return None
+        try:
+            while is_wanted() and not self._stopping.is_set():
+                self.moved_at = time.monotonic()
+                try:
+                    result = attempt()
+                except Fenced:
+                    raise
+                except TransientError as error:
+                    wait = _retry_wait_seconds(failures)
+                    self._note_trouble(error, failures, wait, where)
+                    failures += 1
+                    self._stopping.wait(wait)
+                else:
+                    if failures:
+                        log.info("works again", lane=self.name, attempts=failures + 1, **where)
+                    return result
+            return None
+        finally:
+            self.trouble = None  # also where the work is given up
+
+    def _note_trouble(self, error: TransientError, failures: int, wait: float, where: Mapping[str, object]) -> None:
+        """Count it; say it when it is new, and now and then while it lasts."""
+        is_new = self.trouble != str(error)
+        self.trouble = str(error)
+        self._metrics.retries.labels(error.reason).inc()
+        if is_new or failures % LOG_EVERY_ATTEMPTS == 0:
+            log.warning(
+                "trying again",
+                lane=self.name,
+                why=str(error),
+                todo=remedy(error),
+                attempt=failures + 1,
+                wait_seconds=round(wait, 2),
+                **where,
+            )
 
 
 def _calls(error: BaseException) -> list[str]:

@@ -130,6 +130,18 @@ def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
     wait_for(lambda: running.lane.moved_at > before, "a move")
     one.is_held = False
     assert running.lane.wait_until_idle(10)
+    assert running.lane.trouble is None, "what is given up is no trouble any more"
+
+
+def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:
+    lost, read_only = DatabaseUnavailable("connection_lost", 2013), DatabaseUnavailable("read_only", 1290)
+    with capture_logs() as logs:
+        running = run(ScriptedWriter(lost, read_only, read_only, read_only))
+        running.lane.offer(batch(claim()), 0)
+        running.report()
+    said = [(line["attempt"], line["why"], bool(line["todo"])) for line in logs if line["event"] == "trying again"]
+    assert said == [(1, str(lost), True), (2, str(read_only), True)]
+    assert [line["attempts"] for line in logs if line["event"] == "works again"] == [5]
 
 
 def test_what_was_revoked_meanwhile_is_thrown_away(run: RunLane) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 
 from stream.produce import Kind
 from tests.balance import assert_drained
-from tests.broker import Broker
+from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command
 from tests.databases import Database
@@ -110,7 +110,6 @@ def test_sigterm_drains_and_ends_with_0_and_a_restart_goes_on(
 def test_kafka_is_informed_of_the_offsets(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
-
     broker.publish(some_events(30))
     start_consumer("--until-caught-up").assert_ends(0)
     group = stream_settings["STREAM_GROUP_ID"]
@@ -123,16 +122,15 @@ def test_kafka_is_informed_of_the_offsets(
 def test_lag_is_told_and_reaches_0(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
-
     broker.publish(some_events(20))
     before = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
     assert sum(one["lag_records"] for one in before) == 60
     assert {one["owner"] for one in before} == {None}
     start_consumer("--until-caught-up").assert_ends(0)
     after = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
-    assert len(after) == 12
+    assert len(after) == PARTITIONS
     assert sum(one["lag_records"] for one in after) == 0
-    assert Counter(one["lag_seconds"] for one in after) == {0.0: 12}
+    assert Counter(one["lag_seconds"] for one in after) == {0.0: PARTITIONS}
 
 
 # --- Offsets that nobody can read
@@ -141,7 +139,6 @@ def test_lag_is_told_and_reaches_0(
 def test_aborted_records_at_the_end_do_not_hold_up_the_end(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
-
     broker.publish(some_events(10))
     phantoms = [
         ("trip", key_of(name, datum), encode(name, datum))
@@ -159,7 +156,6 @@ def test_aborted_records_at_the_end_do_not_hold_up_the_end(
 def test_a_running_consumers_lag_reaches_0_behind_a_gap(
     broker: Broker, mysql: Database, start_consumer: StartConsumer
 ) -> None:
-
     consumer = start_consumer()
     consumer.wait_ready()
     with broker.transaction() as producer:

@@ -43,6 +43,9 @@ FETCH_BACKOFF_MS = 20
 """How long it rests when that much is fetched. The default, a second, starves us with so small a queue."""
 
 
+RECONNECT_BACKOFF_MS_MAX = 1_000
+"""The longest wait between attempts to reach a broker. The default, 10 s, leaves us idle that long after it is back."""
+
 ASTRAY = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 """What the client reports where a position is not in the log (`auto.offset.reset` is `error`)."""
 
@@ -58,7 +61,12 @@ class KafkaUnavailable(TransientError):
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
     """What every client of ours has in common; `properties` come from the settings and win."""
-    return {"client.id": "stream", "logger": _silent_logger(), **properties}
+    return {
+        "client.id": "stream",
+        "logger": _silent_logger(),
+        "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX,
+        **properties,
+    }
 
 
 def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, Any]:
@@ -356,7 +364,8 @@ def _headers(message: Message) -> Headers:
 
 
 def _judge(error: KafkaError, where: tuple[str, int]) -> None:
-    if error.fatal():
+    # The client hands a fatal error out inside one that isn't marked as such.
+    if error.fatal() or error.code() == KafkaError._FATAL:
         raise TerminalError(
             f"Kafka shut this consumer out ({error.name()}): another process has the same group.instance.id, "
             "or the group was changed; give each process its own and start again"

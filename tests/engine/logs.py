@@ -55,7 +55,10 @@ def colliding_events(count: int, seed: int) -> list[tuple[str, Datum]]:
 
 def wait_applied(database: Database, count: int, seconds: float = 60.0) -> None:
     """Wait until so many records are applied, and what they erase is swept."""
-    wait_for(lambda: applied(database) == count, f"{count} records to be applied", seconds)
+    try:
+        wait_for(lambda: applied(database) == count, "records to be applied", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {applied(database)} of {count}") from None
     wait_swept(database)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 from confluent_kafka import ConsumerGroupTopicPartitions
 
@@ -14,7 +15,7 @@ from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command
 from tests.databases import Database
-from tests.engine.logs import applied, colliding_events, put, some_events, synthetic
+from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
 from tests.events import encode, key_of, trip, uuid_text
 from tests.waiting import wait_for
 
@@ -170,3 +171,30 @@ def test_a_running_consumers_lag_reaches_0_behind_a_gap(
         "progress behind the markers",
     )
     wait_for(lambda: consumer.metric("stream_lag_records") == 0, "the lag metric")
+
+
+def test_aborted_records_between_others_are_passed_over_by_a_running_consumer(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+) -> None:
+    consumer = start_consumer()
+    consumer.wait_ready()
+    for first in range(1, 401, 100):
+        broker.publish(some_events(10, first=first))
+        broker.abort(encoded_trips(20, first=first + 20))
+        with broker.transaction() as producer:
+            for topic, key, value in encoded_trips(20, first=first + 50):
+                producer.produce(topic, value, key)
+    broker.abort(encoded_trips(20, first=900))
+    wait_applied(mysql, 4 * (30 + 20))
+    assert mysql.count("trip") == 4 * (10 + 20)
+    wait_for(lambda: consumer.metric("stream_lag_records") == 0, "the lag metric")
+    lags = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
+    assert sum(one["lag_records"] for one in lags) == 0
+    assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+def encoded_trips(count: int, first: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Topic, key and value of trips that are sound."""
+    for name, datum in some_events(count, first):
+        if name == "TripRecorded":
+            yield "trip", key_of(name, datum), encode(name, datum)

@@ -138,7 +138,9 @@ def test_accepting_some_partitions_leaves_the_others_stopped(
     mysql.execute("UPDATE progress SET next_offset = 1000 WHERE topic = 'trip' AND kafka_partition IN (1, 3)")
     consumer = start_consumer()
     wait_for(lambda: consumer.metric("stream_partitions_stopped") == 2, "two stopped partitions")
-    accept(stream_settings, "trip/1", "--execute")
+    assert [one["partition"] for one in accept(stream_settings, "trip/1", "--execute")] == ["trip/1"]
+    untouched = "SELECT next_offset FROM progress WHERE topic = 'trip' AND kafka_partition = 3"
+    assert mysql.value(untouched) == 1000
     wait_for(lambda: consumer.metric("stream_partitions_stopped") == 1, "one stopped partition")
     wait_for(lambda: consumer.get("/readyz")[1] == "trip/3 rests: log_is_shorter\n", "/readyz to name the other")
     refused = run_command(stream_settings, "offsets", "accept", "trip/1", "--execute")

@@ -55,6 +55,13 @@ class ClaimWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewWanted:
+    """The poller asks whether progress still bears out these claims."""
+
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionClaimed:
     wanted: ClaimWanted
     claim: Claim
@@ -100,10 +107,11 @@ class Lane(threading.Thread):
         self._readers = readers
         self._metrics = metrics
         self._report = report
-        self._inbox: SimpleQueue[Batch | ClaimWanted | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._batches_pending = 0
+        self._is_review_pending = False
 
     # What the poller calls.
 
@@ -118,6 +126,12 @@ class Lane(threading.Thread):
 
     def want_claim(self, wanted: ClaimWanted) -> None:
         self._inbox.put(wanted)
+
+    def want_review(self, claims: Sequence[Claim]) -> None:
+        """Look whether progress still bears out claims; while one such question waits, others are passed over."""
+        if claims and not self._is_review_pending:
+            self._is_review_pending = True
+            self._inbox.put(ReviewWanted(claims))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Whether no batch waits or is at work, by then."""
@@ -151,6 +165,9 @@ class Lane(threading.Thread):
         match work:
             case ClaimWanted():
                 self._claim(work)
+            case ReviewWanted():
+                self._review(work.claims)
+                self._is_review_pending = False
             case Batch():
                 try:
                     self._apply(work)
@@ -172,6 +189,18 @@ class Lane(threading.Thread):
         if claim is not None:
             self._report(PartitionClaimed(wanted, claim))
 
+    def _review(self, claims: Sequence[Claim]) -> None:
+        """Give up the claims that progress no longer bears out: a backup was restored, or a replica that lagged took
+        over. On a partition where nothing comes, no write would meet the fence.
+        """
+        try:
+            stale = self._writer.stale([one for one in claims if one.is_held])
+        except TransientError as error:
+            self._metrics.retries.labels(error.reason).inc()
+            return  # the poller asks again within seconds
+        if stale:
+            self._give_up(stale, Fenced([one.topic_partition for one in stale]))
+
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
         started = time.monotonic()
@@ -188,7 +217,7 @@ class Lane(threading.Thread):
         try:
             written = self._persist(lambda: self._writer.write(held()), lambda: bool(held()))
         except Fenced as fenced:
-            self._give_up(held(), fenced)
+            self._give_up([one.slice.claim for one in held()], fenced)
             return
         if written is None:
             return
@@ -201,9 +230,8 @@ class Lane(threading.Thread):
         self._metrics.observe_latency(slices)
         self._report(BatchApplied(written))
 
-    def _give_up(self, slices: Sequence[DecodedSlice], fenced: Fenced) -> None:
-        """The whole transaction failed, so every partition of the batch has to be claimed and read again."""
-        claims = [one.slice.claim for one in slices]
+    def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
+        """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
         for claim in claims:
             claim.is_held = False
         self._metrics.retries.labels(fenced.reason).inc()

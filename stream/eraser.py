@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream import erasure
-from stream.database import read_connection, translated_errors
+from stream.database import read_connection, remedy, translated_errors
 from stream.errors import TransientError
 from stream.metrics import Metrics
 
@@ -54,7 +54,7 @@ class Eraser(threading.Thread):
                 self._sweep()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("sweeping erasures again", why=str(error), wait_seconds=LOOK_SECONDS)
+                log.warning("sweeping erasures again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
             self._woken.wait(LOOK_SECONDS)
             self._woken.clear()
 

@@ -47,8 +47,13 @@ def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) ->
 
 
 def unswept(connection: Connection) -> list[ErasedPerson]:
-    """The persons whose older rows may still be there."""
-    query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(ERASURE.c.swept_on.is_(None))
+    """The persons whose older rows may still be there.
+
+    A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
+    """
+    query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
+        ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
+    )
     return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
 
 

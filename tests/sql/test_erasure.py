@@ -191,6 +191,15 @@ def test_a_sweep_notes_what_it_removed_and_when(database: Database, applier: App
     assert [database.rows("erasure"), database.rows("erasure_removal")] == before, "there is nothing left to do"
 
 
+def test_a_marker_of_a_kind_that_nobody_knows_holds_up_no_other(database: Database, applier: Applier) -> None:
+    """Somebody's own entry, or a newer version's: nothing here is about such persons."""
+    database.erase(["1"], kind="martian")
+    apply(applier, deletions())
+    sweep(database)
+    unswept = [row["person_kind"] for row in database.rows("erasure") if row["swept_on"] is None]
+    assert unswept == ["martian"]
+
+
 def test_more_rows_than_one_transaction_removes_all_go(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

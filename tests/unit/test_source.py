@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
 
-from stream.source import consumer_config
+from stream.source import REPORT_SECONDS, ErrorLog, consumer_config
 
 OURS = {
     "enable.auto.commit": False,
@@ -33,3 +35,14 @@ def test_the_consumer_protocol_gets_nothing_that_it_refuses() -> None:
 
 def test_what_is_fetched_ahead_is_bounded() -> None:
     assert consumer_config({}, "g")["queued.max.messages.kbytes"] <= 64 * 1024
+
+
+def test_an_error_that_comes_again_and_again_is_logged_now_and_then() -> None:
+    now = [100.0]
+    errors = ErrorLog(lambda: now[0])
+    with capture_logs() as lines:
+        for _ in range(100):
+            errors.note(KafkaError(KafkaError._TRANSPORT))
+            errors.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            now[0] += REPORT_SECONDS / 40
+    assert [line["error"] for line in lines] == ["_TRANSPORT", "_ALL_BROKERS_DOWN"] * 3

@@ -158,9 +158,8 @@ class Source:
         self._reachable_since: float | None = None
         self._admin = admin_client(properties)
 
-    def _new_consumer(self) -> KafkaConsumer:
-        consumer: KafkaConsumer = make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
-        return consumer
+    def _new_consumer(self) -> Any:
+        return make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
 
     def subscribe(self, topics: Sequence[str]) -> None:
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)

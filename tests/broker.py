@@ -68,7 +68,7 @@ class Broker:
 
     def add_partition(self, topic: str) -> int:
         """The new partition's number, once it can be written to."""
-        number = STREAMS[topic].partitions
+        number = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
         self.admin.create_partitions([NewPartitions(topic, number + 1)])[topic].result()
         wait_for(lambda: (topic, number) in self._ends_or_none(), "the new partition's leader")
         return number
@@ -83,12 +83,6 @@ class Broker:
         entries = [ConfigEntry(name, value, incremental_operation=set_to) for name, value in settings.items()]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         self.admin.incremental_alter_configs([resource])[resource].result()
-
-    def add_partition(self, topic: str) -> int:
-        """Give a topic one more partition, and say which."""
-        added = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
-        self.admin.create_partitions([NewPartitions(topic, added + 1)])[topic].result()
-        return added
 
     def _existing(self) -> list[str]:
         return list(self.admin.list_topics(timeout=10).topics)

@@ -48,6 +48,7 @@ class Broker:
 
     def renew(self) -> None:
         """Delete the topics and make them again, empty."""
+        self.admin = AdminClient(self.config)  # a client may forget a broker that was restarted
         self.delete_topics()
         topics.create(self.admin, list(STREAMS.values()), replication_factor=1)
         wait_for(lambda: self._is_each_led(), "the new topics' leaders")

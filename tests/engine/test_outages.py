@@ -12,7 +12,7 @@ from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.engine.faults import RESUME_SECONDS_MAX
-from tests.engine.logs import applied, put, some_events, synthetic
+from tests.engine.logs import applied, put, some_events, synthetic, wait_applied
 from tests.events import rating, trip, uuid_text
 from tests.proxy import LossyProxy
 from tests.waiting import wait_for
@@ -47,7 +47,7 @@ def test_a_lost_answer_to_commit_counts_once(
         wait_for(lambda: applied(mysql) == 1500, "all records", 60)
         broker.publish(some_events(10, first=900_000))
         proxy.lose_commits(1)
-        wait_for(lambda: applied(mysql) == 1530, "the last records", 60)
+        wait_applied(mysql, 1530)
         assert proxy.commits_lost >= 2
         wait_for(
             lambda: sum(consumer.metric("stream_records_total", outcome=one) for one in OUTCOMES) == 1530,

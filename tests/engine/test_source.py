@@ -103,7 +103,7 @@ def test_a_partition_can_be_begun_again_without_disturbing_the_others(
     reader.offsets[again].clear()
     reader.begin({again: 1})
     broker.publish(some_events(20, first=1000))
-    more = {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    more = ends_of_topics(broker)
     wait_for(lambda: reader.poll() and sum(map(len, reader.offsets.values())) == sum(more.values()) - 1, "all records")
     assert reader.offsets == {one: list(range(int(one == again), end)) for one, end in more.items()}
     reader.source.close()

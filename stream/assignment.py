@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0
 """How often a stopped partition is claimed anew, to see whether an operator has said how to go on."""
 
+ASK_AGAIN_SECONDS = 1.0
+"""How long brokers that gave no answer are left alone. They may fail at once, and the poller turns many times a second:
+without a rest each turn would ask, and log, again."""
+
 SUSPENDED_SECONDS = 60.0
 """How long a topic rests after too many of its records were rejected."""
 
@@ -89,6 +93,9 @@ class Assignment:
 
     def __init__(self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics) -> None:
         self.partitions: dict[TopicPartition, Assigned] = {}
+        self.brokers_trouble: str | None = None
+        """Why the brokers' last answer is missing; None while all is well."""
+        self._ask_again_at = 0.0
         self._source = source
         self._lane_of = lane_of
         self._metrics = metrics
@@ -104,6 +111,7 @@ class Assignment:
     # What the group says.
 
     def add(self, partitions: Iterable[TopicPartition]) -> None:
+        self.brokers_trouble = None
         for one in partitions:
             self.partitions[one] = Assigned(one)
 
@@ -150,17 +158,22 @@ class Assignment:
 
     def settle(self, paused: Callable[[], None]) -> None:
         """Take each partition that isn't reading yet a step further; `paused` renews pauses that beginning ends."""
+        if time.monotonic() < self._ask_again_at:
+            return
         try:
             self._want_claims(self.all_in(State.WAITING))
             if self._begin(self.all_in(State.SEEKING)):
                 paused()
         except KafkaUnavailable as error:
-            log.info("asking the brokers again", why=str(error))
+            self._note_unavailable(error)
 
     def _want_claims(self, waiting: Sequence[Assigned]) -> None:
         if not waiting:
             return
-        ids = self._source.topic_ids({one.topic_partition.topic for one in waiting})
+        topics = {one.topic_partition.topic for one in waiting}
+        ids = self._source.topic_ids(topics)
+        if topics - ids.keys():
+            self._rest_from_asking()
         for one in waiting:
             topic_id = ids.get(one.topic_partition.topic)
             if topic_id is not None:
@@ -201,22 +214,36 @@ class Assignment:
                 # Where another member holds it, the client will be told so, and revoke it; until then it waits.
                 if self._source.is_member_holding(one.topic_partition):
                     one.state = State.WAITING
-            self._notice_recreated(self.all_in(State.READING))
+            if self._notice_recreated(self.all_in(State.READING)):
+                self.brokers_trouble = None
         except KafkaUnavailable as error:
-            log.info("asking the brokers again", why=str(error))
+            self._note_unavailable(error)
         now = time.monotonic()
         for one in self.all_in(State.STOPPED, State.SUSPENDED):
             if now >= one.rest_until:
                 one.state = State.WAITING
 
-    def _notice_recreated(self, reading: Sequence[Assigned]) -> None:
-        """A new topic's records must not pass for the old one's: offsets of the two mean different things."""
+    def _note_unavailable(self, error: KafkaUnavailable) -> None:
+        self.brokers_trouble = str(error)
+        self._rest_from_asking()
+        self._metrics.retries.labels(error.reason).inc()
+        log.warning("asking the brokers again", why=str(error), effect="the client connects again by itself")
+
+    def _rest_from_asking(self) -> None:
+        self._ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
+
+    def _notice_recreated(self, reading: Sequence[Assigned]) -> bool:
+        """A new topic's records must not pass for the old one's: offsets of the two mean different things.
+
+        Whether the brokers were asked.
+        """
         ids = self._source.topic_ids({one.topic_partition.topic for one in reading}) if reading else {}
         for one in reading:
             if one.claim is not None and ids.get(one.topic_partition.topic, one.claim.topic_id) != one.claim.topic_id:
                 self._source.pause([one.topic_partition])
                 _end_claim(one)
                 self._stop(one, StopReason.TOPIC_RECREATED)
+        return bool(reading)
 
     def _stop(self, one: Assigned, reason: StopReason) -> None:
         """Leave a partition alone until an operator decides: nothing is skipped silently."""

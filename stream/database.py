@@ -13,7 +13,14 @@ from pymysql.constants import CLIENT
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
-from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, Reason, TransactionConflict
+from stream.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    DataRefused,
+    Reason,
+    TransactionConflict,
+    TransientError,
+)
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
@@ -69,25 +76,70 @@ REFUSALS = {
 dead-lettering sound records because a disk was full would be the worse mistake."""
 
 UNAVAILABLE = {
+    3: "disk_full",  # a temporary file, or the binary log, could not be written
+    20: "disk_full",
     1021: "disk_full",
+    1026: "disk_full",
     1040: "too_many_connections",
     1044: "access_denied",
     1045: "access_denied",
     1049: "no_such_database",
+    1053: "connection_lost",  # the server is being stopped
     1054: "tables_differ",
     1114: "disk_full",
     1142: "access_denied",
     1146: "tables_differ",
     1153: "packet_too_large",
+    1203: "too_many_connections",
+    1226: "too_many_connections",  # of this account
     1290: "read_only",
     1792: "read_only",
     1836: "read_only",
+    1927: "connection_lost",  # MariaDB: killed
     2003: "unreachable",
     2006: "connection_lost",
     2013: "connection_lost",
+    3118: "access_denied",  # the account is locked
     4031: "connection_lost",
+    4151: "access_denied",  # MariaDB: the account is locked
 }
 """Bounded names for what we expect to meet; anything else is `unknown`, with its errno."""
+
+REMEDIES = {
+    "access_denied": "set the account's password and rights right, or STREAM_DATABASE_URL",
+    "connection_lost": "nothing, unless it lasts: then see why the server ends connections",
+    "deadlock": "nothing, unless it lasts: then see who else writes these tables",
+    "disk_full": "make room for the server's files",
+    "lock_wait": "nothing, unless it lasts: then see whose transaction holds the rows",
+    "no_such_database": "create it and run `stream migrate`, or set STREAM_DATABASE_URL right",
+    "packet_too_large": "raise the server's max_allowed_packet; `stream check` says how far",
+    "read_only": "make the server writable, or point the name in STREAM_DATABASE_URL at one that is",
+    "refusal_not_repeated": "nothing, unless it lasts: then see who changes tables or constraints",
+    "tables_differ": "run `stream check`, which says what differs",
+    "too_many_connections": "raise max_connections, or end what holds them",
+    "unreachable": "see that the server runs and can be reached",
+}
+"""What a person does about each reason to try again."""
+
+
+class BoundedConnection(pymysql.Connection):
+    """Refuses by itself a statement that is larger than the server takes.
+
+    The server would rather cut the connection than answer while we still send, and then the reason is lost.
+    """
+
+    packet_bytes_max = 0
+
+    def learn_packet_bytes_max(self) -> None:
+        with self.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            (self.packet_bytes_max,) = cursor.fetchone() or (0,)
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
+        if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
+            raise pymysql.err.OperationalError(1153, "larger than max_allowed_packet")
+        return super().query(packet, unbuffered)
 
 
 def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
@@ -114,10 +166,11 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
     session = LANE_SESSION if for_lane else SESSION
 
     def open_connection() -> pymysql.Connection[Any]:
-        connection = pymysql.connect(*arguments, **options)
+        connection = BoundedConnection(*arguments, **options)
         with connection.cursor() as cursor:
             for statement in session:
                 cursor.execute(statement)
+        connection.learn_packet_bytes_max()
         return connection
 
     return create_engine(parsed, creator=open_connection, poolclass=NullPool)
@@ -146,6 +199,11 @@ def error_of(error: BaseException | None) -> DataRefused | TransactionConflict |
     if isinstance(error, pymysql.err.InterfaceError):  # the connection was closed under us
         return DatabaseUnavailable("connection_lost", errno)
     return DatabaseUnavailable(UNAVAILABLE.get(errno or 0, "unknown"), errno)
+
+
+def remedy(error: TransientError) -> str:
+    """What a person is to do about it."""
+    return REMEDIES.get(error.reason, "look the errno up in the server's manual")
 
 
 @contextmanager

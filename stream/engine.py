@@ -40,6 +40,10 @@ which halved the rate."""
 CHORES_SECONDS = 1.0
 """How often offsets go to Kafka, gauges are set and doubts are looked into."""
 
+REVIEW_SECONDS = 5.0
+"""How often lanes look whether progress still bears out their claims. A restored backup, or a replica that lagged and
+took over, may set it back where no record comes that would meet the fence."""
+
 REVOKE_SECONDS_MAX = 5.0
 """How long a revocation waits for batches in flight; the rest is thrown away and read again by the heir."""
 
@@ -113,6 +117,7 @@ class Engine:
         self._to_inform: dict[TopicPartition, int] = {}
         self._stopping = threading.Event()
         self._chores_due_at = 0.0
+        self._review_due_at = 0.0
         self._goal: dict[TopicPartition, int] = {}
 
     def stop(self) -> None:
@@ -302,13 +307,33 @@ class Engine:
         if time.monotonic() < self._chores_due_at:
             return False
         self._chores_due_at = time.monotonic() + CHORES_SECONDS
+        if self._source.is_cut_off():
+            self._join_anew()
         self._assignment.look_again()
         self._source.inform(self._to_inform)
         self._to_inform = {}
         for one in self._assignment.partitions.values():
             self._set_lag(one)
         self._count_partitions()
+        self._review_claims()
         return True
+
+    def _join_anew(self) -> None:
+        """Kafka's client is of no more use: begin again with another, as after a restart."""
+        log.warning("joining anew", why="Kafka's client lost sight of the brokers, and they answer others")
+        self.metrics.retries.labels("client_cut_off").inc()
+        self.on_lost(list(self._assignment.partitions))
+        self.has_joined = False
+        self._source.replace(self.options.topics)
+
+    def _review_claims(self) -> None:
+        if time.monotonic() < self._review_due_at:
+            return
+        self._review_due_at = time.monotonic() + REVIEW_SECONDS
+        reading = self._assignment.all_in(State.READING)
+        for lane in self.lanes:
+            mine = [one.claim for one in reading if one.claim and self._lane_of(one.topic_partition) is lane]
+            lane.want_review(mine)
 
     def _set_lag(self, assigned: Assigned) -> None:
         end = self._source.cached_high_watermark(assigned.topic_partition)
@@ -384,6 +409,8 @@ class Engine:
     def unready(self) -> list[str]:
         """Why this process isn't doing its work now; time or an operator is the cure."""
         found = [] if self.has_joined else ["the group has not given out its partitions yet"]
+        if self._assignment.brokers_trouble is not None:
+            found.append(f"Kafka: {self._assignment.brokers_trouble}")
         found += [f"{lane.name}: {lane.trouble}" for lane in self.lanes if lane.trouble]
         for one in list(self._assignment.partitions.values()):
             if one.is_resting:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from stream import erasure
 from stream.compact import ErasedPerson
-from stream.database import read_connection, translated_errors
+from stream.database import read_connection, remedy, translated_errors
 from stream.errors import TransientError
 from stream.hashing import Hasher
 from stream.metrics import Metrics
@@ -58,7 +58,7 @@ class Eraser(threading.Thread):
                 self._sweep()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("sweeping erasures again", why=str(error), wait_seconds=LOOK_SECONDS)
+                log.warning("sweeping erasures again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
             self._woken.wait(LOOK_SECONDS)
             self._woken.clear()
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from stream.database import remedy
 from stream.decode import decode
 from stream.errors import Fenced, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
@@ -51,6 +52,13 @@ class ClaimWanted:
     topic_id: str
     first_offset: int
     is_wanted: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewWanted:
+    """The poller asks whether progress still bears out these claims."""
+
+    claims: Sequence[Claim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +107,11 @@ class Lane(threading.Thread):
         self._readers = readers
         self._metrics = metrics
         self._report = report
-        self._inbox: SimpleQueue[Batch | ClaimWanted | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._batches_pending = 0
+        self._is_review_pending = False
 
     # What the poller calls.
 
@@ -117,6 +126,12 @@ class Lane(threading.Thread):
 
     def want_claim(self, wanted: ClaimWanted) -> None:
         self._inbox.put(wanted)
+
+    def want_review(self, claims: Sequence[Claim]) -> None:
+        """Look whether progress still bears out claims; while one such question waits, others are passed over."""
+        if claims and not self._is_review_pending:
+            self._is_review_pending = True
+            self._inbox.put(ReviewWanted(claims))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Whether no batch waits or is at work, by then."""
@@ -150,6 +165,9 @@ class Lane(threading.Thread):
         match work:
             case ClaimWanted():
                 self._claim(work)
+            case ReviewWanted():
+                self._review(work.claims)
+                self._is_review_pending = False
             case Batch():
                 try:
                     self._apply(work)
@@ -171,6 +189,18 @@ class Lane(threading.Thread):
         if claim is not None:
             self._report(PartitionClaimed(wanted, claim))
 
+    def _review(self, claims: Sequence[Claim]) -> None:
+        """Give up the claims that progress no longer bears out: a backup was restored, or a replica that lagged took
+        over. On a partition where nothing comes, no write would meet the fence.
+        """
+        try:
+            stale = self._writer.stale([one for one in claims if one.is_held])
+        except TransientError as error:
+            self._metrics.retries.labels(error.reason).inc()
+            return  # the poller asks again within seconds
+        if stale:
+            self._give_up(stale, Fenced([one.topic_partition for one in stale]))
+
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
         started = time.monotonic()
@@ -187,7 +217,7 @@ class Lane(threading.Thread):
         try:
             written = self._persist(lambda: self._writer.write(held()), lambda: bool(held()))
         except Fenced as fenced:
-            self._give_up(held(), fenced)
+            self._give_up([one.slice.claim for one in held()], fenced)
             return
         if written is None:
             return
@@ -200,9 +230,8 @@ class Lane(threading.Thread):
         self._metrics.observe_latency(slices)
         self._report(BatchApplied(written))
 
-    def _give_up(self, slices: Sequence[DecodedSlice], fenced: Fenced) -> None:
-        """The whole transaction failed, so every partition of the batch has to be claimed and read again."""
-        claims = [one.slice.claim for one in slices]
+    def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
+        """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
         for claim in claims:
             claim.is_held = False
         self._metrics.retries.labels(fenced.reason).inc()
@@ -219,26 +248,41 @@ class Lane(threading.Thread):
         Returns None where it no longer is. Raises Fenced, to which trying again is no answer.
         """
         failures = 0
-        while is_wanted() and not self._stopping.is_set():
-            self.moved_at = time.monotonic()
-            try:
-                result = attempt()
-            except Fenced:
-                raise
-            except TransientError as error:
-                self.trouble = str(error)
-                self._metrics.retries.labels(error.reason).inc()
-                wait = _retry_wait_seconds(failures)
-                if failures % LOG_EVERY_ATTEMPTS == 0:
-                    log.warning(
-                        "trying again", why=str(error), attempt=failures + 1, wait_seconds=round(wait, 2), **where
-                    )
-                failures += 1
-                self._stopping.wait(wait)
-            else:
-                self.trouble = None
-                return result
-        return None
+        try:
+            while is_wanted() and not self._stopping.is_set():
+                self.moved_at = time.monotonic()
+                try:
+                    result = attempt()
+                except Fenced:
+                    raise
+                except TransientError as error:
+                    wait = _retry_wait_seconds(failures)
+                    self._note_trouble(error, failures, wait, where)
+                    failures += 1
+                    self._stopping.wait(wait)
+                else:
+                    if failures:
+                        log.info("works again", lane=self.name, attempts=failures + 1, **where)
+                    return result
+            return None
+        finally:
+            self.trouble = None  # also where the work is given up
+
+    def _note_trouble(self, error: TransientError, failures: int, wait: float, where: Mapping[str, object]) -> None:
+        """Count it; say it when it is new, and now and then while it lasts."""
+        is_new = self.trouble != str(error)
+        self.trouble = str(error)
+        self._metrics.retries.labels(error.reason).inc()
+        if is_new or failures % LOG_EVERY_ATTEMPTS == 0:
+            log.warning(
+                "trying again",
+                lane=self.name,
+                why=str(error),
+                todo=remedy(error),
+                attempt=failures + 1,
+                wait_seconds=round(wait, 2),
+                **where,
+            )
 
 
 def _calls(error: BaseException) -> list[str]:

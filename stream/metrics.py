@@ -42,7 +42,7 @@ class Metrics:
         )
         self.dead_letters = counter("stream_dead_letters", "Records rejected", ["topic", "stage", "reason"])
         self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
-        self.retries = counter("stream_retries", "Transactions and claims tried again", ["reason"])
+        self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
         self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
         self.batch_records = histogram("stream_batch_records", "Records in a batch", buckets=SIZE_BUCKETS)
         self.batch_decode_seconds = histogram(

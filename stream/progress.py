@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog.types import MICROS_MAX
@@ -78,16 +78,30 @@ def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Sta
 
     Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
     """
-    locked = select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
-    rows = connection.execute(
-        locked.where(or_(*(_is_row(group_id, one.topic_partition) for one in slices))).with_for_update()
-    )
-    stored = {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
+    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in slices]).with_for_update())
     if all(stored.get(one.topic_partition) == (one.claim.epoch, one.claim.next_offset) for one in slices):
         return Standing.OURS
     if all(stored.get(one.topic_partition) == (one.claim.epoch, one.next_offset) for one in slices):
         return Standing.ALREADY_WRITTEN
     raise Fenced([one.topic_partition for one in slices if stored.get(one.topic_partition) != _own(one)])
+
+
+def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> list[Claim]:
+    """The claims that progress no longer bears out. Locks nothing: it tells what a write would meet."""
+    if not claims:
+        return []
+    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in claims]))
+    return [one for one in claims if stored.get(one.topic_partition) != (one.epoch, one.next_offset)]
+
+
+def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any]:
+    columns = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
+    return select(*columns).where(or_(*(_is_row(group_id, one) for one in partitions)))
+
+
+def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
+    rows = connection.execute(query)
+    return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
 
 
 def _own(one: Slice) -> tuple[int, int]:

@@ -6,7 +6,10 @@ decides where to begin: MySQL's progress does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any
@@ -43,11 +46,28 @@ FETCH_BACKOFF_MS = 20
 """How long it rests when that much is fetched. The default, a second, starves us with so small a queue."""
 
 
+RECONNECT_BACKOFF_MS_MAX = 1_000
+"""The longest wait between attempts to reach a broker. The default, 10 s, leaves us idle that long after it is back."""
+
 ASTRAY = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 """What the client reports where a position is not in the log (`auto.offset.reset` is `error`)."""
 
 METADATA_REFRESH_MS = 5_000
 """How soon partitions that were added to a topic are noticed."""
+
+
+REPORT_SECONDS = 10.0
+"""How often the same error of a client is logged: while the brokers are away it comes twenty times a second."""
+
+LOOK_SECONDS = 0.5
+"""How long a client that may be cut off is given to show that it isn't, between two polls."""
+
+CUT_OFF_SECONDS = 3.0
+"""How long the brokers have to answer others, and not our consumer, until it is replaced."""
+
+CLOSE_SECONDS_MAX = 5.0
+"""How long leaving the group may take: while the brokers are away the client waits for them beyond the 30 s that a stop
+has. The group misses us after the session's timeout."""
 
 
 class KafkaUnavailable(TransientError):
@@ -58,7 +78,12 @@ class KafkaUnavailable(TransientError):
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
     """What every client of ours has in common; `properties` come from the settings and win."""
-    return {"client.id": "stream", "logger": _silent_logger(), **properties}
+    return {
+        "client.id": "stream",
+        "logger": _silent_logger(),
+        "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX,
+        **properties,
+    }
 
 
 def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, Any]:
@@ -125,8 +150,16 @@ class Source:
             config.get("partition.assignment.strategy")
         )
         self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
-        self._consumer = make_client(KafkaConsumer, {**config, "error_cb": _log_error})
+        self._errors = ErrorLog()
+        self._config = config
+        self._properties = properties
+        self._consumer = self._new_consumer()
+        self._brokers_down = False
+        self._reachable_since: float | None = None
         self._admin = admin_client(properties)
+
+    def _new_consumer(self) -> Any:
+        return make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
 
     def subscribe(self, topics: Sequence[str]) -> None:
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -150,7 +183,7 @@ class Source:
             elif error.code() in ASTRAY:
                 one.is_astray = True
             else:
-                _judge(error, where)
+                self._judge(error, where[0])
         return {TopicPartition(*where): one for where, one in fetched.items()}
 
     def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
@@ -215,7 +248,8 @@ class Source:
         ids = {}
         for topic in topics:
             try:
-                ids[topic] = str(describe_topics(self._admin, [topic])[topic].topic_id)
+                with self._asking() as admin:
+                    ids[topic] = str(describe_topics(admin, [topic])[topic].topic_id)
             except ConfigurationError:
                 log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
         return ids
@@ -225,12 +259,8 @@ class Source:
 
         Raises KafkaUnavailable.
         """
-        try:
-            group = self._admin.describe_consumer_groups([self.group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[
-                self.group_id
-            ].result(REQUEST_TIMEOUT_SECONDS)
-        except (KafkaException, TimeoutError):
-            raise KafkaUnavailable("the group's coordinator did not answer") from None
+        with self._asking() as admin:
+            group = _describe_group(admin, self.group_id)
         if group.state is not ConsumerGroupState.STABLE:
             return None
         member_id = self._consumer.memberid()
@@ -241,13 +271,71 @@ class Source:
 
     def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Where each partition ends now for readers of committed records."""
-        return end_offsets(self._admin, topics)
+        with self._asking() as admin:
+            return end_offsets(admin, topics)
+
+    @contextmanager
+    def _asking(self) -> Iterator[AdminClient]:
+        """The client that asks; the next question goes to another one where the brokers did not answer this.
+
+        One whose broker restarted may have forgotten it, and then times out for ever.
+        """
+        try:
+            yield self._admin
+        except KafkaUnavailable:
+            self._admin = admin_client(self._properties)
+            raise
+
+    def is_cut_off(self) -> bool:
+        """Whether the consumer has lost sight of the brokers for good, although they answer others.
+
+        A broker that has just started may say that the cluster has no brokers; the client then forgets them all and
+        has nobody left to ask (librdkafka #5301).
+        """
+        if not self._brokers_down:
+            return False
+        if _does_answer(self._consumer):
+            self._brokers_down = False
+        if not self._brokers_down or not _does_answer(admin_client(self._properties)):
+            self._reachable_since = None
+            return False
+        now = time.monotonic()
+        self._reachable_since = self._reachable_since or now
+        return now - self._reachable_since >= CUT_OFF_SECONDS
+
+    def replace(self, topics: Sequence[str]) -> None:
+        """Go on with another consumer, in the place of one that is cut off. The caller has forgotten its partitions."""
+        cut_off, self._consumer = self._consumer, self._new_consumer()
+        self._brokers_down = False
+        self._reachable_since = None
+        # It may never end: then it waits, without brokers and without work, for the end of the process.
+        threading.Thread(target=cut_off.close, name="closing", daemon=True).start()
+        self.subscribe(topics)
 
     def close(self) -> None:
-        """Leave the group; the partitions are revoked first."""
-        self._consumer.close()
+        """Leave the group; the partitions are revoked first. The callbacks run while the caller waits."""
+        closing = threading.Thread(target=self._consumer.close, name="closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS_MAX)
+        if closing.is_alive():
+            log.warning("group not left", effect="it gives our partitions away after the session's timeout")
 
-    def _assigned(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+    def _judge(self, error: KafkaError, topic: str | None) -> None:
+        # The client hands a fatal error out inside one that isn't marked as such.
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            raise TerminalError(
+                f"Kafka shut this consumer out ({error.name()}): another process has the same group.instance.id, "
+                "or the group was changed; give each process its own and start again"
+            )
+        self._errors.note(error, topic=topic)
+
+    def _note_error(self, error: KafkaError) -> None:
+        self._brokers_down |= error.code() == KafkaError._ALL_BROKERS_DOWN
+        self._errors.note(error)
+
+    def _assigned(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        if consumer is not self._consumer:
+            return  # one that was replaced
         # Nothing is fetched before the claim says where to begin.
         if self.is_incremental:
             # The client wants to know what it holds; what comes before the pause takes hold is thrown away.
@@ -258,17 +346,37 @@ class Source:
             self._consumer.assign([])
         self._on_assign(_ours(partitions))
 
-    def _revoked(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        self._on_revoke(_ours(partitions))
+    def _revoked(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        if consumer is self._consumer:
+            self._on_revoke(_ours(partitions))
 
-    def _lost(self, _consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        self._on_lost(_ours(partitions))
+    def _lost(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        if consumer is self._consumer:
+            self._on_lost(_ours(partitions))
+
+
+def _does_answer(client: Any) -> bool:
+    """Whether the brokers answer the client."""
+    try:
+        client.list_topics(timeout=LOOK_SECONDS)
+    except KafkaException:
+        return False
+    return True
 
 
 def admin_client(properties: Mapping[str, str]) -> AdminClient:
     """Raises ConfigurationError for a property that librdkafka doesn't know."""
-    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": _log_error})
+    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": ErrorLog().note})
     return client
+
+
+def _describe_group(admin: AdminClient, group_id: str) -> Any:
+    """What the coordinator says of the group. Raises KafkaUnavailable."""
+    try:
+        described = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
+        return described.result(REQUEST_TIMEOUT_SECONDS)
+    except (KafkaException, TimeoutError):
+        raise KafkaUnavailable("the group's coordinator did not answer") from None
 
 
 def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
@@ -355,17 +463,19 @@ def _headers(message: Message) -> Headers:
         return ()
 
 
-def _judge(error: KafkaError, where: tuple[str, int]) -> None:
-    if error.fatal():
-        raise TerminalError(
-            f"Kafka shut this consumer out ({error.name()}): another process has the same group.instance.id, "
-            "or the group was changed; give each process its own and start again"
-        )
-    log.warning("kafka reports", error=error.name(), topic=where[0], partition=where[1])
+class ErrorLog:
+    """Logs a client's errors, each kind now and then."""
 
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._quiet_until: dict[int, float] = {}
 
-def _log_error(error: KafkaError) -> None:
-    log.warning("kafka reports", error=error.name(), effect="polling goes on; the client reconnects by itself")
+    def note(self, error: KafkaError, **where: object) -> None:
+        if self._clock() >= self._quiet_until.get(error.code(), 0.0):
+            self._quiet_until[error.code()] = self._clock() + REPORT_SECONDS
+            log.warning(
+                "kafka reports", error=error.name(), effect="polling goes on; the client reconnects by itself", **where
+            )
 
 
 def make_client(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:

@@ -78,6 +78,17 @@ class Writer:
             one.slice.claim.next_offset = one.slice.next_offset
         return written
 
+    def stale(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Those of our claims that progress no longer bears out. Raises DatabaseUnavailable."""
+        try:
+            with translated_errors():
+                connection = self._connected()
+                with connection.begin():
+                    return progress.stale(connection, self.group_id, claims)
+        except TransientError as error:
+            self._drop_after(error)
+            raise
+
     def ping(self) -> None:
         """Keep an idle connection from being closed for its silence."""
         if self._connection is None:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
 )
 
 from deploy.local import Kafka
@@ -26,7 +27,10 @@ from tests.rawclient import put_with_header
 from tests.waiting import wait_for
 
 RECORD_BYTES_MAX = 4 * 1024 * 1024
-QUIET = {"log_level": 0}
+QUIET = {"log_level": 0, "reconnect.backoff.max.ms": 500}
+PARTITIONS = sum(stream.partitions for stream in STREAMS.values())
+"""Of all topics together."""
+
 SESSION_TIMEOUT_MS = 2000
 """A third of the product's: a killed member is missed sooner. The broker is told to allow it."""
 
@@ -44,6 +48,7 @@ class Broker:
 
     def renew(self) -> None:
         """Delete the topics and make them again, empty."""
+        self.admin = AdminClient(self.config)  # a client may forget a broker that was restarted
         self.delete_topics()
         topics.create(self.admin, list(STREAMS.values()), replication_factor=1)
         wait_for(lambda: self._is_each_led(), "the new topics' leaders")
@@ -53,6 +58,26 @@ class Broker:
         for future in self.admin.delete_topics(existing).values() if existing else ():
             future.result()
         wait_for(lambda: not set(STREAMS) & set(self._existing()), "the old topics to go")
+
+    def create_topic(self, topic: str) -> None:
+        topics.create(self.admin, [STREAMS[topic]], replication_factor=1)
+        wait_for(lambda: self._is_each_led(), "the new topic's leaders")
+
+    def delete_topic(self, topic: str) -> None:
+        self.admin.delete_topics([topic])[topic].result()
+        wait_for(lambda: topic not in self._existing(), "the topic to go")
+
+    def add_partition(self, topic: str) -> int:
+        """The new partition's number, once it can be written to."""
+        number = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
+        self.admin.create_partitions([NewPartitions(topic, number + 1)])[topic].result()
+        wait_for(lambda: (topic, number) in self._ends_or_none(), "the new partition's leader")
+        return number
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """What retention does, at once."""
+        where = TopicPartition(topic, partition, before)
+        self.admin.delete_records([where])[where].result()
 
     def alter_topic(self, topic: str, settings: Mapping[str, str]) -> None:
         set_to = AlterConfigOpType.SET
@@ -64,10 +89,13 @@ class Broker:
         return list(self.admin.list_topics(timeout=10).topics)
 
     def _is_each_led(self) -> bool:
+        return len(self._ends_or_none()) == PARTITIONS
+
+    def _ends_or_none(self) -> Mapping[Any, int]:
         try:
-            return len(self.ends()) == sum(stream.partitions for stream in STREAMS.values())
+            return self.ends()
         except Exception:  # noqa: BLE001 - any answer but the ends means: not yet
-            return False
+            return {}
 
     def ends(self) -> Mapping[Any, int]:
         """Where each partition ends, for readers of committed records."""
@@ -132,7 +160,7 @@ class Broker:
             producer.commit_transaction(30)
 
     def records(self) -> list[LogRecord]:
-        """All that readers of committed records find, partition by partition."""
+        """All that readers of committed records find now, partition by partition."""
         consumer = Consumer(
             {
                 **self.config,
@@ -145,7 +173,8 @@ class Broker:
             }
         )
         try:
-            return sorted(_read_all(consumer, [TopicPartition(one.topic, one.partition, 0) for one in self.ends()]))
+            begins = [TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in self.ends()]
+            return sorted(_read_all(consumer, begins))
         finally:
             consumer.close()
 

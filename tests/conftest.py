@@ -3,7 +3,7 @@
     unit     needs no server
     sql      each test once on MySQL and once on MariaDB
     engine   Kafka and MySQL, `stream` as a process
-    chaos    the same, with kill -9 at random moments
+    chaos    the same, with faults by lot, kill -9 included
 
 Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and so does the end of the report.
 """
@@ -24,6 +24,7 @@ from deploy.local import Kafka, start_database, start_kafka, start_mariadb
 from tests.broker import SESSION_TIMEOUT_MS, Broker
 from tests.consumers import CHECKOUT, Consumer
 from tests.databases import Database
+from tests.waiting import MEASURED
 
 ORDER = ("unit", "produce", "", "sql", "local", "engine", "chaos")
 """The quick ones first; "" are the files of tests/ itself."""
@@ -52,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for role, server in SERVERS_USED.items():
         terminalreporter.write_line(f"tested on {role}: {server}")
+    for what, seconds in MEASURED.items():
+        terminalreporter.write_line(f"{seconds:6.1f} s: {what}")
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +113,15 @@ def mysql(mysql_database: Database) -> Database:
 
 @pytest.fixture(scope="session")
 def kafka_server(data_folder: Path) -> Iterator[Kafka]:
-    overrides = {"group.min.session.timeout.ms": str(SESSION_TIMEOUT_MS // 2)}
+    shorter, quick = str(SESSION_TIMEOUT_MS // 2), str(SESSION_TIMEOUT_MS // 4)
+    overrides = {
+        "group.min.session.timeout.ms": shorter,
+        # Of the newer protocol the broker decides: a killed member is missed as soon as with the older one.
+        "group.consumer.min.session.timeout.ms": shorter,
+        "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
+        "group.consumer.min.heartbeat.interval.ms": quick,
+        "group.consumer.heartbeat.interval.ms": quick,
+    }
     with start_kafka(data_folder / "kafka", **overrides) as server:
         SERVERS_USED["kafka"] = f"{server.name} {server.version}"
         yield server

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,13 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> subprocess.Comp
 class Consumer:
     """A running `stream run`."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path, *arguments: str) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, *arguments: str, program: Sequence[str] = (str(STREAM),)
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(STREAM), "run", *arguments],
+                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *program, "run", *arguments],
                 env=environment({**DEFAULTS, **settings}),
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,

@@ -20,6 +20,8 @@ class LossyProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.commits_lost = 0
+        self.onward: dict[int, int] = {}
+        """By the client's port the one that the server sees."""
         self._to_lose = 0
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
@@ -30,6 +32,10 @@ class LossyProxy:
         """Lose the answers to the next commits."""
         with self._lock:
             self._to_lose = count
+
+    def way_to(self, url: str) -> str:
+        """A database's URL by way of this proxy, unencrypted, for it has to recognise a COMMIT."""
+        return url.replace(f":{self._target[1]}/", f":{self.port}/") + "&ssl_disabled=true"
 
     def __enter__(self) -> Self:
         return self
@@ -46,10 +52,15 @@ class LossyProxy:
     def _accept(self) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
+                client, (_, client_port) = self._listener.accept()
             except OSError:
                 return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # the server is down
+                _close(client)
+                continue
+            self.onward[client_port] = server.getsockname()[1]
             self._sockets |= {client, server}
             lost = threading.Event()
             for target in (self._forward, self._back):

@@ -23,3 +23,17 @@ def wait_for(
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; it is {result!r}")
         time.sleep(every_seconds)
+
+
+MEASURED: dict[str, float] = {}
+"""How long what was measured took; the report tells it at its end."""
+
+
+def measure(
+    condition: Callable[[], Result], what: str, seconds: float = 30.0, *, every_seconds: float = POLL_SECONDS
+) -> Result:
+    """The same, and note how long it took. The bound is for a busy machine; the figure is for people."""
+    began = time.monotonic()
+    result = wait_for(condition, what, seconds, every_seconds=every_seconds)
+    MEASURED[what] = time.monotonic() - began
+    return result

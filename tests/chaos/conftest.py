@@ -13,6 +13,7 @@ from tests.broker import Broker
 from tests.chaos.ordeal import Ordeal
 from tests.conftest import StartConsumer
 from tests.databases import Database
+from tests.proxy import LossyProxy
 
 SEED_VARIABLE = "CHAOS_SEED"
 
@@ -34,8 +35,9 @@ def seed(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> in
 def ordeal(
     broker: Broker, database: Database, stream_settings: dict[str, str], start_consumer: StartConsumer, seed: int
 ) -> Iterator[Ordeal]:
-    ordeal = Ordeal(broker, database, stream_settings["STREAM_GROUP_ID"], start_consumer, seed)
-    yield ordeal
+    with LossyProxy(database.server.port) as proxy:
+        ordeal = Ordeal(broker, database, proxy, stream_settings, start_consumer, seed)
+        yield ordeal
     if ordeal.expected.tables:  # else the failure says more
         UNDERGONE.append(str(ordeal))
 

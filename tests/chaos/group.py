@@ -7,16 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 from stream.records import TopicPartition
-from tests.chaos.watch import Watch
+from tests.broker import Broker
+from tests.chaos.watch import Progress, Watch, pid_of
 from tests.consumers import Consumer
 from tests.waiting import wait_for
 
 log = logging.getLogger(__name__)
 
 MEMBERS = 2
+
+LOOK_SECONDS = 0.1
+"""Looking takes the machine some milliseconds, which the consumers need as well."""
 
 SETTLE_SECONDS_MAX = 60.0
 """From the start of both until both are at work: 4 s, but after a broker's or a server's end it takes longer, and
@@ -26,7 +31,8 @@ the machine may be busy."""
 class Group:
     """The members that are alive. `start` starts `stream run`; what is left to chance is drawn from `chance`."""
 
-    def __init__(self, start: Callable[[], Consumer], watch: Watch, chance: Random) -> None:
+    def __init__(self, start: Callable[[], Consumer], broker: Broker, watch: Watch, chance: Random) -> None:
+        self.broker = broker
         self.watch = watch
         self.chance = chance
         self.members: list[Consumer] = []
@@ -43,13 +49,17 @@ class Group:
         return fresh
 
     def settle(self) -> None:
-        """Replace the dead, and go on when all members own partitions and progress moves: so that what comes next
+        """Replace the dead, and go on when each member owns partitions and moves one of them: so that what comes next
         always meets work in progress."""
         while len(self.members) < MEMBERS:
             self.start_one()
-        wait_for(self._is_shared, "the members to share the partitions", SETTLE_SECONDS_MAX)
-        before = self.watch.consumed()
-        wait_for(lambda: self._alive() and self.watch.consumed() > before, "progress to move", SETTLE_SECONDS_MAX)
+        self.wait_while_alive(self._is_shared, "the members to share the partitions")
+        before = self.watch.progress()
+        self.wait_while_alive(lambda: self._has_each_moved(before), "each member's progress to move")
+
+    def wait_while_alive(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for something that is due within seconds, while no member ends."""
+        wait_for(lambda: self._alive() and condition(), what, SETTLE_SECONDS_MAX, every_seconds=LOOK_SECONDS)
 
     def someone(self) -> Consumer:
         return self.chance.choice(self.members)
@@ -77,6 +87,18 @@ class Group:
         self.kills += 1
         self.note(f"  killed {victim.pid} ({victim.log.name})")
 
+    def dismiss(self, member: Consumer) -> None:
+        """SIGTERM: it finishes what it has begun."""
+        self._alive()
+        member.terminate()
+        member.assert_ends(0)
+        self.members.remove(member)
+        self.note(f"  dismissed {member.pid} ({member.log.name})")
+
+    def retries(self, reason: str) -> int:
+        """How often the members have tried again so far for a reason."""
+        return sum(int(one.metric("stream_retries_total", reason=reason)) for one in self.members)
+
     def kill_all(self) -> None:
         for one in self.chance.sample(self.members, len(self.members)):
             self.kill(one)
@@ -84,6 +106,10 @@ class Group:
     def fenced(self) -> int:
         """How many transactions were refused because their partition had gone to another."""
         return sum(len(one.logged("fenced")) for one in self._started)
+
+    def logs(self) -> list[Path]:
+        """What all that ever were members have logged."""
+        return [one.log for one in self._started]
 
     def let_pass(self, seconds_max: float) -> None:
         """Let a random time pass: the only wait here that is not for a condition."""
@@ -94,7 +120,15 @@ class Group:
         log.info("%6.1f s  %s", time.monotonic() - self._began, line)
 
     def _is_shared(self) -> bool:
-        return self._alive() and {one.pid for one in self.members} == set(self.watch.owners().values())
+        return {one.pid for one in self.members} == set(self.watch.owners().values())
+
+    def _has_each_moved(self, since: Progress) -> bool:
+        moved = {
+            pid_of(row)
+            for where, row in self.watch.progress().items()
+            if where in since and row["records_consumed"] > since[where]["records_consumed"]
+        }
+        return {one.pid for one in self.members} <= moved
 
     def _alive(self) -> bool:
         for one in self.members:

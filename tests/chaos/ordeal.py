@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from random import Random
 
 from stream.produce import Published
 from tests.broker import Broker
 from tests.chaos.feed import Feed
 from tests.chaos.group import MEMBERS, Group
-from tests.chaos.judge import assert_nothing_is_lost_or_doubled
-from tests.chaos.strikes import LANES, Strike
-from tests.chaos.watch import Watch
+from tests.chaos.judge import assert_nothing_is_lost_or_doubled, assert_nothing_personal_is_told
+from tests.chaos.overheard import Overheard
+from tests.chaos.strikes import Strike
+from tests.chaos.watch import LANES, Watch
 from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.model import Expected
+from tests.proxy import LossyProxy
 
 MANY_TRANSACTIONS = {"lanes": LANES, "batch_records_max": 300, "linger_ms": 50}
 
-RECORDS_A_SECOND = 800
+NO_FLOODS = {"dead_letter_ratio_max": 1}
+"""A topic that rests for a minute would be struck while it rests; another test floods."""
+
+RECORDS_A_SECOND = 500
 """Enough that each poll finds some, little enough that the model can follow."""
 
 DRAIN_SECONDS_MAX = 120.0
@@ -29,36 +36,57 @@ class Ordeal:
     """Everything follows from the seed but how the processes interleave: so a seed that failed is a good start, and
     no proof."""
 
-    def __init__(self, broker: Broker, database: Database, group_id: str, start: StartConsumer, seed: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        database: Database,
+        proxy: LossyProxy,
+        settings: Mapping[str, str],
+        start: StartConsumer,
+        seed: int,
+    ) -> None:
         self.broker = broker
-        self.database = database
+        self.settings = {**settings, "STREAM_DATABASE_URL": database.url}
         self.seed = seed
         self.chance = Random(seed)
-        self.watch = Watch(database, group_id)
-        self.group = Group(self.start, self.watch, self.chance)
+        self.watch = Watch(database, proxy, settings["STREAM_GROUP_ID"])
+        self.group = Group(self.start, broker, self.watch, self.chance)
+        self.overheard = Overheard(lambda: list(self.group.members))
+        self.strikes: Counter[str] = Counter()
+        self.longest_pause = (0.0, "none")
         self.published = Published()
         self.expected = Expected()
         self._start = start
 
     def start(self, *arguments: str) -> Consumer:
-        return self._start(*arguments, database_url=self.database.url, **MANY_TRANSACTIONS)
+        """A consumer that reaches the database by way of the proxy, and with it all answers may be lost."""
+        url = self.watch.proxy.way_to(self.watch.database.url)
+        return self._start(*arguments, database_url=url, **MANY_TRANSACTIONS, **NO_FLOODS)
 
     def undergo(self, strikes: Iterable[Strike]) -> None:
         """Each strike finds both members at work and progress moving, so that none hits thin air."""
         group = self.group
-        with Feed(self.broker, self.seed, RECORDS_A_SECOND) as feed:
+        with Feed(self.broker, self.seed, RECORDS_A_SECOND) as feed, self.overheard:
+            group.settle()
             for strike in strikes:
-                group.settle()
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")
                 strike(group)
-            group.settle()
+                self._settle_after(strike)
             self.published = feed.stop()
         group.kill_all()
         group.note("draining")
         self.drain()
         group.note("judging")
         self.expected = assert_nothing_is_lost_or_doubled(self.broker, self.watch)
+        assert_nothing_personal_is_told(group.logs(), self.overheard, self.settings)
         group.note("done")
+
+    def _settle_after(self, strike: Strike) -> None:
+        """The strike is over: how long until both are at work again."""
+        began = time.monotonic()
+        self.group.settle()
+        self.longest_pause = max(self.longest_pause, (time.monotonic() - began, strike.__name__))
+        self.strikes[strike.__name__] += 1
 
     def drain(self) -> None:
         fresh = [self.start("--until-caught-up") for _ in range(MEMBERS)]
@@ -67,8 +95,11 @@ class Ordeal:
 
     def __str__(self) -> str:
         group = self.group
+        seconds, strike = self.longest_pause
+        kinds = ", ".join(f"{count} {name}" for name, count in sorted(self.strikes.items()))
         return (
-            f"chaos on {self.database.server.name} with seed {self.seed}: {group.kills} kills, {group.freezes} "
-            f"freezes, {group.fenced()} transactions fenced; {self.published.sent_count} records, "
-            f"{len(self.expected.dead_letters)} of them broken"
+            f"chaos on {self.watch.database.server.name} with seed {self.seed}: {self.strikes.total()} faults "
+            f"({kinds}); {group.kills} processes killed, {group.fenced()} transactions fenced; "
+            f"{self.published.sent_count} records, {len(self.expected.dead_letters)} dead letters, "
+            f"{len(self.expected.erased)} persons erased; at work again after {seconds:.1f} s at most ({strike})"
         )

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from stream.records import TopicPartition
 from tests.databases import Database
+from tests.proxy import LossyProxy
 from tests.waiting import wait_for
 
 WRITING = "INSERT INTO ledger "
@@ -28,17 +30,24 @@ REJECTING = "INSERT INTO dead_letter "
 CLAIMING = "INSERT INTO progress "
 """The statement that waits for a locked row of progress where its partition is claimed."""
 
+LANES = 2
+"""Of each consumer; each has a connection, and so has its eraser now and then."""
+
 TRANSACTIONS_AGE_SECONDS = 0.11
 """The server renews its list of transactions only after nobody has read it for 0.1 s."""
+
+CANNOT_CONVERT = 3854
+"""The server's error where a list in its own encoding can't hold a statement."""
 
 Progress = Mapping[TopicPartition, Mapping[str, Any]]
 
 
 class Watch:
-    """One group in one database."""
+    """One group in one database, which consumers reach by way of the proxy."""
 
-    def __init__(self, database: Database, group_id: str) -> None:
+    def __init__(self, database: Database, proxy: LossyProxy, group_id: str) -> None:
         self.database = database
+        self.proxy = proxy
         self.group_id = group_id
         self._transactions_read_at = time.monotonic()
 
@@ -51,7 +60,7 @@ class Watch:
 
     def owners(self) -> dict[TopicPartition, int]:
         """The process that claimed each partition last."""
-        return {one: int(row["owner"].rpartition("-")[2]) for one, row in self.progress().items()}
+        return {one: pid_of(row) for one, row in self.progress().items()}
 
     def rows_sent(self) -> dict[tuple[TopicPartition, str], int]:
         """The ledger of rows, by partition and table."""
@@ -73,6 +82,19 @@ class Watch:
         }
         return bool(transactions & self._threads_of(pid, statement))
 
+    def is_anyone_held_up(self, statement: str) -> bool:
+        """Whether anybody has been for a second at a statement that begins so: it waits for a lock."""
+        return any((row.Info or "").startswith(statement) and row.Time >= 1 for row in self._threads())
+
+    def is_erased(self, person_id: str) -> bool:
+        return bool(self._marker(person_id))
+
+    def is_swept(self, person_id: str) -> bool:
+        return any(row.swept_on for row in self._marker(person_id))
+
+    def _marker(self, person_id: str) -> Sequence[Row[Any]]:
+        return self.database.query("SELECT swept_on FROM erasure WHERE person_id = :id", id=person_id)
+
     def open_transactions(self, pid: int) -> int:
         """In how many transactions a process is that have locked or changed anything."""
         transactions = {
@@ -82,35 +104,60 @@ class Watch:
 
     def _threads_of(self, pid: int, statement: str = "") -> set[int]:
         """The server's threads for a process; those that are at a statement that begins so."""
-        ports = _ports_of(pid)
-        # Read as a table, the list is an error while any statement in it holds a four-byte character.
+        ports = {self.proxy.onward.get(port, 0) for port in _ports_of(pid)}
         return {
-            row.Id
-            for row in self.database.query("SHOW PROCESSLIST")
-            if (row.Host or "").rpartition(":")[2] in ports and (row.Info or "").startswith(statement)
+            row.Id for row in self._threads() if _port_in(row.Host) in ports and (row.Info or "").startswith(statement)
         }
+
+    def _threads(self) -> Sequence[Row[Any]]:
+        # Read as a table, the list is an error while any statement in it holds a four-byte character.
+        return self.database.query("SHOW PROCESSLIST")
 
     def _transactions(self) -> Sequence[Row[Any]]:
         due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS
         wait_for(lambda: time.monotonic() > due_at, "the server to renew the list")
-        # Without their statements, for the reason above.
-        found = self.database.query(
-            "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
-            "FROM information_schema.innodb_trx"
-        )
+        found: list[Row[Any]] = []
+
+        def is_read() -> bool:
+            """Not while a statement holds a four-byte character: the server reads them too, though nobody asks."""
+            try:
+                found.extend(
+                    self.database.query(
+                        "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
+                        "FROM information_schema.innodb_trx"
+                    )
+                )
+            except OperationalError as error:
+                if error.orig is None or error.orig.args[0] != CANNOT_CONVERT:
+                    raise
+                return False
+            return True
+
+        wait_for(is_read, "the list of transactions", every_seconds=TRANSACTIONS_AGE_SECONDS)
         self._transactions_read_at = time.monotonic()
         return found
 
     @contextmanager
-    def holding_ledger(self, where: TopicPartition, table: str) -> Iterator[None]:
+    def holding_ledger(self, where: TopicPartition, table: str) -> Iterator[Connection]:
         """Whoever writes rows to this table from this partition waits at the ledger until the block ends."""
-        with self._holding("ledger", where, "AND table_name = :table", table=table):
-            yield
+        with self._holding("ledger", where, "AND table_name = :table", table=table) as connection:
+            yield connection
 
     @contextmanager
     def holding_progress(self, where: TopicPartition) -> Iterator[None]:
         """Whoever claims this partition waits until the block ends."""
         with self._holding("progress", where, ""):
+            yield
+
+    @contextmanager
+    def holding_rows(self, table: str, row_id: int | None = None) -> Iterator[None]:
+        """Whoever writes a row of this table that is there already, or this one, waits until the block ends.
+
+        Rows that are locked just now are skipped: who doesn't wait is in no deadlock.
+        """
+        which = "" if row_id is None else f"WHERE id = {row_id}"
+        with self._connection() as connection:
+            assert connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE SKIP LOCKED")).all()
             yield
 
     @contextmanager
@@ -120,27 +167,48 @@ class Watch:
             connection.execute(text("LOCK TABLES dead_letter WRITE"))
             yield
 
+    def lock_progress(self, connection: Connection, where: TopicPartition) -> None:
+        """Lock a partition's progress, in a transaction that holds something already."""
+        self._lock(connection, "progress", where, "")
+
     @contextmanager
-    def _holding(self, table_name: str, where: TopicPartition, condition: str, **values: str) -> Iterator[None]:
+    def _holding(self, table_name: str, where: TopicPartition, condition: str, **values: str) -> Iterator[Connection]:
         """One row by its key: so the lock takes no others along, and can't be part of a deadlock."""
+        with self._connection() as connection:
+            self._lock(connection, table_name, where, condition, **values)
+            yield connection
+
+    def _lock(
+        self, connection: Connection, table_name: str, where: TopicPartition, condition: str, **values: str
+    ) -> None:
         locked = text(
             f"SELECT 1 FROM {table_name} WHERE group_id = :group AND topic = :topic AND kafka_partition = :partition "
             f"{condition} FOR UPDATE"
         )
         key = {"group": self.group_id, "topic": where.topic, "partition": where.partition, **values}
-        with self._connection() as connection:
-            assert connection.execute(locked, key).all()
-            yield
+        assert connection.execute(locked, key).all()
 
     def _connection(self) -> Connection:
         """One of the killer's own: its locks end with it."""
-        return create_engine(self.database.server.admin_url(self.database.name), poolclass=NullPool).connect()
+        url = self.database.server.admin_url(self.database.name)
+        return create_engine(url, poolclass=NullPool, isolation_level="READ COMMITTED").connect()
 
     def _rows(self, table: str) -> list[Mapping[str, Any]]:
         return [row for row in self.database.rows(table) if row["group_id"] == self.group_id]
 
 
-def _ports_of(pid: int) -> set[str]:
+def pid_of(progress: Mapping[str, Any]) -> int:
+    """The process that owns a partition, by its row of progress."""
+    return int(progress["owner"].rpartition("-")[2])
+
+
+def _port_in(host: str | None) -> int:
+    """-1 where the thread is none of a client's."""
+    port = (host or "").rpartition(":")[2]
+    return int(port) if port.isdecimal() else -1
+
+
+def _ports_of(pid: int) -> set[int]:
     """The local ports of a process's connections."""
     process = Path(f"/proc/{pid}")
     links = set()
@@ -148,4 +216,4 @@ def _ports_of(pid: int) -> set[str]:
         with suppress(FileNotFoundError):  # closed meanwhile
             links.add(str(one.readlink()))
     sockets = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
-    return {str(int(fields[1].rpartition(":")[2], 16)) for fields in sockets if f"socket:[{fields[9]}]" in links}
+    return {int(fields[1].rpartition(":")[2], 16) for fields in sockets if f"socket:[{fields[9]}]" in links}

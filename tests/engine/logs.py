@@ -10,6 +10,7 @@ from stream.produce import Framing, Message, Plan, synthesize
 from tests.broker import Broker
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, pass_logged, rating, trip, uuid_text
+from tests.waiting import wait_for
 
 
 def synthetic(count: int, seed: int = 1) -> list[Message]:
@@ -50,6 +51,20 @@ def colliding_events(count: int, seed: int) -> list[tuple[str, Datum]]:
     data += chance.sample(data, count // 3)
     chance.shuffle(data)
     return data
+
+
+def wait_applied(database: Database, count: int, seconds: float = 60.0) -> None:
+    """Wait until so many records are applied, and what they erase is swept."""
+    try:
+        wait_for(lambda: applied(database) == count, "records to be applied", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {applied(database)} of {count}") from None
+    wait_swept(database)
+
+
+def wait_swept(database: Database) -> None:
+    unswept = "SELECT COUNT(*) FROM erasure WHERE swept_on IS NULL"
+    wait_for(lambda: database.value(unswept) == 0, "erasures to be swept")
 
 
 def applied(database: Database) -> int:

@@ -50,7 +50,7 @@ def test_a_partition_of_nothing_but_broken_records_is_drained(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
     broker.put(("trip", b"11", uuid_text(number).encode()) for number in range(2000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
     assert mysql.count("dead_letter") == 2000
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 

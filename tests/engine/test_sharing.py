@@ -5,31 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.balance import assert_drained
-from tests.broker import Broker
+from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer
 from tests.databases import Database
-from tests.engine.logs import applied, colliding_events, put, some_events, synthetic
+from tests.engine.group import EVEN_SHARE, PROTOCOLS, held
+from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
 from tests.events import NOON, trip, uuid_text
 from tests.waiting import wait_for
-
-PARTITIONS = 12
-
-
-def held(consumer: Consumer) -> int:
-    return int(consumer.metric("stream_partitions_assigned"))
 
 
 def owners(database: Database) -> set[str]:
     return {row["owner"] for row in database.rows("progress")}
-
-
-PROTOCOLS: dict[str, dict[str, str]] = {
-    "eager": {},
-    "cooperative": {"kafka_partition_assignment_strategy": "cooperative-sticky"},
-    # It refuses the settings that tests use to be quick: the broker decides.
-    "consumer": {"kafka_group_protocol": "consumer", "kafka_session_timeout_ms": "", "kafka_heartbeat_interval_ms": ""},
-}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
@@ -46,13 +32,13 @@ def test_two_processes_share_and_hand_over(
     put(broker, synthetic(4000, seed=5))
     wait_for(lambda: applied(mysql) > 200, "some progress")
     second = start_consumer(batch_records_max=50, **protocol)
-    wait_for(lambda: (held(first), held(second)) == (6, 6), "an even share", 60)
+    wait_for(lambda: (held(first), held(second)) == (EVEN_SHARE, EVEN_SHARE), "an even share", 60)
     put(broker, synthetic(1500, seed=6))
     first.terminate()
     first.assert_ends(0)
     wait_for(lambda: held(second) == PARTITIONS, "the rest", 60)
     broker.publish(some_events(30, first=900_000))
-    wait_for(lambda: applied(mysql) == 4000 + 1500 + 90, "all records", 60)
+    wait_applied(mysql, 4000 + 1500 + 90)
     second.terminate()
     second.assert_ends(0)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
@@ -62,11 +48,11 @@ def test_a_killed_processs_partitions_go_to_the_other(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
     consumers = [start_consumer(batch_records_max=50) for _ in range(2)]
-    wait_for(lambda: all(held(one) == 6 for one in consumers), "an even share")
+    wait_for(lambda: all(held(one) == EVEN_SHARE for one in consumers), "an even share")
     put(broker, synthetic(5000, seed=7))
     wait_for(lambda: applied(mysql) > 200, "some progress")
     consumers[0].kill()
-    wait_for(lambda: applied(mysql) == 5000, "all records", 60)
+    wait_applied(mysql, 5000)
     assert held(consumers[1]) == PARTITIONS
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
@@ -78,11 +64,11 @@ def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
     # A session long enough for a restart on a busy machine: within it nobody else gets the partitions.
     long = {"kafka_session_timeout_ms": 30_000}
     consumers = [start_consumer(kafka_group_instance_id=name, **long) for name in names]
-    wait_for(lambda: all(held(one) == 6 for one in consumers), "an even share", 60)
+    wait_for(lambda: all(held(one) == EVEN_SHARE for one in consumers), "an even share", 60)
     rebalances = consumers[1].metric("stream_rebalances_total")
     consumers[0].kill()
     back = start_consumer(kafka_group_instance_id=names[0], **long)
-    wait_for(lambda: held(back) == 6, "its partitions")
+    wait_for(lambda: held(back) == EVEN_SHARE, "its partitions")
     broker.publish(some_events(50))
     wait_for(lambda: applied(mysql) == 150, "all records")
     assert consumers[1].metric("stream_rebalances_total") == rebalances
@@ -101,22 +87,27 @@ def test_two_that_run_until_caught_up_both_end(
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
 def test_a_frozen_process_that_wakes_up_writes_nothing_and_goes_on(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker,
+    mysql: Database,
+    stream_settings: dict[str, str],
+    start_consumer: StartConsumer,
+    protocol: dict[str, str],
 ) -> None:
     """The group has given its partitions to the other one; only the fence keeps its batches out."""
-    frozen = start_consumer(batch_records_max=20)
+    frozen = start_consumer(batch_records_max=20, **protocol)
     frozen.wait_ready()
     put(broker, synthetic(4000, seed=9))
     wait_for(lambda: applied(mysql) > 100, "some progress")
     frozen.freeze()
-    heir = start_consumer(batch_records_max=200)
-    wait_for(lambda: applied(mysql) == 4000, "the heir to do all", 90)
+    heir = start_consumer(batch_records_max=200, **protocol)
+    wait_applied(mysql, 4000, 90)
     frozen.thaw()
-    wait_for(lambda: (held(frozen), held(heir)) == (6, 6), "an even share", 60)
+    wait_for(lambda: (held(frozen), held(heir)) == (EVEN_SHARE, EVEN_SHARE), "an even share", 60)
     broker.publish(colliding_events(100, seed=9))
     total = 4000 + 100 + 33
-    wait_for(lambda: applied(mysql) == total, "all records", 60)
+    wait_applied(mysql, total)
     assert frozen.is_running
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.broker import Broker
+from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command
 from tests.databases import Database
@@ -34,7 +34,7 @@ def test_a_working_consumer_is_live_and_ready_and_counts_what_it_does(
     for outcome in ("inserted", "updated", "unchanged", "suppressed"):
         in_ledger = mysql.value(f"SELECT SUM(rows_{outcome}) FROM ledger")
         assert consumer.metric("stream_rows_total", outcome=outcome) == in_ledger
-    assert consumer.metric("stream_partitions_assigned") == 12
+    assert consumer.metric("stream_partitions_assigned") == PARTITIONS
     assert consumer.metric("stream_build_info") == 1
 
 

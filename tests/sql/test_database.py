@@ -110,7 +110,11 @@ def test_an_error_is_judged_by_its_number_and_never_shows_a_value(
     [
         (1205, TransactionConflict),
         (1213, TransactionConflict),
+        (3, DatabaseUnavailable),
         (1021, DatabaseUnavailable),
+        (1026, DatabaseUnavailable),
+        (1040, DatabaseUnavailable),
+        (1153, DatabaseUnavailable),
         (1114, DatabaseUnavailable),
         (1290, DatabaseUnavailable),
         (1792, DatabaseUnavailable),
@@ -130,6 +134,24 @@ def test_an_error_is_judged_by_its_number_and_never_shows_a_value(
 )
 def test_the_environments_faults_are_told_from_a_records(errno: int, kind: type[Exception]) -> None:
     assert type(error_of(pymysql.err.OperationalError(errno, MARKER))) is kind
+
+
+def test_each_reason_to_try_again_comes_with_what_to_do() -> None:
+    reasons = {*edge.UNAVAILABLE.values(), *edge.CONFLICTS.values()}
+    assert reasons <= edge.REMEDIES.keys()
+    assert "errno" in edge.remedy(DatabaseUnavailable("unknown", 99999))
+
+
+def test_a_statement_larger_than_a_packet_has_a_reason_and_leaves_the_connection_sound(database: Database) -> None:
+    """The server itself would cut the connection, mostly without an answer."""
+    with database.engine().connect() as connection:
+        limit = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
+        with pytest.raises(DatabaseUnavailable) as raised, edge.translated_errors():
+            connection.exec_driver_sql(f"SELECT '{'x' * (limit - 10)}'")
+        assert (raised.value.reason, raised.value.errno) == ("packet_too_large", 1153)
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+        # What fits is not refused by us; asked for with less to send back.
+        assert connection.exec_driver_sql(f"SELECT LENGTH('{'x' * (limit - 19)}')").scalar_one() == limit - 19
 
 
 @pytest.mark.parametrize("error", [None, ValueError("x"), pymysql.err.InterfaceError(0, ""), OSError(5, "x")])

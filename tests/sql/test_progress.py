@@ -58,6 +58,15 @@ def test_an_owner_that_was_succeeded_writes_nothing(
     heir.close()
 
 
+def test_claims_are_stale_where_epoch_or_offset_or_the_row_itself_changed(database: Database, applier: Applier) -> None:
+    claims = [applier.writer.claim(TopicPartition("trip", number), TOPIC_ID, 5) for number in range(4)]
+    database.execute("UPDATE progress SET owner_epoch = 9 WHERE kafka_partition = 1")
+    database.execute("UPDATE progress SET next_offset = 4 WHERE kafka_partition = 2")
+    database.execute("DELETE FROM progress WHERE kafka_partition = 3")
+    assert applier.writer.stale(claims) == claims[1:]
+    assert applier.writer.stale([]) == []
+
+
 def test_an_owner_whose_offset_moved_writes_nothing(database: Database, applier: Applier) -> None:
     one = applier.slice("trip", some_trips())
     database.execute("UPDATE progress SET next_offset = 1")

@@ -7,7 +7,15 @@ from typing import cast
 
 import pytest
 
-from stream.assignment import LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assigned, Assignment, State, StopReason
+from stream.assignment import (
+    ASK_AGAIN_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    SUSPENDED_SECONDS,
+    Assigned,
+    Assignment,
+    State,
+    StopReason,
+)
 from stream.lane import ClaimWanted, PartitionClaimed
 from stream.metrics import Metrics
 from stream.records import Claim, TopicPartition
@@ -25,10 +33,12 @@ class Brokers:
         self.low, self.high = 0, 100
         self.is_holding = True
         self.is_away = False
+        self.asked = 0
         self.begun: list[tuple[set[TopicPartition], dict[TopicPartition, int]]] = []
         self.paused: list[TopicPartition] = []
 
     def _answer(self) -> None:
+        self.asked += 1
         if self.is_away:
             raise KafkaUnavailable("away")
 
@@ -125,24 +135,35 @@ def test_a_partition_is_claimed_sought_and_read(turns: Turns) -> None:
     assert turns.renewed == 1
 
 
-def test_while_the_brokers_are_away_nothing_moves_and_nothing_is_lost(turns: Turns) -> None:
+def test_while_the_brokers_are_away_nothing_moves_and_nothing_is_lost(turns: Turns, clock: list[float]) -> None:
     turns.brokers.is_away = True
     turns.assignment.add([TRIP])
     turns.settle()
     turns.assignment.look_again()
     assert (turns.state(), turns.wanted) == (State.WAITING, [])
     turns.brokers.is_away = False
+    clock[0] += ASK_AGAIN_SECONDS
     turns.settle()
     turns.claimed()
     turns.brokers.is_away = True
     turns.settle()
     assert turns.state() is State.SEEKING
     turns.brokers.is_away = False
+    clock[0] += ASK_AGAIN_SECONDS
     turns.settle()
     assert turns.state() is State.READING
 
 
-def test_a_topic_that_brokers_do_not_know_yet_waits(turns: Turns) -> None:
+def test_brokers_that_fail_at_once_are_not_asked_in_every_turn(turns: Turns, clock: list[float]) -> None:
+    turns.brokers.is_away = True
+    turns.assignment.add([TRIP])
+    for _ in range(50):
+        turns.settle()
+        clock[0] += ASK_AGAIN_SECONDS / 20
+    assert turns.brokers.asked == 3
+
+
+def test_a_topic_that_brokers_do_not_know_yet_waits(turns: Turns, clock: list[float]) -> None:
     del turns.brokers.ids["trip"]
     turns.assignment.add([TRIP])
     turns.settle()
@@ -288,6 +309,30 @@ def test_a_fenced_partition_waits_until_the_group_says_that_it_is_ours(turns: Tu
     turns.brokers.is_holding = True
     turns.assignment.look_again()
     assert turns.state() is State.WAITING
+
+
+def test_brokers_that_do_not_answer_are_told_until_they_do(turns: Turns) -> None:
+    turns.read()
+    turns.brokers.is_away = True
+    turns.assignment.look_again()
+    assert turns.assignment.brokers_trouble == "away"
+    assert turns.metrics.registry.get_sample_value("stream_retries_total", {"reason": "kafka_unavailable"}) == 1
+    turns.brokers.is_away = False
+    turns.settle()
+    assert turns.assignment.brokers_trouble == "away", "nobody was asked"
+    turns.assignment.look_again()
+    assert turns.assignment.brokers_trouble is None
+
+
+def test_the_groups_own_word_ends_the_trouble_with_brokers(turns: Turns) -> None:
+    """A member without partitions has nothing to ask them."""
+    turns.brokers.is_away = True
+    turns.assignment.add([TRIP])
+    turns.settle()
+    assert turns.assignment.brokers_trouble == "away"
+    turns.assignment.forget([TRIP])
+    turns.assignment.add([])
+    assert turns.assignment.brokers_trouble is None
 
 
 def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:

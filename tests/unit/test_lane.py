@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -29,6 +30,8 @@ class ScriptedWriter:
         self.script = list(script)
         self.attempts: list[Any] = []
         self.is_closed = False
+        self.gone: list[TopicPartition] = []
+        """Where progress is not as we left it."""
         self.before: Callable[[], None] = lambda: None
 
     def _next(self) -> None:
@@ -47,6 +50,11 @@ class ScriptedWriter:
         self.attempts.append(topic_partition)
         self._next()
         return Claim(topic_partition, topic_id, 1, first_offset)
+
+    def stale(self, claims: Sequence[Claim]) -> list[Claim]:
+        self.attempts.append(list(claims))
+        self._next()
+        return [one for one in claims if one.topic_partition in self.gone]
 
     def ping(self) -> None: ...
 
@@ -98,6 +106,43 @@ def claim(where: TopicPartition = TRIP_0) -> Claim:
 RunLane = Callable[[ScriptedWriter], Running]
 
 
+def test_a_review_gives_up_what_progress_does_not_bear_out(run: RunLane) -> None:
+    writer = ScriptedWriter(None, DatabaseUnavailable("unreachable", 2003))
+    writer.gone = [TRIP_1]
+    running = run(writer)
+    mine, gone, given_up = claim(), claim(TRIP_1), claim(TRIP_1)
+    given_up.is_held = False
+    running.lane.want_review([mine, gone, given_up])
+    report = running.report()
+    assert isinstance(report, BatchFenced)
+    assert report.claims == [gone]
+    assert (mine.is_held, gone.is_held) == (True, False)
+    assert writer.attempts == [[mine, gone]]
+    running.lane.want_review([mine])
+    wait_for(lambda: running.retries("unreachable") == 1, "a review that failed")
+    assert mine.is_held, "nothing is known"
+
+
+def test_one_review_waits_at_a_time(run: RunLane) -> None:
+    """A lane that is stuck for an hour must not find a thousand of them."""
+    writer = ScriptedWriter()
+    held_up = threading.Event()
+
+    def wait() -> None:
+        assert held_up.wait(10)
+
+    writer.before = wait
+    running = run(writer)
+    for _ in range(5):
+        running.lane.want_review([claim()])
+    held_up.set()
+    assert running.lane.offer(batch(claim()), 0)
+    assert isinstance(running.report(), BatchApplied)
+    assert len(writer.attempts) == 2
+    running.lane.want_review([claim()])
+    wait_for(lambda: len(writer.attempts) == 3, "the next review")
+
+
 def test_a_batch_is_written_and_reported(run: RunLane) -> None:
     running = run(ScriptedWriter())
     one = claim()
@@ -130,6 +175,18 @@ def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
     wait_for(lambda: running.lane.moved_at > before, "a move")
     one.is_held = False
     assert running.lane.wait_until_idle(10)
+    assert running.lane.trouble is None, "what is given up is no trouble any more"
+
+
+def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:
+    lost, read_only = DatabaseUnavailable("connection_lost", 2013), DatabaseUnavailable("read_only", 1290)
+    with capture_logs() as logs:
+        running = run(ScriptedWriter(lost, read_only, read_only, read_only))
+        running.lane.offer(batch(claim()), 0)
+        running.report()
+    said = [(line["attempt"], line["why"], bool(line["todo"])) for line in logs if line["event"] == "trying again"]
+    assert said == [(1, str(lost), True), (2, str(read_only), True)]
+    assert [line["attempts"] for line in logs if line["event"] == "works again"] == [5]
 
 
 def test_what_was_revoked_meanwhile_is_thrown_away(run: RunLane) -> None:

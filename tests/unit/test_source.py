@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, TopicPartition
+from structlog.testing import capture_logs
 
-from stream.source import consumer_config
+from stream.source import CUT_OFF_SECONDS, REPORT_SECONDS, ErrorLog, Source, consumer_config
 
 OURS = {
     "enable.auto.commit": False,
@@ -33,3 +35,77 @@ def test_the_consumer_protocol_gets_nothing_that_it_refuses() -> None:
 
 def test_what_is_fetched_ahead_is_bounded() -> None:
     assert consumer_config({}, "g")["queued.max.messages.kbytes"] <= 64 * 1024
+
+
+def test_an_error_that_comes_again_and_again_is_logged_now_and_then() -> None:
+    now = [100.0]
+    errors = ErrorLog(lambda: now[0])
+    with capture_logs() as lines:
+        for _ in range(100):
+            errors.note(KafkaError(KafkaError._TRANSPORT))
+            errors.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            now[0] += REPORT_SECONDS / 40
+    assert [line["error"] for line in lines] == ["_TRANSPORT", "_ALL_BROKERS_DOWN"] * 3
+
+
+# --- A client that lost sight of the brokers
+
+
+def ignore(_partitions: object) -> None:
+    """A callback of which nothing is asked."""
+
+
+@pytest.fixture
+def lonely() -> Source:
+    """A source whose consumer has reported that it sees no broker."""
+    source = Source({"bootstrap.servers": "127.0.0.1:1"}, "unit", on_assign=ignore, on_revoke=ignore, on_lost=ignore)
+    source._note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    return source
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, source: Source, *, consumer: bool, others: bool) -> None:
+    """Whether the brokers answer our consumer, and others."""
+    monkeypatch.setattr("stream.source._does_answer", lambda client: consumer if client is source._consumer else others)
+
+
+def test_a_consumer_to_whom_alone_nobody_answers_for_a_while_is_cut_off(
+    lonely: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, lonely, consumer=False, others=True)
+    now = [100.0]
+    monkeypatch.setattr("stream.source.time.monotonic", lambda: now[0])
+    assert not lonely.is_cut_off()
+    now[0] += CUT_OFF_SECONDS
+    assert lonely.is_cut_off()
+    before = lonely._consumer
+    lonely.replace(["trip"])
+    assert lonely._consumer is not before
+    assert not lonely.is_cut_off(), "the new one is given its time"
+
+
+@pytest.mark.parametrize(("consumer", "others"), [(True, True), (False, False)])
+def test_brokers_that_answer_all_or_nobody_cut_nobody_off(
+    lonely: Source, monkeypatch: pytest.MonkeyPatch, consumer: bool, others: bool
+) -> None:
+    answering(monkeypatch, lonely, consumer=consumer, others=others)
+    now = [100.0]
+    monkeypatch.setattr("stream.source.time.monotonic", lambda: now[0])
+    assert not lonely.is_cut_off()
+    now[0] += 10 * CUT_OFF_SECONDS
+    assert not lonely.is_cut_off()
+
+
+def test_a_consumer_that_was_replaced_has_no_say_any_more() -> None:
+    heard: list[object] = []
+    source = Source(
+        {"bootstrap.servers": "127.0.0.1:1"},
+        "unit",
+        on_assign=heard.append,
+        on_revoke=heard.append,
+        on_lost=heard.append,
+    )
+    former = source._consumer
+    source.replace(["trip"])
+    for tell in (source._assigned, source._revoked, source._lost):
+        tell(former, [TopicPartition("trip", 0)])
+    assert heard == []

@@ -1,0 +1,124 @@
+"""Kafka fails or changes while the engine works: it waits, says so, and goes on by itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.balance import assert_drained
+from tests.broker import PARTITIONS, Broker
+from tests.conftest import StartConsumer
+from tests.consumers import Consumer
+from tests.databases import Database
+from tests.engine.group import PROTOCOLS, held
+from tests.engine.logs import applied, put, some_events, synthetic, wait_applied
+from tests.events import encode, trip, uuid_text
+from tests.waiting import measure, wait_for
+
+STOP_SECONDS_MAX = 30
+"""After that Kubernetes kills."""
+
+
+@contextmanager
+def away(broker: Broker, how: str) -> Iterator[None]:
+    """Kafka is killed or stopped, and started again at the end of the block."""
+    {"kill": broker.server.kill, "stop": broker.server.stop}[how]()
+    try:
+        yield
+    finally:
+        broker.server.start()
+
+
+def assert_says_that_kafka_is_away(consumer: Consumer) -> None:
+    consumer.wait_logged("asking the brokers again")
+    wait_for(lambda: "Kafka: " in consumer.get("/readyz")[1], "/readyz to say it")
+    assert consumer.get("/readyz")[0] == 503
+    assert consumer.get("/livez")[0] == 200
+    assert consumer.metric("stream_retries_total", reason="kafka_unavailable") >= 1
+
+
+def test_work_goes_on_when_kafka_is_back(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+) -> None:
+    """Killed while topics drain, stopped while there is nothing to do."""
+    put(broker, synthetic(6000, seed=41))
+    consumer = start_consumer(batch_records_max=20)
+    wait_for(lambda: applied(mysql) > 300, "some progress")
+    with away(broker, "kill"):
+        assert_says_that_kafka_is_away(consumer)
+        before = applied(mysql)
+    assert before < 6000, "it was to happen in the middle"
+    measure(lambda: applied(mysql) > before, "progress after a kill of Kafka")
+    wait_applied(mysql, 6000)
+    consumer.wait_ready()
+    with away(broker, "stop"):
+        assert_says_that_kafka_is_away(consumer)
+    broker.publish(some_events(10, first=900_000))
+    measure(lambda: applied(mysql) == 6000 + 30, "an idle consumer's records after a stop of Kafka")
+    consumer.wait_ready()
+    assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+def test_sigterm_while_kafka_is_away_ends_in_time(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+) -> None:
+    """What was polled is applied; only Kafka's own note of the offsets is missing."""
+    consumer = start_consumer()
+    consumer.wait_ready()
+    broker.publish(some_events(20))
+    wait_applied(mysql, 60)
+    with away(broker, "kill"):
+        assert_says_that_kafka_is_away(consumer)
+        consumer.terminate()
+        measure(lambda: not consumer.is_running, "the end after SIGTERM while Kafka is away", STOP_SECONDS_MAX)
+        consumer.assert_ends(0)
+    start_consumer("--until-caught-up").assert_ends(0)
+    assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+@pytest.mark.parametrize("protocol", ["eager", "consumer"])
+def test_an_added_partition_is_read_from_its_first_record(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer, protocol: str
+) -> None:
+    consumer = start_consumer(**PROTOCOLS[protocol])
+    consumer.wait_ready()
+    number = broker.add_partition("trip")
+    producer = broker.producer()
+    for n in range(1, 21):
+        event = trip(trip_id=n, event_id=uuid_text(n))
+        producer.produce("trip", encode("TripRecorded", event), str(n).encode(), partition=number)
+    assert producer.flush(30) == 0
+    measure(lambda: mysql.count("trip") == 20, f"an added partition's records, {protocol}")
+    consumer.wait_ready()
+    assert held(consumer) == PARTITIONS + 1
+    assert f"trip/{number}" in consumer.logged("assigned")[-1]["partitions"]
+    assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+@pytest.mark.timeout(120)
+def test_kafka_that_came_back_without_its_newest_records_stops_the_partitions(
+    broker: Broker, mysql: Database, start_consumer: StartConsumer
+) -> None:
+    """Its disk lost them, and they are applied already: their offsets may soon mean other records."""
+    data, backup = broker.server.folder / "data", broker.server.folder / "backup"
+    consumer = start_consumer()
+    broker.publish(some_events(20))
+    wait_applied(mysql, 60)
+    with away(broker, "stop"):
+        for log in data.glob("trip-*"):
+            shutil.copytree(log, backup / log.name)
+    broker.publish(some_events(20, first=500))
+    wait_applied(mysql, 120)
+    with away(broker, "stop"):
+        for log in backup.iterdir():
+            shutil.rmtree(data / log.name)
+            log.rename(data / log.name)
+    stopped = consumer.wait_logged("partition stopped")
+    assert stopped["reason"] == "log_is_shorter"
+    wait_for(lambda: "rests: log_is_shorter" in consumer.get("/readyz")[1], "/readyz to say it")
+    assert consumer.get("/livez")[0] == 200
+    assert consumer.metric("stream_partitions_stopped", reason="log_is_shorter") >= 1
+    assert (mysql.count("trip"), mysql.count("dead_letter")) == (40, 0)

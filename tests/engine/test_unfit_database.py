@@ -1,0 +1,70 @@
+"""`stream run` refuses to start on a database that isn't as it must be, and says what to do. On both servers."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.broker import Broker
+from tests.consumers import run_command
+from tests.databases import Database
+from tests.engine.faults import server_setting
+
+
+def start(broker: Broker, database_url: str) -> subprocess.CompletedProcess[str]:
+    settings = {
+        "STREAM_DATABASE_URL": database_url,
+        "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
+        "STREAM_GROUP_ID": "test-unfit",
+        "STREAM_HTTP_PORT": "0",
+    }
+    return run_command(settings, "run", "--until-caught-up")
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 78, done.stderr
+    assert [one for one in words if one not in done.stderr] == []
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "todo"),
+    [
+        ("max_allowed_packet", 8 * 1024 * 1024, "set it to 16777216 or more"),
+        ("innodb_flush_log_at_trx_commit", 2, "set it to 1"),
+    ],
+)
+def test_a_server_that_is_set_wrong_is_refused(
+    session_broker: Broker, database: Database, setting: str, value: int, todo: str
+) -> None:
+    with server_setting(database, setting, value):
+        assert_refused(start(session_broker, database.url), f"{setting}: {value}", todo)
+
+
+def test_tables_that_differ_are_refused(session_broker: Broker, database: Database) -> None:
+    database.execute("ALTER TABLE user_rating ADD COLUMN of_somebody INT")
+    try:
+        done = start(session_broker, database.url)
+    finally:
+        database.execute("ALTER TABLE user_rating DROP COLUMN of_somebody")
+    assert_refused(done, "tables: ", "user_rating", "of_somebody", "change it back, or declare and migrate it")
+
+
+def test_a_database_without_migrations_is_refused(session_broker: Broker, database: Database) -> None:
+    database.server.create_database("stream_fresh")
+    try:
+        done = start(session_broker, database.server.url("stream_fresh"))
+    finally:
+        database.server.drop_database("stream_fresh")
+    assert_refused(done, "migrations: ", "run `stream migrate`")
+
+
+def test_a_loose_mode_of_the_server_does_no_harm(broker: Broker, database: Database) -> None:
+    """Each connection sets its own: strict, whatever the server's is."""
+    before = database.value("SELECT @@GLOBAL.sql_mode")
+    database.execute("SET GLOBAL sql_mode = ''")
+    try:
+        assert start(broker, database.url).returncode == 0
+    finally:
+        database.execute(f"SET GLOBAL sql_mode = '{before}'")

@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos fuzz stack stack-stop docs lock clean
+.PHONY: help setup demo test lint bench chaos million fuzz stack stack-stop docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: setup ## measure how fast a topic is drained
 # 10 minutes is the promise; pytest gets 10 s more to say what it was doing.
 chaos: setup ## draw 50 faults by lot, kills included, for at most 10 minutes, and prove that none leaves a trace
 	@timeout --signal=INT --kill-after=10 600 $(PYTHON) -m pytest tests/chaos -m chaos
+
+million: setup ## a million mixed events, drained twice in different ways, give the same bytes
+	@$(PYTHON) -m pytest tests/engine/test_twice.py -m million
 
 fuzz: setup ## a million mutated records through the decoder: no crash, no hang, no memory
 	@$(PYTHON) -m tests.fuzz

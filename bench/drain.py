@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import func, select
@@ -29,7 +29,8 @@ def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[
     The window is taken from `progress` in MySQL, which is written in the transaction of the rows.
     """
     url = ground.fresh_database()
-    with streaming(ground, url, workload.topic, settings, "--until-caught-up") as process:
+    topics = [one.topic for one in workload.streams]
+    with streaming(ground, url, topics, settings, "--until-caught-up") as process:
         run = Observation(contender, ground, workload, process.pid).follow(applied_counts(url, process), tell)
         if process.wait(END_SECONDS_MAX) != 0:
             raise RuntimeError(f"stream run ended with {process.returncode}: see {ground.folder / 'stream.log'}")
@@ -38,10 +39,17 @@ def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[
 
 @contextmanager
 def streaming(
-    ground: Ground, url: str, topic: str, settings: Mapping[str, str], *options: str
+    ground: Ground, url: str, topics: Sequence[str], settings: Mapping[str, str], *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A `stream run` at work; ended, if it still is, when the block is left."""
-    command = [sys.executable, "-m", "stream", "run", "--topic", topic, *options]
+    command = [
+        sys.executable,
+        "-m",
+        "stream",
+        "run",
+        *(part for topic in topics for part in ("--topic", topic)),
+        *options,
+    ]
     environment = ground.environment(url, {"STREAM_LOG_FORMAT": "json", **settings})
     with (ground.folder / "stream.log").open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)  # noqa: S603 - ours

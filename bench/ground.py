@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from deploy.local import Database, Kafka, start_database, start_kafka, start_mariadb, start_mysql
 from deploy.local.parts import locked
 from stream import migrate
+from stream.catalog import Stream
 from stream.database import connect_engine
+from stream.source import admin_client
+from stream.tables import LEDGER
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / ".local" / "bench"
@@ -23,6 +28,7 @@ RESULT = CHECKOUT / ".local" / "bench.json"
 STARTERS = {"": start_database, "mysql": start_mysql, "mariadb": start_mariadb}
 
 DATABASE_NAME = "stream_bench"
+HASH_KEY = token_hex(32)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,21 @@ class Ground:
                 for name in tables
             )
 
+    def count_rows_sent(self) -> int:
+        """How many rows were sent to all tables, from the ledger."""
+        with connect_engine(self.database.url(DATABASE_NAME)).connect() as connection:
+            return int(connection.execute(select(func.sum(LEDGER.c.rows_sent))).scalar_one())
+
+    def empty_topics(self, streams: Sequence[Stream]) -> None:
+        """Make topics anew."""
+        admin = admin_client({"bootstrap.servers": self.kafka.bootstrap_servers})
+        names = [one.topic for one in streams]
+        there = [name for name in names if name in admin.list_topics(timeout=10).topics]
+        for deleted in admin.delete_topics(there).values() if there else ():
+            deleted.result()
+        while set(names) & set(admin.list_topics(timeout=10).topics):
+            time.sleep(0.1)
+
     def environment(self, url: str, settings: Mapping[str, str]) -> dict[str, str]:
         """What a `stream` subprocess is told: only what we say, whatever the shell has set."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_")}
@@ -57,6 +78,7 @@ class Ground:
             "STREAM_DATABASE_URL": url,
             "STREAM_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "STREAM_HTTP_PORT": "0",
+            "STREAM_HASH_KEY": HASH_KEY,
             **settings,
         }
 

@@ -44,7 +44,7 @@ class Latency:
 def quiet_latency(ground: Ground, workload: Workload, backlog: int, settings: Mapping[str, str], tell: Tell) -> Latency:
     """Publish the workload's events one by one, once the `backlog` records before them are applied."""
     url = ground.fresh_database()
-    with streaming(ground, url, workload.topic, settings) as process:
+    with streaming(ground, url, [workload.topic], settings) as process:
         for count in applied_counts(url, process):
             if (count or 0) >= backlog:
                 break

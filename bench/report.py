@@ -13,6 +13,7 @@ from bench.latency import Latency
 from bench.run import Run
 from bench.stages import Stage
 from bench.suite import LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, STREAM, USUAL, Findings
+from bench.workload import ALL_TOPICS
 
 MEGABYTE = 1_000_000
 OTHERS_CPUS_MAX = 0.2
@@ -50,6 +51,7 @@ def verdicts(findings: Findings) -> Iterator[Verdict]:
     for record_name, rounds in findings.runs.items():
         yield from _ratios(record_name, rounds)
         yield from _economy(record_name, rounds)
+    yield from _mixture(findings)
     if findings.latency:
         yield _latency(findings.latency)
 
@@ -82,6 +84,17 @@ def _economy(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
             micros <= 10 if is_goal else None,
         )
         yield Verdict(f"{record_name}: memory at its peak, {contender}", f"{peak:.0f} MB", "at most 200", peak <= 200)
+
+
+def _mixture(findings: Findings) -> Iterator[Verdict]:
+    """Rows of all topics at once, beside those of one table."""
+    single = findings.runs.get(findings.options.record_names[0], {}).get(STREAM)
+    mixed = findings.runs.get(ALL_TOPICS, {}).get(STREAM)
+    if single and mixed:
+        ratio = middle(mixed, "rows_a_second") / middle(single, "rows_a_second")
+        yield Verdict(
+            f"{ALL_TOPICS}: rows a second / {single[0].record_name}", f"{ratio:.2f}", "at least 0.6", ratio >= 0.6
+        )
 
 
 def _latency(latency: Latency) -> Verdict:

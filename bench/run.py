@@ -114,7 +114,7 @@ class Observation:
             contender=self.contender,
             record_name=self.workload.record_name,
             records=self.workload.count,
-            rows=self.workload.count * len(self.workload.tables),
+            rows=self.workload.row_count(self.ground),
             window_records=done,
             window_seconds=seconds,
             seconds=last.at - self.started,

@@ -19,7 +19,7 @@ from bench.run import Run
 from bench.stages import Stage, stage_costs
 from bench.steps import Steps
 from bench.usual import drain_as_usual
-from bench.workload import MORE_SEED, Tell, Workload
+from bench.workload import MORE_SEED, Mixture, Tell, Workload
 
 LOAD_ONE = "LOAD DATA, 1 connection"
 LOAD_TWO = "LOAD DATA, 2 connections"
@@ -41,6 +41,7 @@ class Part(StrEnum):
     LANES = "lanes"
     STAGES = "stages"
     LATENCY = "latency"
+    MIXED = "mixed"
     MILLION = "million"
 
 
@@ -86,7 +87,7 @@ class Findings:
 def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
     """Run all parts that are asked for."""
     findings = Findings(options, f"{ground.database.name} {ground.database.version}")
-    workloads = [Workload(name, options.records) for name in options.record_names]
+    workloads = [Workload(options.records, name) for name in options.record_names]
     for workload in workloads:
         with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
             workload.publish(ground, tell)
@@ -95,9 +96,11 @@ def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
             with steps.step(f"{workload.record_name}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
                 findings.stages[workload.record_name] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
     if Part.LATENCY in options.parts:
-        quiet = Workload(workloads[0].record_name, EVENTS_A_SECOND * LATENCY_SECONDS)
+        quiet = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, workloads[0].record_name)
         with steps.step(f"{quiet.record_name}: latency of a quiet topic", quiet.count) as tell:
             findings.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
+    if Part.MIXED in options.parts:
+        _drain_mixture(ground, findings, steps)
     if Part.MILLION in options.parts:
         _drain_a_million(ground, workloads[0], findings, steps)
     return findings
@@ -142,10 +145,22 @@ def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> Non
         raise RuntimeError(f"{contender} left {found} rows, not {wanted}")
 
 
+def _drain_mixture(ground: Ground, findings: Findings, steps: Steps) -> None:
+    """All topics at once: small slices of many tables instead of large ones of one."""
+    mixture, options = Mixture(findings.options.records), findings.options
+    ground.empty_topics(mixture.streams)
+    with steps.step(f"{mixture.record_name}: publish", mixture.count) as tell:
+        mixture.publish(ground, tell, MORE_SEED)
+    for number in range(1, options.rounds + 1):
+        with steps.step(f"{mixture.record_name}, round {number} of {options.rounds}", mixture.count) as tell:
+            run = drain(STREAM, ground, mixture, options.settings, tell)
+        findings.runs.setdefault(mixture.record_name, {}).setdefault(STREAM, []).append(run)
+
+
 def _drain_a_million(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
     """For the memory figure: the topic is filled up to a million, and all of it drained once."""
-    million = Workload(workload.record_name, 1_000_000)
-    missing = Workload(workload.record_name, million.count - workload.count)
+    million = Workload(1_000_000, workload.record_name)
+    missing = Workload(million.count - workload.count, workload.record_name)
     with steps.step(f"{workload.record_name}: publish up to a million", missing.count) as tell:
         missing.publish(ground, tell, MORE_SEED)
     with steps.step(f"{workload.record_name}: {MILLION}", million.count) as tell:

@@ -39,7 +39,7 @@ Row = dict[str, Any]
 def main() -> None:
     """Drain a topic and print, after each batch, how many records are in the database."""
     options = json.loads(sys.stdin.readline())
-    workload = Workload(options["record_name"], options["count"])
+    workload = Workload(options["count"], options["record_name"])
     engine = create_engine(options["url"])
     upserts = [(upsert(table), ROWS[table.name]) for table in workload.tables]
     readers = load_readers(workload.topic)

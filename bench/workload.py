@@ -26,6 +26,8 @@ MORE_SEED = 2
 QUIET_SEED = 3
 """Different seeds are about different entities."""
 
+ALL_TOPICS = "all topics"
+
 READ_RECORDS_MAX = 5000
 READ_SECONDS_MAX = 30.0
 
@@ -37,8 +39,8 @@ Tell = Callable[[int], None]
 class Workload:
     """`count` events of one record type, each about an entity of its own, so that each becomes new rows."""
 
-    record_name: str
     count: int
+    record_name: str
 
     @cached_property
     def stream(self) -> Stream:
@@ -60,13 +62,21 @@ class Workload:
     def table_names(self) -> list[str]:
         return [table.name for table in self.tables]
 
+    @property
+    def streams(self) -> list[Stream]:
+        return [self.stream]
+
+    def row_count(self, _ground: Ground) -> int:
+        """How many rows its records become."""
+        return self.count * len(self.tables)
+
     def messages(self, seed: int = SEED) -> Iterator[Message]:
         return synthesize(Plan(seed=seed, until=UNTIL, count=self.count, records=(self.record_name,)))
 
     def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
         """Make the topic where it is missing and fill it."""
         properties = {"bootstrap.servers": ground.kafka.bootstrap_servers}
-        create(admin_client(properties), [self.stream], replication_factor=1)
+        create(admin_client(properties), self.streams, replication_factor=1)
         published = publish(self.messages(seed), properties, progress=tell)
         if published.delivered_count != self.count:
             raise RuntimeError(f"only {published.delivered_count} of {self.count} records reached Kafka")
@@ -102,3 +112,20 @@ class Workload:
                 )
             yield from pieces.items()
         consumer.close()
+
+
+@dataclass(frozen=True)
+class Mixture(Workload):
+    """`count` events of all topics, as riders' days bring them about."""
+
+    record_name: str = ALL_TOPICS
+
+    @property
+    def streams(self) -> list[Stream]:
+        return list(STREAMS.values())
+
+    def row_count(self, ground: Ground) -> int:
+        return ground.count_rows_sent()
+
+    def messages(self, seed: int = SEED) -> Iterator[Message]:
+        return synthesize(Plan(seed=seed, until=UNTIL, count=self.count))

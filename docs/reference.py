@@ -8,6 +8,8 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from docs.asyncapi import asyncapi
+from docs.dictionary import dictionary
 from stream.config import KAFKA_SECRETS, PREFIX, SECRETS, Settings
 from stream.errors import Reason
 from stream.metrics import Metrics
@@ -73,7 +75,13 @@ def commands() -> str:
     return NOTE + printed.rstrip() + "\n"
 
 
-PAGES = {"settings.md": settings, "metrics.md": metrics, "commands.md": commands}
+PAGES = {
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "commands.md": commands,
+    "dictionary.md": lambda: NOTE + dictionary(),
+    "asyncapi.json": asyncapi,
+}
 
 
 def main() -> None:

@@ -26,22 +26,31 @@ def _count(name: str, comment: str) -> Column[Any]:
     return Column(name, mysql.BIGINT(unsigned=True), nullable=False, server_default="0", comment=comment)
 
 
-def _partition(primary_key: bool = True) -> Column[Any]:
+def _group() -> Column[Any]:
+    return _text("group_id", 255, primary_key=True, comment="the consumer group")
+
+
+def _topic(comment: str) -> Column[Any]:
+    return _text("topic", TOPIC_LENGTH_MAX, primary_key=True, comment=comment)
+
+
+def _partition(comment: str) -> Column[Any]:
     return Column(
         "kafka_partition",
         mysql.INTEGER(unsigned=True),
-        primary_key=primary_key,
+        primary_key=True,
         autoincrement=False,
         nullable=False,
+        comment=comment,
     )
 
 
 PROGRESS = Table(
     "progress",
     METADATA,
-    _text("group_id", 255, primary_key=True),
-    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
-    _partition(),
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
     _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
     Column(
         "owner_epoch", mysql.BIGINT(unsigned=True), nullable=False, comment="raised by each claim; fences older owners"
@@ -61,10 +70,10 @@ PROGRESS = Table(
 LEDGER = Table(
     "ledger",
     METADATA,
-    _text("group_id", 255, primary_key=True),
-    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
-    _partition(),
-    _text("table_name", 64, primary_key=True),
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
+    _text("table_name", 64, primary_key=True, comment="where the rows were sent"),
     _count("rows_sent", "= inserted + updated + unchanged + suppressed"),
     _count("rows_inserted", "new keys"),
     _count("rows_updated", "newer versions"),
@@ -77,15 +86,21 @@ LEDGER = Table(
 DEAD_LETTER = Table(
     "dead_letter",
     METADATA,
-    _text("topic_id", 22, primary_key=True),
-    _text("topic", TOPIC_LENGTH_MAX, primary_key=True),
-    _partition(),
-    Column("kafka_offset", mysql.BIGINT(unsigned=True), primary_key=True, autoincrement=False),
+    _text("topic_id", 22, primary_key=True, comment="Kafka's own id of the topic"),
+    _topic("where the record is"),
+    _partition("where the record is"),
+    Column(
+        "kafka_offset",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=False,
+        comment="where the record is",
+    ),
     _text("stage", 16, comment="decode, validate or write"),
     _text("reason", 32, comment="a code of the runbook"),
-    _text("field", 64, nullable=True),
+    _text("field", 64, nullable=True, comment="which field is at fault, where it is known"),
     _text("status", 16, comment="waiting, resolved, discarded or erased"),
-    Column("attempts", mysql.INTEGER(unsigned=True), nullable=False),
+    Column("attempts", mysql.INTEGER(unsigned=True), nullable=False, comment="how often it was rejected"),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
     _moment("first_rejected_on", "UTC"),
     _moment("last_rejected_on", "UTC"),
@@ -117,7 +132,7 @@ ERASURE_REMOVAL = Table(
     METADATA,
     _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
     _text("person_id", 256, primary_key=True, comment="the id as text"),
-    _text("table_name", 64, primary_key=True),
+    _text("table_name", 64, primary_key=True, comment="where the rows were"),
     _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
     comment="What erasing a person removed from where",
     **TABLE_OPTIONS,

@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE progress (
-            group_id VARCHAR(255) COLLATE utf8mb4_bin NOT NULL,
-            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL,
-            kafka_partition INTEGER UNSIGNED NOT NULL,
+            group_id VARCHAR(255) COLLATE utf8mb4_bin NOT NULL COMMENT 'the consumer group',
+            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL COMMENT 'the topic',
+            kafka_partition INTEGER UNSIGNED NOT NULL COMMENT 'the partition',
             topic_id VARCHAR(22) COLLATE utf8mb4_bin NOT NULL COMMENT 'Kafka''s own id of the topic; another one means that it was recreated',
             owner_epoch BIGINT UNSIGNED NOT NULL COMMENT 'raised by each claim; fences older owners',
             owner VARCHAR(255) COLLATE utf8mb4_bin NOT NULL COMMENT 'the client that claimed last',

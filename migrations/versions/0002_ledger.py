@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE ledger (
-            group_id VARCHAR(255) COLLATE utf8mb4_bin NOT NULL,
-            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL,
-            kafka_partition INTEGER UNSIGNED NOT NULL,
-            table_name VARCHAR(64) COLLATE utf8mb4_bin NOT NULL,
+            group_id VARCHAR(255) COLLATE utf8mb4_bin NOT NULL COMMENT 'the consumer group',
+            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL COMMENT 'the topic',
+            kafka_partition INTEGER UNSIGNED NOT NULL COMMENT 'the partition',
+            table_name VARCHAR(64) COLLATE utf8mb4_bin NOT NULL COMMENT 'where the rows were sent',
             rows_sent BIGINT UNSIGNED NOT NULL COMMENT '= inserted + updated + unchanged + suppressed' DEFAULT '0',
             rows_inserted BIGINT UNSIGNED NOT NULL COMMENT 'new keys' DEFAULT '0',
             rows_updated BIGINT UNSIGNED NOT NULL COMMENT 'newer versions' DEFAULT '0',

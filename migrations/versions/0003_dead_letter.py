@@ -10,15 +10,15 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE dead_letter (
-            topic_id VARCHAR(22) COLLATE utf8mb4_bin NOT NULL,
-            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL,
-            kafka_partition INTEGER UNSIGNED NOT NULL,
-            kafka_offset BIGINT UNSIGNED NOT NULL,
+            topic_id VARCHAR(22) COLLATE utf8mb4_bin NOT NULL COMMENT 'Kafka''s own id of the topic',
+            topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL COMMENT 'where the record is',
+            kafka_partition INTEGER UNSIGNED NOT NULL COMMENT 'where the record is',
+            kafka_offset BIGINT UNSIGNED NOT NULL COMMENT 'where the record is',
             stage VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'decode, validate or write',
             reason VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'a code of the runbook',
-            field VARCHAR(64) COLLATE utf8mb4_bin,
+            field VARCHAR(64) COLLATE utf8mb4_bin COMMENT 'which field is at fault, where it is known',
             status VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'waiting, resolved or discarded',
-            attempts INTEGER UNSIGNED NOT NULL,
+            attempts INTEGER UNSIGNED NOT NULL COMMENT 'how often it was rejected',
             record_time DATETIME(6) NOT NULL COMMENT 'Kafka''s timestamp of the record (UTC)',
             first_rejected_on DATETIME(6) NOT NULL COMMENT 'UTC',
             last_rejected_on DATETIME(6) NOT NULL COMMENT 'UTC',

@@ -10,16 +10,16 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE trip (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the trip',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user who travelled',
             travel_mode VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as walking, transit or driving',
             started_on DATETIME(6) NOT NULL COMMENT 'UTC',
             ended_on DATETIME(6) COMMENT 'UTC; null while the trip is under way',
             distance DOUBLE NOT NULL COMMENT 'in metres',
-            origin_latitude DOUBLE,
-            origin_longitude DOUBLE,
-            destination_latitude DOUBLE,
-            destination_longitude DOUBLE,
+            origin_latitude DOUBLE COMMENT 'degrees (WGS 84)',
+            origin_longitude DOUBLE COMMENT 'degrees (WGS 84)',
+            destination_latitude DOUBLE COMMENT 'degrees (WGS 84)',
+            destination_longitude DOUBLE COMMENT 'degrees (WGS 84)',
             fare DECIMAL(10, 2) COMMENT 'null where none is known',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

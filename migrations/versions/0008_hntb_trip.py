@@ -10,7 +10,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE hntb_trip (
-            trip_id INTEGER UNSIGNED NOT NULL,
+            trip_id INTEGER UNSIGNED NOT NULL COMMENT 'names the trip',
             user_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the research participant: an app user''s id as text',
             travel_mode VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as walking, transit or driving',
             started_on DATETIME(6) NOT NULL COMMENT 'UTC',

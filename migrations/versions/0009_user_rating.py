@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE user_rating (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the rating',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user who rated',
-            trip_id INTEGER UNSIGNED NOT NULL,
+            trip_id INTEGER UNSIGNED NOT NULL COMMENT 'the trip that was rated',
             rating TINYINT UNSIGNED NOT NULL COMMENT '1 (worst) to 5 (best)',
             feedback VARCHAR(512) COMMENT 'in the rider''s own words',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',

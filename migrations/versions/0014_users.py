@@ -10,12 +10,12 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE users (
-            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL,
-            email VARCHAR(512),
-            first_name VARCHAR(128) NOT NULL,
-            last_name VARCHAR(128) NOT NULL,
-            `role` VARCHAR(32) COLLATE utf8mb4_bin NOT NULL,
-            status VARCHAR(32) COLLATE utf8mb4_bin NOT NULL,
+            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'names the Clerk account',
+            email VARCHAR(512) COMMENT 'the primary address',
+            first_name VARCHAR(128) NOT NULL COMMENT 'empty where none is given',
+            last_name VARCHAR(128) NOT NULL COMMENT 'empty where none is given',
+            `role` VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as user or admin',
+            status VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as active',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

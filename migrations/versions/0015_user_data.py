@@ -10,8 +10,8 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE user_data (
-            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL,
-            `key` VARCHAR(64) COLLATE utf8mb4_bin NOT NULL,
+            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the Clerk account',
+            `key` VARCHAR(64) COLLATE utf8mb4_bin NOT NULL COMMENT 'which value, such as preferences',
             value TEXT NOT NULL COMMENT 'JSON, as text',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

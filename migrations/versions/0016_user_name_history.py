@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE user_name_history (
-            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL,
-            first_name VARCHAR(128) NOT NULL,
-            last_name VARCHAR(128) NOT NULL,
+            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the Clerk account',
+            first_name VARCHAR(128) NOT NULL COMMENT 'the new one',
+            last_name VARCHAR(128) NOT NULL COMMENT 'the new one',
             changed_by VARCHAR(256) COLLATE utf8mb4_bin COMMENT 'the administrator''s Clerk id; null where the user did it',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

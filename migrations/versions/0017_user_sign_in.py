@@ -10,11 +10,11 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE user_sign_in (
-            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL,
+            clerk_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the Clerk account',
             signed_in_on DATETIME(6) NOT NULL COMMENT 'UTC',
-            device VARCHAR(512),
-            ip VARCHAR(45) COLLATE utf8mb4_bin,
-            success TINYINT(1) NOT NULL,
+            device VARCHAR(512) COMMENT 'as the browser or the app says',
+            ip VARCHAR(45) COLLATE utf8mb4_bin COMMENT 'where it came from',
+            success TINYINT(1) NOT NULL COMMENT '1 where it succeeded',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

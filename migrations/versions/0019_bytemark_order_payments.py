@@ -11,11 +11,11 @@ def upgrade() -> None:
         """
         CREATE TABLE bytemark_order_payments (
             id INTEGER UNSIGNED NOT NULL COMMENT 'the payment''s id',
-            order_id INTEGER UNSIGNED NOT NULL,
+            order_id INTEGER UNSIGNED NOT NULL COMMENT 'the order that was paid',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user who paid',
             payment_type VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as credit_card, stored_value or points',
             card VARCHAR(32) COLLATE utf8mb4_bin COMMENT 'what is shown of the card; null where it was none',
-            total_price DECIMAL(10, 2) NOT NULL,
+            total_price DECIMAL(10, 2) NOT NULL COMMENT 'what was paid',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

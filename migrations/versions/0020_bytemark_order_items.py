@@ -11,10 +11,10 @@ def upgrade() -> None:
         """
         CREATE TABLE bytemark_order_items (
             id INTEGER UNSIGNED NOT NULL COMMENT 'the item''s id',
-            order_id INTEGER UNSIGNED NOT NULL,
+            order_id INTEGER UNSIGNED NOT NULL COMMENT 'the order that it came of',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user who ordered',
             product_name VARCHAR(128) NOT NULL COMMENT 'such as Adult Day Pass',
-            price DECIMAL(10, 2) NOT NULL,
+            price DECIMAL(10, 2) NOT NULL COMMENT 'what it cost',
             valid_from DATETIME(6) COMMENT 'UTC; null until it is activated',
             valid_until DATETIME(6) COMMENT 'UTC; null until it is activated',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',

@@ -10,7 +10,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE cm_activity_location (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the way between the two clusters',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user who travels',
             o_id INTEGER UNSIGNED NOT NULL COMMENT 'the cluster of places where the way begins',
             d_id INTEGER UNSIGNED NOT NULL COMMENT 'the cluster of places where the way ends',

@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE user_label (
-            id INTEGER UNSIGNED NOT NULL,
-            name VARCHAR(128) NOT NULL,
-            description VARCHAR(512),
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the label',
+            name VARCHAR(128) NOT NULL COMMENT 'what people call it',
+            description VARCHAR(512) COMMENT 'what it means',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

@@ -10,8 +10,8 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE auth_user_label (
-            user_id INTEGER UNSIGNED NOT NULL,
-            label_id INTEGER UNSIGNED NOT NULL,
+            user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user',
+            label_id INTEGER UNSIGNED NOT NULL COMMENT 'the label',
             is_deleted TINYINT(1) NOT NULL COMMENT '1 where the label was taken away',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE referral_history (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the referral',
             sender_user_id INTEGER UNSIGNED COMMENT 'who recommended the app; null once they are erased',
             receiver_user_id INTEGER UNSIGNED NOT NULL COMMENT 'who came',
-            referral_code VARCHAR(64) COLLATE utf8mb4_bin,
+            referral_code VARCHAR(64) COLLATE utf8mb4_bin COMMENT 'the code that was used',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

@@ -10,12 +10,12 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE points_transaction (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the transaction',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user whose points they are',
-            activity_type INTEGER UNSIGNED NOT NULL,
+            activity_type INTEGER UNSIGNED NOT NULL COMMENT 'what it was for',
             points DECIMAL(10, 2) NOT NULL COMMENT 'negative where they were spent',
             balance DECIMAL(10, 2) NOT NULL COMMENT 'what the user has since',
-            note VARCHAR(200),
+            note VARCHAR(200) COMMENT 'in words; null where nobody left any',
             payer INTEGER UNSIGNED NOT NULL COMMENT 'who pay the coins; 0 for nobody',
             payee INTEGER UNSIGNED NOT NULL COMMENT 'who receive the coins; 0 for nobody',
             ref_transaction_id INTEGER UNSIGNED NOT NULL COMMENT '0 where it refers to none',

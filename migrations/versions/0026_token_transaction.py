@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE token_transaction (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the transaction',
             user_id INTEGER UNSIGNED NOT NULL COMMENT 'the app user whose tokens they are',
-            enterprise_id INTEGER UNSIGNED,
-            activity_type INTEGER UNSIGNED,
+            enterprise_id INTEGER UNSIGNED COMMENT 'null where it is of none',
+            activity_type INTEGER UNSIGNED COMMENT 'what it was for',
             tokens DECIMAL(10, 2) COMMENT 'negative where they were spent',
             balance DECIMAL(10, 2) COMMENT 'what the user has since',
             campaign_id INTEGER UNSIGNED COMMENT 'a campaign''s ap_campaign_id',

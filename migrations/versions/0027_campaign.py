@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE campaign (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the campaign',
             ap_campaign_id INTEGER UNSIGNED NOT NULL COMMENT 'what tokens refer to',
             token_id INTEGER UNSIGNED NOT NULL COMMENT '0 for none',
-            name VARCHAR(32) NOT NULL,
+            name VARCHAR(32) NOT NULL COMMENT 'what people call it',
             tokens DECIMAL(10, 2) NOT NULL COMMENT 'how many it may hand out',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

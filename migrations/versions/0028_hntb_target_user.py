@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE hntb_target_user (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the registration',
             hash_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'names the participant within the study; never the user''s id',
-            study_id VARCHAR(64) COLLATE utf8mb4_bin NOT NULL,
+            study_id VARCHAR(64) COLLATE utf8mb4_bin NOT NULL COMMENT 'the study',
             key_id VARCHAR(16) COLLATE utf8mb4_bin COMMENT 'names the key of the hash; null where it was made elsewhere',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

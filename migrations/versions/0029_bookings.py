@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE bookings (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the booking',
             user_id BIGINT UNSIGNED NOT NULL COMMENT 'the Telegram user',
-            username TEXT,
-            first_name TEXT,
+            username TEXT COMMENT 'in Telegram, when this was told',
+            first_name TEXT COMMENT 'in Telegram, when this was told',
             course_stream VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT '3rd_stream, 4th_stream or 5th_stream',
             confirmed TINYINT UNSIGNED NOT NULL COMMENT '0 booked, 1 payment announced, 2 confirmed',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',

@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE free_lesson_registrations (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the registration',
             user_id BIGINT UNSIGNED NOT NULL COMMENT 'the Telegram user',
-            username TEXT,
-            first_name TEXT,
+            username TEXT COMMENT 'in Telegram, when this was told',
+            first_name TEXT COMMENT 'in Telegram, when this was told',
             lesson_on DATETIME(6) COMMENT 'UTC; null where no date is set',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

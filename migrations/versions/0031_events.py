@@ -10,7 +10,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE events (
-            id INTEGER UNSIGNED NOT NULL,
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names what was done',
             user_id BIGINT UNSIGNED NOT NULL COMMENT 'the Telegram user',
             event_type VARCHAR(64) COLLATE utf8mb4_bin NOT NULL COMMENT 'such as start, lesson_opened or payment_opened',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',

@@ -10,9 +10,9 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE telegram_user (
-            user_id BIGINT UNSIGNED NOT NULL,
-            username TEXT,
-            first_name TEXT,
+            user_id BIGINT UNSIGNED NOT NULL COMMENT 'the Telegram user',
+            username TEXT COMMENT 'in Telegram, the latest',
+            first_name TEXT COMMENT 'in Telegram, the latest',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',
             event_time DATETIME(6) NOT NULL COMMENT 'version: occurred_at of the event that last won',

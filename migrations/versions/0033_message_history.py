@@ -10,10 +10,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE message_history (
-            id INTEGER UNSIGNED NOT NULL,
-            text VARCHAR(4096),
+            id INTEGER UNSIGNED NOT NULL COMMENT 'names the message',
+            text VARCHAR(4096) COMMENT 'null where it has none',
             media_type VARCHAR(32) COLLATE utf8mb4_bin COMMENT 'such as photo, video or document; null for text alone',
-            caption VARCHAR(1024),
+            caption VARCHAR(1024) COMMENT 'below the media; null where there is none',
             is_deleted TINYINT(1) NOT NULL COMMENT '1 where the message was deleted; then nothing else is left of it',
             created_on DATETIME(6) NOT NULL COMMENT 'when the entity came to be (UTC)',
             modified_on DATETIME(6) NOT NULL COMMENT 'when the event that last won occurred (UTC)',

@@ -10,7 +10,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE message_recipients (
-            message_id INTEGER UNSIGNED NOT NULL,
+            message_id INTEGER UNSIGNED NOT NULL COMMENT 'the message',
             user_id BIGINT UNSIGNED NOT NULL COMMENT 'the Telegram user',
             delivery_status VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'pending, sent, delivered or failed',
             delivered_on DATETIME(6) COMMENT 'UTC; null until it is',

@@ -34,11 +34,11 @@ class OrderItemIssued(Event):
 BYTEMARK_ORDER_PAYMENTS = upserted_table(
     "bytemark_order_payments",
     column("id", EntityId, primary_key=True, comment="the payment's id"),
-    column("order_id", EntityId, index=True),
+    column("order_id", EntityId, index=True, comment="the order that was paid"),
     column("user_id", EntityId, index=True, comment="the app user who paid"),
     column("payment_type", TextId32, comment="such as credit_card, stored_value or points"),
     column("card", TextId32 | None, comment="what is shown of the card; null where it was none"),
-    column("total_price", Money),
+    column("total_price", Money, comment="what was paid"),
     persons=[app("user_id").but_keep_row("card")],
     comment="Payments for orders of transit tickets",
 )
@@ -46,10 +46,10 @@ BYTEMARK_ORDER_PAYMENTS = upserted_table(
 BYTEMARK_ORDER_ITEMS = upserted_table(
     "bytemark_order_items",
     column("id", EntityId, primary_key=True, comment="the item's id"),
-    column("order_id", EntityId, index=True),
+    column("order_id", EntityId, index=True, comment="the order that it came of"),
     column("user_id", EntityId, index=True, comment="the app user who ordered"),
     column("product_name", Text128, comment="such as Adult Day Pass"),
-    column("price", Money),
+    column("price", Money, comment="what it cost"),
     column("valid_from", Micros | None, comment="UTC; null until it is activated"),
     column("valid_until", Micros | None, comment="UTC; null until it is activated"),
     persons=[app("user_id").but_keep_row()],

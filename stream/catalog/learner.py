@@ -50,10 +50,10 @@ class LearnerActed(LearnerEvent):
 
 BOOKINGS = upserted_table(
     "bookings",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the booking"),
     column("user_id", TelegramId, index=True, comment="the Telegram user"),
-    column("username", LongText | None),
-    column("first_name", LongText | None),
+    column("username", LongText | None, comment="in Telegram, when this was told"),
+    column("first_name", LongText | None, comment="in Telegram, when this was told"),
     column("course_stream", TextId32, comment="3rd_stream, 4th_stream or 5th_stream"),
     column("confirmed", PaymentStatus, comment="0 booked, 1 payment announced, 2 confirmed"),
     Index(None, "course_stream", "confirmed"),
@@ -63,10 +63,10 @@ BOOKINGS = upserted_table(
 
 FREE_LESSON_REGISTRATIONS = upserted_table(
     "free_lesson_registrations",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the registration"),
     column("user_id", TelegramId, index=True, comment="the Telegram user"),
-    column("username", LongText | None),
-    column("first_name", LongText | None),
+    column("username", LongText | None, comment="in Telegram, when this was told"),
+    column("first_name", LongText | None, comment="in Telegram, when this was told"),
     column("lesson_on", Micros | None, comment="UTC; null where no date is set"),
     persons=[telegram("user_id")],
     comment="Registrations for free lessons",
@@ -74,7 +74,7 @@ FREE_LESSON_REGISTRATIONS = upserted_table(
 
 EVENTS = upserted_table(
     "events",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names what was done"),
     column("user_id", TelegramId, comment="the Telegram user"),
     column("event_type", TextId64, comment="such as start, lesson_opened or payment_opened"),
     Index(None, "user_id", "created_on"),
@@ -84,9 +84,9 @@ EVENTS = upserted_table(
 
 TELEGRAM_USER = upserted_table(
     "telegram_user",
-    column("user_id", TelegramId, primary_key=True),
-    column("username", LongText | None),
-    column("first_name", LongText | None),
+    column("user_id", TelegramId, primary_key=True, comment="the Telegram user"),
+    column("username", LongText | None, comment="in Telegram, the latest"),
+    column("first_name", LongText | None, comment="in Telegram, the latest"),
     persons=[telegram("user_id")],
     comment="Users of the Telegram bot, each under the latest name",
 )

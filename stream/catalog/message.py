@@ -53,10 +53,10 @@ class MessageDeleted(Event):
 
 MESSAGE_HISTORY = upserted_table(
     "message_history",
-    column("id", EntityId, primary_key=True),
-    column("text", Text4096 | None),
+    column("id", EntityId, primary_key=True, comment="names the message"),
+    column("text", Text4096 | None, comment="null where it has none"),
     column("media_type", TextId32 | None, comment="such as photo, video or document; null for text alone"),
-    column("caption", Text1024 | None),
+    column("caption", Text1024 | None, comment="below the media; null where there is none"),
     column("is_deleted", Flag, comment="1 where the message was deleted; then nothing else is left of it"),
     persons=[],
     comment="Messages to learners",
@@ -64,7 +64,13 @@ MESSAGE_HISTORY = upserted_table(
 
 MESSAGE_RECIPIENTS = upserted_table(
     "message_recipients",
-    column("message_id", EntityId, ForeignKey("message_history.id", ondelete="CASCADE"), primary_key=True),
+    column(
+        "message_id",
+        EntityId,
+        ForeignKey("message_history.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="the message",
+    ),
     column("user_id", TelegramId, primary_key=True, comment="the Telegram user"),
     column("delivery_status", TextId32, comment="pending, sent, delivered or failed"),
     column("delivered_on", Micros | None, comment="UTC; null until it is"),

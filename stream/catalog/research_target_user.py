@@ -37,9 +37,9 @@ class TargetUserSelected(HashedEvent):
 
 HNTB_TARGET_USER = upserted_table(
     "hntb_target_user",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the registration"),
     column("hash_id", HashId, index=True, comment="names the participant within the study; never the user's id"),
-    column("study_id", TextId64, index=True),
+    column("study_id", TextId64, index=True, comment="the study"),
     column("key_id", TextId16 | None, comment="names the key of the hash; null where it was made elsewhere"),
     Index(None, "created_on"),
     persons=[research("hash_id"), app("participant").unstored()],

@@ -18,10 +18,10 @@ class CampaignSaved(Event):
 
 CAMPAIGN = upserted_table(
     "campaign",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the campaign"),
     column("ap_campaign_id", ReferenceId, unique=True, comment="what tokens refer to"),
     column("token_id", ReferenceId, comment="0 for none"),
-    column("name", Text32),
+    column("name", Text32, comment="what people call it"),
     column("tokens", Money, comment="how many it may hand out"),
     persons=[],
     comment="Campaigns that hand out tokens",

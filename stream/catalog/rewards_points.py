@@ -24,12 +24,12 @@ class PointsTransacted(Event):
 
 POINTS_TRANSACTION = upserted_table(
     "points_transaction",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the transaction"),
     column("user_id", EntityId, index=True, comment="the app user whose points they are"),
-    column("activity_type", ReferenceId),
+    column("activity_type", ReferenceId, comment="what it was for"),
     column("points", Money, comment="negative where they were spent"),
     column("balance", Money, comment="what the user has since"),
-    column("note", Text200 | None),
+    column("note", Text200 | None, comment="in words; null where nobody left any"),
     column("payer", ReferenceId, comment="who pay the coins; 0 for nobody"),
     column("payee", ReferenceId, comment="who receive the coins; 0 for nobody"),
     column("ref_transaction_id", ReferenceId, comment="0 where it refers to none"),

@@ -32,10 +32,10 @@ class TokensTransacted(Event):
 
 TOKEN_TRANSACTION = upserted_table(
     "token_transaction",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the transaction"),
     column("user_id", EntityId, comment="the app user whose tokens they are"),
-    column("enterprise_id", ReferenceId | None),
-    column("activity_type", ReferenceId | None),
+    column("enterprise_id", ReferenceId | None, comment="null where it is of none"),
+    column("activity_type", ReferenceId | None, comment="what it was for"),
     column("tokens", Money | None, comment="negative where they were spent"),
     column("balance", Money | None, comment="what the user has since"),
     column("campaign_id", ReferenceId | None, index=True, comment="a campaign's ap_campaign_id"),

@@ -52,16 +52,16 @@ class TripRated(Event):
 
 TRIP = upserted_table(
     "trip",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the trip"),
     column("user_id", EntityId, index=True, comment="the app user who travelled"),
     column("travel_mode", TextId32, comment="such as walking, transit or driving"),
     column("started_on", Micros, index=True, comment="UTC"),
     column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
     column("distance", Metres, comment="in metres"),
-    column("origin_latitude", Latitude | None),
-    column("origin_longitude", Longitude | None),
-    column("destination_latitude", Latitude | None),
-    column("destination_longitude", Longitude | None),
+    column("origin_latitude", Latitude | None, comment="degrees (WGS 84)"),
+    column("origin_longitude", Longitude | None, comment="degrees (WGS 84)"),
+    column("destination_latitude", Latitude | None, comment="degrees (WGS 84)"),
+    column("destination_longitude", Longitude | None, comment="degrees (WGS 84)"),
     column("fare", Money | None, comment="null where none is known"),
     persons=[app("user_id")],
     comment="Trips with any mode of travel, for QuickSight",
@@ -69,7 +69,7 @@ TRIP = upserted_table(
 
 HNTB_TRIP = upserted_table(
     "hntb_trip",
-    column("trip_id", EntityId, primary_key=True),
+    column("trip_id", EntityId, primary_key=True, comment="names the trip"),
     column("user_id", AppIdText, index=True, comment="the research participant: an app user's id as text"),
     column("travel_mode", TextId32, comment="such as walking, transit or driving"),
     column("started_on", Micros, index=True, comment="UTC"),
@@ -81,9 +81,9 @@ HNTB_TRIP = upserted_table(
 
 USER_RATING = upserted_table(
     "user_rating",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the rating"),
     column("user_id", EntityId, index=True, comment="the app user who rated"),
-    column("trip_id", EntityId, index=True),
+    column("trip_id", EntityId, index=True, comment="the trip that was rated"),
     column("rating", Rating, comment="1 (worst) to 5 (best)"),
     column("feedback", Text512 | None, comment="in the rider's own words"),
     persons=[app("user_id")],

@@ -25,7 +25,7 @@ class ActivityLocationClustered(Event):
 
 CM_ACTIVITY_LOCATION = upserted_table(
     "cm_activity_location",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the way between the two clusters"),
     column("user_id", EntityId, index=True, comment="the app user who travels"),
     column("o_id", ReferenceId, comment="the cluster of places where the way begins"),
     column("d_id", ReferenceId, comment="the cluster of places where the way ends"),

@@ -50,17 +50,17 @@ class UserUnlabelled(Event):
 
 USER_LABEL = upserted_table(
     "user_label",
-    column("id", EntityId, primary_key=True),
-    column("name", Text128),
-    column("description", Text512 | None),
+    column("id", EntityId, primary_key=True, comment="names the label"),
+    column("name", Text128, comment="what people call it"),
+    column("description", Text512 | None, comment="what it means"),
     persons=[],
     comment="Labels by which users are grouped",
 )
 
 AUTH_USER_LABEL = upserted_table(
     "auth_user_label",
-    column("user_id", EntityId, primary_key=True),
-    column("label_id", EntityId, primary_key=True, index=True),
+    column("user_id", EntityId, primary_key=True, comment="the app user"),
+    column("label_id", EntityId, primary_key=True, index=True, comment="the label"),
     column("is_deleted", Flag, comment="1 where the label was taken away"),
     persons=[app("user_id")],
     comment="Which users have which labels, and had",

@@ -16,10 +16,10 @@ class UserReferred(Event):
 
 REFERRAL_HISTORY = upserted_table(
     "referral_history",
-    column("id", EntityId, primary_key=True),
+    column("id", EntityId, primary_key=True, comment="names the referral"),
     column("sender_user_id", EntityId | None, comment="who recommended the app; null once they are erased"),
     column("receiver_user_id", EntityId, index=True, comment="who came"),
-    column("referral_code", TextId64 | None),
+    column("referral_code", TextId64 | None, comment="the code that was used"),
     persons=[
         app("receiver_user_id"),
         app("sender_user_id").but_keep_row("sender_user_id", "referral_code"),

@@ -1,0 +1,80 @@
+"""The topics as an AsyncAPI 3 document, for whoever publishes to them: from the catalog and the schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import stream as package
+from stream.catalog import STREAMS, Route, Stream
+from stream.schemas import SchemaStore
+from stream.topics import declared_config
+
+AVRO = "application/vnd.apache.avro+json;version=1.9.0"
+
+Json = dict[str, Any]
+
+
+def asyncapi() -> str:
+    """The document, as JSON."""
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "stream",
+            "version": package.__version__,
+            "description": "What producers publish and `stream` keeps in MySQL. The rules are in docs/events.md.",
+        },
+        "defaultContentType": "avro/binary",
+        "channels": {one.topic: _channel(one) for one in STREAMS.values()},
+        "operations": {f"consume {one.topic}": _operation(one) for one in STREAMS.values()},
+        "components": {"messages": {_name(one, route): _message(one, route) for one, route in _routes()}},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _routes() -> list[tuple[Stream, Route]]:
+    return [(one, route) for one in STREAMS.values() for route in one.bound_routes]
+
+
+def _name(one: Stream, route: Route) -> str:
+    return f"{one.topic}.{route.record_name}"
+
+
+def _channel(one: Stream) -> Json:
+    return {
+        "address": one.topic,
+        "messages": {
+            route.record_name: {"$ref": f"#/components/messages/{_name(one, route)}"} for route in one.bound_routes
+        },
+        "bindings": {
+            "kafka": {
+                "partitions": one.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": ["delete"],
+                    "retention.ms": int(declared_config(one)["retention.ms"]),
+                    "max.message.bytes": int(declared_config(one)["max.message.bytes"]),
+                },
+            }
+        },
+    }
+
+
+def _operation(one: Stream) -> Json:
+    return {"action": "receive", "channel": {"$ref": f"#/channels/{one.topic}"}}
+
+
+def _message(one: Stream, route: Route) -> Json:
+    newest = SchemaStore().newest(one.topic, route.record_name)
+    path = f"../schemas/{one.topic}/{newest.name}.avsc"
+    message = {
+        "name": route.record_name,
+        "title": newest.source["doc"],
+        "contentType": "avro/binary",
+        "payload": {"schemaFormat": AVRO, "schema": {"$ref": path}},
+        "bindings": {"kafka": {"key": {"type": "string", "description": f"The text of {route.key}."}}},
+    }
+    if route.feeds:
+        message["description"] = "Becomes rows of " + ", ".join(feed.table.name for feed in route.feeds) + "."
+    elif route.erases is not None:
+        message["description"] = f"Erases the {route.erases.kind} person in {route.erases.attribute}."
+    return message

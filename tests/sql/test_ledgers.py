@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream import erasure
+from stream.catalog.declaration import PersonKind
+from stream.compact import ErasedPerson
+from stream.erase import receipt
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -246,3 +249,17 @@ def test_balances_still_add_up_when_a_person_is_erased(database: Database, appli
     assert [without_origin(row) for row in database.rows("points_transaction")] == ledger
     assert database.value("SELECT SUM(points) FROM points_transaction WHERE user_id = 7") == Decimal("0.99")
     assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_a_receipt_tells_which_ledgers_keep_the_bare_id(database: Database, applier: Applier) -> None:
+    for record, (_, make, key, _) in LEDGERS.items():
+        applier.apply(*((record, make(**{key: number}, event_id=uuid_text(number))) for number in (1, 2)))
+    applier.apply(("UserReferred", events.referred(sender_user_id=7, receiver_user_id=8)))
+    erase(applier)
+    sweep(database)
+    with database.engine().connect() as connection:
+        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"))
+        elsewhere = [line.what for line in lines if "referral_history" in line.what]
+    kept = {line.what: line.rows for line in lines if "bare id" in line.what}
+    assert kept == {f"remains: the bare id in {table}": 2 for table, *_ in LEDGERS.values()}
+    assert elsewhere == ["removed from referral_history"], "a sender's id does not stay"

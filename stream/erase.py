@@ -18,7 +18,7 @@ from fastavro import schemaless_writer
 from sqlalchemy import Connection, Engine, func, select
 
 from stream.catalog import STREAMS, Route, Stream
-from stream.catalog.declaration import NAMED_KINDS, PersonKind
+from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
 from stream.compact import ErasedPerson
 from stream.database import read_connection
 from stream.erasure import is_theirs, tables_about
@@ -121,9 +121,29 @@ def receipt(connection: Connection, person: ErasedPerson) -> list[Receipt]:
         select(func.count()).select_from(DEAD_LETTER).where(DEAD_LETTER.c.record_value.is_not(None))
     ).scalar_one()
     days = {stream.retention_ms // 86_400_000 for stream in STREAMS.values()}
+    lines += [
+        Receipt(f"remains: the bare id in {name}", rows, "for good: a ledger has to add up")
+        for name, rows in _bare_ids(connection, person)
+    ]
     lines.append(Receipt("remains: dead letters that nobody can be named for", unattributed, "they are discarded"))
     lines.append(Receipt("remains: the log in Kafka", None, f"its retention, {max(days)} days"))
     return lines
+
+
+def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, int]]:
+    """How many rows keep the person's id, table by table; those without any are left out."""
+    keeping = [
+        (table, about)
+        for stream in STREAMS.values()
+        for table in stream.tables
+        for about in persons_of(table)
+        if about.kind is person.kind and about.keeps_bare_id
+    ]
+    counts = [
+        (table.name, connection.execute(select(func.count()).where(is_theirs(table, about, person))).scalar_one())
+        for table, about in keeping
+    ]
+    return [(name, rows) for name, rows in counts if rows]
 
 
 def _deletion(kind: PersonKind) -> tuple[Stream, Route]:

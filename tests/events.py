@@ -157,12 +157,108 @@ def telegram_user_deleted(**changes: Any) -> Datum:
     return {"event_id": uuid_text(1), "occurred_at": NOON, "telegram_user_id": 2**40, **changes}
 
 
+def order_paid(**changes: Any) -> Datum:
+    own = {"payment_id": 41, "payment_type": "credit_card", "card": "Visa 4242", "total_price": cents(1250)}
+    return {**_of_order(), **own, **changes}
+
+
+def item_issued(**changes: Any) -> Datum:
+    own = {"item_id": 51, "product_name": "Day Pass", "price": cents(300), "valid_from": NOON, "valid_until": None}
+    return {**_of_order(), **own, **changes}
+
+
+def _of_order() -> Datum:
+    return {**app_user_deleted(), "order_id": 40, "created_on": NOON - SECOND}
+
+
+def way(**changes: Any) -> Datum:
+    """An ActivityLocationClustered."""
+    return {
+        **app_user_deleted(),
+        "activity_location_id": 61,
+        "o_id": 12,
+        "d_id": 0,
+        "travel_mode": "transit",
+        "probability_driving": 0.25,
+        "probability_transit": 0.75,
+        "probability_walking": 0.0,
+        "probability_cycling": None,
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
+def label_defined(**changes: Any) -> Datum:
+    own = {"label_id": 71, "name": "Early birds", "description": None, "created_on": NOON - DAY}
+    return {"event_id": uuid_text(1), "occurred_at": NOON, **own, **changes}
+
+
+def labelled(**changes: Any) -> Datum:
+    """A UserLabelled or a UserUnlabelled."""
+    return {**app_user_deleted(), "label_id": 71, "created_on": NOON - DAY, **changes}
+
+
+def referred(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "referral_id": 81,
+        "sender_user_id": 9,
+        "receiver_user_id": 7,
+        "referral_code": "ZOE-2026",
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
+def points(**changes: Any) -> Datum:
+    return {
+        **app_user_deleted(),
+        "transaction_id": 91,
+        "activity_type": 2,
+        "points": cents(1500),
+        "balance": cents(11525),
+        "note": "for trip 11",
+        "payer": 0,
+        "payee": 7,
+        "ref_transaction_id": 0,
+        "created_on": NOON - SECOND,
+        **changes,
+    }
+
+
+def tokens(**changes: Any) -> Datum:
+    return {
+        **app_user_deleted(),
+        "transaction_id": 95,
+        "enterprise_id": 2,
+        "activity_type": 5,
+        "tokens": cents(250),
+        "balance": cents(1000),
+        "campaign_id": 77,
+        "f_agency_id": 4,
+        "f_token_id": 11,
+        "expired_on": NOON + 90 * DAY,
+        "issued_on": None,
+        **changes,
+    }
+
+
 def samples() -> dict[str, Datum]:
     """A sound event of each kind."""
     return {
         "TripRecorded": trip(),
         "TripRated": rating(),
         "BytemarkPassLogged": pass_logged(),
+        "OrderPaid": order_paid(),
+        "OrderItemIssued": item_issued(),
+        "ActivityLocationClustered": way(),
+        "LabelDefined": label_defined(),
+        "UserLabelled": labelled(),
+        "UserUnlabelled": labelled(),
+        "UserReferred": referred(),
+        "PointsTransacted": points(),
+        "TokensTransacted": tokens(),
         "AppUserSaved": app_user(),
         "AppUserDeleted": app_user_deleted(),
         "UserCreated": user_created(),

@@ -160,11 +160,20 @@ def test_app_id_of_digits_has_no_other_spelling(text: str, is_fit: bool) -> None
 @pytest.mark.parametrize(("route", "feed"), FEEDS, ids=_feed_name)
 def test_column_takes_null_where_its_field_does(route: Route, feed: Feed) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(route.event)}
+    emptied = {name for person in persons_of(feed.table) for name in person.emptied}
     for name, source in zip(feed.columns, feed.sources, strict=True):
         field = fields.get(source)
         # A field with a default is filled by its event where the default is null.
         if field is not None and field.required:
-            assert feed.table.c[name].nullable == (type(None) in get_args(field.type)), name
+            assert feed.table.c[name].nullable == (type(None) in get_args(field.type) or name in emptied), name
+
+
+@pytest.mark.parametrize(("route", "feed"), FEEDS, ids=_feed_name)
+def test_column_that_an_erasure_empties_takes_null_and_is_no_key(route: Route, feed: Feed) -> None:
+    for person in persons_of(feed.table):
+        for name in person.emptied:
+            assert feed.table.c[name].nullable, name
+            assert not feed.table.c[name].primary_key, name
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)

@@ -109,6 +109,11 @@ class Person:
         """Whether their erasure changes what is written; a row that keeps the bare id alone stays as it is."""
         return self.on_erasure is OnErasure.DELETE_ROW or bool(self.emptied)
 
+    @property
+    def keeps_bare_id(self) -> bool:
+        """Whether their id stays in the row after their erasure, as ledgers want it."""
+        return self.on_erasure is OnErasure.EMPTY_COLUMNS and self.is_stored and self.column not in self.emptied
+
     def unstored(self) -> Person:
         """The same person, whose id the events may have and no column keeps."""
         return replace(self, is_stored=False)

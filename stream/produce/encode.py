@@ -35,7 +35,6 @@ class Encoder:
     def __init__(self, synthetic: Synthetic, store: SchemaStore, framing: Framing, older_version_share: float) -> None:
         self.synthetic = synthetic
         self.topic = synthetic.stream.topic
-        self.key_field = synthetic.stream.key
         self._key = _key_maker(synthetic)
         self.newest = store.newest(self.topic, synthetic.record_name)
         self._forms = _forms([self.newest], store, framing)

@@ -223,6 +223,11 @@ def _key_of_a_person(synthetic: Synthetic) -> Sequence[str]:
     return _key_field(synthetic) if synthetic.stream.has_tombstones else ()
 
 
+def _key_of_a_bare_id(synthetic: Synthetic) -> Sequence[str]:
+    """The key where it is a person's id alone, or that of another entity of their topic."""
+    return _key_field(synthetic) if synthetic.stream.keyed_by is not None else ()
+
+
 def _no_field_with_tombstones(synthetic: Synthetic) -> Sequence[str]:
     return (NO_FIELD,) if synthetic.stream.has_tombstones else ()
 
@@ -369,8 +374,7 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 def _key_as_long(sound: Sound) -> bytes:
     """As Kafka's LongSerializer writes a number; text is only turned round."""
-    value = sound.datum.get(sound.encoder.key_field)
-    return value.to_bytes(8, "big") if isinstance(value, int) else sound.key[::-1]
+    return int(sound.key).to_bytes(8, "big") if sound.key.isdigit() else sound.key[::-1]
 
 
 def _key_of_another_kind(sound: Sound) -> bytes:
@@ -381,6 +385,10 @@ def _key_of_another_kind(sound: Sound) -> bytes:
 
 def _key_without_kind(sound: Sound) -> bytes:
     return sound.key.partition(b":")[2]
+
+
+def _key_with_a_kind(sound: Sound) -> bytes:
+    return PersonKind.APP.encode() + b":" + sound.key
 
 
 def _tombstone_of_nobody(_sound: Sound, _field: str, chance: Random) -> Spoilt:
@@ -434,6 +442,7 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("key_as_long", Reason.KEY_MISMATCH, _key(_key_as_long), _key_field),
     Flaw("key_of_another_kind", Reason.KEY_MISMATCH, _key(_key_of_another_kind), _key_of_a_person),
     Flaw("key_without_kind", Reason.KEY_MISMATCH, _key(_key_without_kind), _key_of_a_person),
+    Flaw("key_with_a_kind", Reason.KEY_MISMATCH, _key(_key_with_a_kind), _key_of_a_bare_id),
     Flaw("tombstone_of_nobody", Reason.INVALID_VALUE, _tombstone_of_nobody, _no_field_with_tombstones),
     Flaw(
         "tombstone_without_key",

@@ -11,7 +11,19 @@ from math import cos, hypot, radians
 from random import Random
 from typing import NamedTuple
 
-from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND, Account, Span, open_accounts
+from stream.produce.accounts import DAY, EVERY, HOUR, MINUTE, SECOND, Account, Farewell, Span, open_accounts
+from stream.produce.bonds import (
+    Campaign,
+    Label,
+    Purse,
+    Referral,
+    gather,
+    is_brought,
+    labels_of,
+    made_up_by,
+    referral,
+)
+from stream.produce.purchases import Purchase, buy
 
 METRES_PER_DEGREE = 111_320
 DETOUR = 1.3
@@ -49,6 +61,9 @@ RIDE_HAILING = Mode("ride_hailing", 10.0, 350, 95)
 COMMUTE_MODES = (*[TRANSIT] * 5, *[DRIVING] * 3, CYCLING, RIDE_HAILING)
 ERRAND_MODES = (WALKING, WALKING, CYCLING, TRANSIT, DRIVING)
 
+TICKET_SHARE = 0.4
+"""On how many of the days with a ride by transit a ticket is bought."""
+
 
 class Rider(NamedTuple):
     rider_id: int
@@ -60,6 +75,15 @@ class Rider(NamedTuple):
     leaves_work: int
     """The usual moments, counted from midnight."""
     account: Account
+    way_ids: tuple[int, int]
+    """Names of the way to work and of the way back."""
+    referral: Referral | None
+    """How the rider came to the app, where another brought them."""
+    labels: tuple[Label, ...]
+    made_up: Label | None
+    """A label that this rider made up."""
+    campaign: Campaign
+    purse: Purse
 
 
 class Journey(NamedTuple):
@@ -78,7 +102,7 @@ class Journey(NamedTuple):
 class RiderDay:
     """What one rider did on one day. Where they went is decided when it is first asked for: not every plan asks."""
 
-    __slots__ = ("_chance", "_ids", "_journeys", "midnight", "rider")
+    __slots__ = ("_chance", "_has_shopped", "_ids", "_journeys", "_purchase", "midnight", "rider")
 
     def __init__(self, rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> None:
         self.rider = rider
@@ -86,6 +110,8 @@ class RiderDay:
         self._chance = chance
         self._ids = ids
         self._journeys: list[Journey] | None = None
+        self._purchase: Purchase | None = None
+        self._has_shopped = False
 
     @property
     def journeys(self) -> list[Journey]:
@@ -93,25 +119,58 @@ class RiderDay:
             self._journeys = journeys(self.rider, self.midnight, self._chance, self._ids)
         return self._journeys
 
+    @property
+    def purchase(self) -> Purchase | None:
+        """What the rider bought on this day. Everybody tries it once, and whoever left may be told of once more."""
+        if not self._has_shopped:
+            self._has_shopped = True
+            self._purchase = self._shop()
+        return self._purchase
+
+    def _shop(self) -> Purchase | None:
+        rider, chance = self.rider, self._chance
+        rides_on = min((one.departs_on for one in self.journeys if one.mode is TRANSIT), default=None)
+        if rides_on is not None and chance.random() < TICKET_SHARE:
+            return buy(rider.rider_id, rides_on - 10 * MINUTE, rides_on - MINUTE, chance, self._ids)
+        if self.has(rider.account.saved_on):
+            return buy(rider.rider_id, rider.account.saved_on + MINUTE, None, chance, self._ids)
+        if self.follows(rider.account.farewell):
+            return buy(rider.rider_id, self.midnight + 12 * HOUR, None, chance, self._ids)
+        return None
+
     def has(self, moment: int) -> bool:
         """Whether the moment lies in this day."""
         return self.midnight <= moment < self.midnight + DAY
 
+    def follows(self, farewell: Farewell | None) -> bool:
+        """Whether somebody left on the day before."""
+        return farewell is not None and self.midnight - DAY <= farewell.occurs_on < self.midnight
+
 
 def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[Rider]:
     """New riders, each with a home, a workplace and habits. Homes lie around the centre, work near it."""
-    return [
-        Rider(
-            rider_id=next(ids),
-            home=_near(CENTRE, 0.15, chance),
-            work=_near(CENTRE, 0.05, chance),
-            mode=COMMUTE_MODES[int(chance.random() * len(COMMUTE_MODES))],
-            leaves_home=int(chance.gauss(7.75 * HOUR, 0.6 * HOUR)),
-            leaves_work=int(chance.gauss(17.0 * HOUR, 0.7 * HOUR)),
-            account=account,
+    groups = gather(count, ids)
+    riders: list[Rider] = []
+    for place, account in enumerate(open_accounts(count, span, chance, ids)):
+        group, before = groups[place // EVERY], riders[-1] if riders else None
+        riders.append(
+            Rider(
+                rider_id=next(ids),
+                home=_near(CENTRE, 0.15, chance),
+                work=_near(CENTRE, 0.05, chance),
+                mode=COMMUTE_MODES[int(chance.random() * len(COMMUTE_MODES))],
+                leaves_home=int(chance.gauss(7.75 * HOUR, 0.6 * HOUR)),
+                leaves_work=int(chance.gauss(17.0 * HOUR, 0.7 * HOUR)),
+                account=account,
+                way_ids=(next(ids), next(ids)),
+                referral=referral(before.rider_id, before.account, ids) if before and is_brought(place) else None,
+                labels=labels_of(place, group),
+                made_up=made_up_by(place, group),
+                campaign=group.campaign,
+                purse=Purse(),
+            )
         )
-        for account in open_accounts(count, span, chance, ids)
-    ]
+    return riders
 
 
 def journeys(rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> list[Journey]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA
 from tests.balance import assert_drained
@@ -41,7 +42,8 @@ def _as_stated(value: Any, table: str, column: str) -> Any:
         return (value.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     if isinstance(value, Decimal):
         return str(value)
-    if METADATA.tables[table].c[column].type.python_type is int and column == "success":
+    kind = METADATA.tables[table].c[column].type
+    if isinstance(kind, mysql.TINYINT) and kind.display_width == 1:
         return bool(value)
     return value
 

@@ -95,6 +95,11 @@ def test_the_tables_of_each_kind_are_those_that_the_documentation_names() -> Non
             (name, "user_id", "delete_row")
             for name in ("trip", "user_rating", "hntb_trip", "hntb_bytemark_pass", "bytemark_pass")
         ),
+        ("cm_activity_location", "user_id", "delete_row"),
+        ("auth_user_label", "user_id", "delete_row"),
+        ("referral_history", "receiver_user_id", "delete_row"),
+        ("referral_history", "sender_user_id", "empty_columns"),
+        *((name, "user_id", "empty_columns") for name in ("points_transaction", "bytemark_order_payments")),
     }
     assert found(PersonKind.CLERK) == {
         *((name, "clerk_id", "delete_row") for name in ("users", "user_data", "user_sign_in", "user_name_history")),

@@ -1,0 +1,48 @@
+"""Topic user.referral: who brought whom, told when the newcomer's account is, and again after either has left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from stream.catalog.user_referral import UserReferred
+from stream.produce.accounts import DAY, MINUTE
+from stream.produce.bonds import brought_on
+from stream.produce.riders import RiderDay
+from stream.produce.topics.declaration import Datum, Synthetic
+
+TOLD_AGAIN_SHARE = 0.01
+
+
+def referrals(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
+    rider, found = day.rider, day.rider.referral
+    if found is None:
+        return
+    first_told_on = rider.account.saved_on + MINUTE
+    if day.has(first_told_on):
+        occurred_at = first_told_on
+    elif first_told_on < day.midnight and _is_told_again(day, chance):
+        occurred_at = day.midnight + int(chance.random() * DAY)
+    else:
+        return
+    yield {
+        "occurred_at": occurred_at,
+        "referral_id": found.referral_id,
+        "sender_user_id": found.sender_id,
+        "receiver_user_id": rider.rider_id,
+        "referral_code": found.code,
+        "created_on": brought_on(rider.account, found),
+    }
+
+
+def _is_told_again(day: RiderDay, chance: Random) -> bool:
+    referral = day.rider.referral
+    has_left = day.follows(day.rider.account.farewell) or (referral and day.follows(referral.sender.farewell))
+    return bool(has_left) or chance.random() < TOLD_AGAIN_SHARE
+
+
+def _before_it_was_confirmed(referral: Datum) -> Datum:
+    return {**referral, "referral_code": "unconfirmed"}
+
+
+SYNTHETICS = (Synthetic(UserReferred, tell=referrals, earlier=_before_it_was_confirmed),)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA
 from tests.balance import assert_drained
@@ -41,9 +42,9 @@ def _as_stated(value: Any, table: str, column: str) -> Any:
         return (value.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     if isinstance(value, Decimal):
         return str(value)
-    if METADATA.tables[table].c[column].type.python_type is int and column == "success":
-        return bool(value)
-    return value
+    kind = METADATA.tables[table].c[column].type
+    is_flag = isinstance(kind, mysql.TINYINT) and kind.display_width == 1
+    return bool(value) if is_flag else value
 
 
 def test_all_examples_that_erase_nobody_at_once_give_the_rows_of_the_model(

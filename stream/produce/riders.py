@@ -11,7 +11,8 @@ from math import cos, hypot, radians
 from random import Random
 from typing import NamedTuple
 
-from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND, Account, Span, open_accounts
+from stream.produce.accounts import DAY, EVERY, HOUR, MINUTE, SECOND, Account, Span, open_accounts
+from stream.produce.communities import Announcement, Community, announcements, communities_of
 
 METRES_PER_DEGREE = 111_320
 DETOUR = 1.3
@@ -60,6 +61,9 @@ class Rider(NamedTuple):
     leaves_work: int
     """The usual moments, counted from midnight."""
     account: Account
+    community: Community
+    speaks_for_community: bool
+    """Of each community one rider tells what it does as such."""
 
 
 class Journey(NamedTuple):
@@ -78,7 +82,7 @@ class Journey(NamedTuple):
 class RiderDay:
     """What one rider did on one day. Where they went is decided when it is first asked for: not every plan asks."""
 
-    __slots__ = ("_chance", "_ids", "_journeys", "midnight", "rider")
+    __slots__ = ("_announcements", "_chance", "_ids", "_journeys", "midnight", "rider")
 
     def __init__(self, rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> None:
         self.rider = rider
@@ -86,12 +90,21 @@ class RiderDay:
         self._chance = chance
         self._ids = ids
         self._journeys: list[Journey] | None = None
+        self._announcements: list[Announcement] | None = None
 
     @property
     def journeys(self) -> list[Journey]:
         if self._journeys is None:
             self._journeys = journeys(self.rider, self.midnight, self._chance, self._ids)
         return self._journeys
+
+    @property
+    def announcements(self) -> list[Announcement]:
+        """What the community sends to its learners, told by the rider who speaks for it."""
+        if self._announcements is None:
+            community = self.rider.community if self.rider.speaks_for_community else None
+            self._announcements = announcements(community, self.midnight, self._chance, self._ids) if community else []
+        return self._announcements
 
     def has(self, moment: int) -> bool:
         """Whether the moment lies in this day."""
@@ -100,6 +113,8 @@ class RiderDay:
 
 def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[Rider]:
     """New riders, each with a home, a workplace and habits. Homes lie around the centre, work near it."""
+    accounts = list(open_accounts(count, span, chance, ids))
+    communities = communities_of(accounts, span, chance, ids)
     return [
         Rider(
             rider_id=next(ids),
@@ -109,8 +124,10 @@ def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[
             leaves_home=int(chance.gauss(7.75 * HOUR, 0.6 * HOUR)),
             leaves_work=int(chance.gauss(17.0 * HOUR, 0.7 * HOUR)),
             account=account,
+            community=communities[place // EVERY],
+            speaks_for_community=place % EVERY == 0,
         )
-        for account in open_accounts(count, span, chance, ids)
+        for place, account in enumerate(accounts)
     ]
 
 

@@ -218,8 +218,7 @@ def has_joined(day: RiderDay) -> bool:
 
 def has_just_left(day: RiderDay) -> bool:
     """Whether the rider left on the day before."""
-    farewell = day.rider.account.farewell
-    return farewell is not None and day.midnight - DAY <= farewell.occurs_on < day.midnight
+    return day.rider.account.has_left_on_day(day.midnight - DAY)
 
 
 def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Tell:

@@ -101,7 +101,7 @@ def test_the_stream_is_that_of_the_latest_confirmed_booking_or_else_of_the_lates
     # Somebody else's booking is not theirs.
     applier.apply(("CourseBooked", course_booked(user_id=1, booking_id=999, course_stream="5th_stream", confirmed=2)))
     view = "SELECT username, course_stream FROM telegram_user_with_stream WHERE user_id = :user_id"
-    assert database.query(view, user_id=LEARNER_ID) == [("latest", stream)]
+    assert [tuple(row) for row in database.query(view, user_id=LEARNER_ID)] == [("latest", stream)]
 
 
 # --- Erasing

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from stream.catalog import Event, Feed, Route
-from stream.catalog.declaration import PersonKind
+from stream.catalog.declaration import PersonKind, other_unique_columns
 from stream.records import Record
 
 Row = tuple[Any, ...]
@@ -34,7 +35,8 @@ class ErasedPerson:
 
 @dataclass(slots=True)
 class TableRows:
-    """What is sent to one table, in the order of its primary key, each row beside the record that it comes from."""
+    """What is sent to one table, each row beside the record that it comes from: in the order of the primary key, or of
+    time where another column is unique as well."""
 
     feed: Feed
     rows: list[Row] = field(default_factory=list)
@@ -77,6 +79,9 @@ def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
 def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
     # The identity begins with the primary key, so this is the key's order: lanes lock rows in one direction.
     ordered = [newest[identity] for identity in sorted(newest)]
+    if other_unique_columns(ordered[0][3].table):
+        # As it happened: what one row gives up another may take.
+        ordered.sort(key=itemgetter(0))
     if ordered[0][3].items is not None:
         return _set_rows(ordered)
     return TableRows(

@@ -128,11 +128,14 @@ def outdated_members_statement(members: Table) -> str:
     )
 
 
-def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
-    """The keys of rows of a table whose key is one column, as JSON."""
+def keys_of(table: Table, rows: Sequence[Row]) -> str:
+    """The keys of rows of a table whose key is one column, as JSON.
+
+    As text: the driver would mark bytes as binary, and MySQL takes no JSON from a binary string.
+    """
     (key,) = table.primary_key
     position = sent_names(table).index(key.name)
-    return msgspec.json.encode([row[position] for row in rows])
+    return msgspec.json.encode([row[position] for row in rows]).decode()
 
 
 def _json_keys(key: Column[Any]) -> str:

@@ -16,8 +16,8 @@ class Unreadable(Exception):
 
 class Tolerated(Exception):
     """What the specification forbids and fastavro lets pass: a number of more than 64 bits (it wraps), a union's
-    negative branch (it counts from the end), and a boolean that is neither 0 nor 1. The product's judgement is left
-    open there."""
+    negative branch (it counts from the end), a boolean that is neither 0 nor 1, and a block of an array whose size
+    is not the one that it says. The product's judgement is left open there."""
 
 
 class Bytes:
@@ -61,7 +61,23 @@ def read(schema: Any, content: Bytes) -> Any:
         return PRIMITIVES[schema](content)
     if schema["type"] == "record":
         return {field["name"]: read(field["type"], content) for field in schema["fields"]}
+    if schema["type"] == "array":
+        return _items(schema["items"], content)
     return read(schema["type"], content)
+
+
+def _items(schema: Any, content: Bytes) -> list[Any]:
+    """Blocks, each of so many items, up to one of none; a negative count is followed by the block's size in bytes."""
+    items: list[Any] = []
+    while count := content.number():
+        if count == -(2**63):
+            raise Tolerated  # as a positive number it has more than 64 bits
+        size = content.number() if count < 0 else None
+        begins = content.position
+        items += [read(schema, content) for _ in range(abs(count))]
+        if size not in (None, content.position - begins):
+            raise Tolerated
+    return items
 
 
 def _boolean(content: Bytes) -> bool:

@@ -211,6 +211,23 @@ def referred(**changes: Any) -> Datum:
     }
 
 
+LEARNER_ID = 2**40
+
+
+def campaign(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "campaign_id": 41,
+        "ap_campaign_id": 4100,
+        "token_id": 3,
+        "name": "Ride to school",
+        "tokens": cents(250_000),
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
 def points(**changes: Any) -> Datum:
     return {
         **app_user_deleted(),
@@ -244,6 +261,44 @@ def tokens(**changes: Any) -> Datum:
     }
 
 
+def recipient(user_id: int = LEARNER_ID, **changes: Any) -> Datum:
+    return {"user_id": user_id, "delivery_status": "pending", "delivered_on": None, **changes}
+
+
+def message_saved(**changes: Any) -> Datum:
+    own = {"text": "Your lesson begins at six.", "media_type": None, "caption": None, "recipients": [recipient()]}
+    return {**message_deleted(), **own, **changes}
+
+
+def message_deleted(**changes: Any) -> Datum:
+    return {"event_id": uuid_text(1), "occurred_at": NOON, "message_id": 51, "created_on": NOON - DAY, **changes}
+
+
+def course_booked(**changes: Any) -> Datum:
+    own = {"booking_id": 61, "course_stream": "3rd_stream", "confirmed": 0, "created_on": NOON - DAY}
+    return {**_learner(), **own, **changes}
+
+
+def lesson_registered(**changes: Any) -> Datum:
+    own = {"registration_id": 71, "lesson_on": NOON + DAY, "created_on": NOON - DAY}
+    return {**_learner(), **own, **changes}
+
+
+def learner_acted(**changes: Any) -> Datum:
+    return {**_learner(), "learner_event_id": 81, "event_type": "lesson_opened", **changes}
+
+
+def _learner() -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "user_id": LEARNER_ID,
+        "username": "zoe_rides",
+        "first_name": "Zoë",
+        "joined_on": NOON - DAY,
+    }
+
+
 def samples() -> dict[str, Datum]:
     """A sound event of each kind."""
     return {
@@ -267,6 +322,12 @@ def samples() -> dict[str, Datum]:
         "UserSignedIn": signed_in(),
         "UserDeleted": user_deleted(),
         "TelegramUserDeleted": telegram_user_deleted(),
+        "CampaignSaved": campaign(),
+        "MessageSaved": message_saved(),
+        "MessageDeleted": message_deleted(),
+        "CourseBooked": course_booked(),
+        "FreeLessonRegistered": lesson_registered(),
+        "LearnerActed": learner_acted(),
     }
 
 

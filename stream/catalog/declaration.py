@@ -205,6 +205,7 @@ def sets_of(table: Table) -> list[Table]:
     return [one for one in METADATA.tables.values() if one.info.get("set_of") is table]
 
 
+@cache
 def other_unique_columns(table: Table) -> tuple[str, ...]:
     """The columns that are unique besides the primary key."""
     return tuple(column.name for column in table.columns if column.unique)

@@ -85,6 +85,10 @@ class Account(NamedTuple):
     telegram_id: int | None
     farewell: Farewell | None
 
+    def has_left_on_day(self, midnight: int) -> bool:
+        """Whether one of the accounts ended on the day that begins then."""
+        return self.farewell is not None and midnight <= self.farewell.occurs_on < midnight + DAY
+
 
 def open_accounts(count: int, span: Span, chance: Random, ids: Iterator[int]) -> Iterator[Account]:
     """The accounts of a cohort, in the order of its riders."""

@@ -1,4 +1,4 @@
-"""What ties riders to each other and to the app: who brought whom, labels, campaigns, and what is in their purses.
+"""What ties riders to each other and to the app: who brought whom, labels, and what is in their purses.
 
 Who has which follows from the place in the cohort, so that even the smallest town has some of each.
 """
@@ -41,13 +41,6 @@ class Referral(NamedTuple):
     code: str | None
 
 
-class Campaign(NamedTuple):
-    """What hands out tokens to a group of riders."""
-
-    ap_campaign_id: int
-    token_id: int
-
-
 @dataclass(slots=True)
 class Purse:
     """What a rider has, in hundredths. It fills as it is told of."""
@@ -60,7 +53,6 @@ class Group(NamedTuple):
     """What `EVERY` riders have in common."""
 
     labels: tuple[Label, ...]
-    campaign: Campaign
 
 
 def gather(count: int, ids: Iterator[int]) -> list[Group]:
@@ -70,8 +62,7 @@ def gather(count: int, ids: Iterator[int]) -> list[Group]:
             labels=tuple(
                 Label(next(ids), f"{name} {first // EVERY + 1}", description)
                 for name, description in LABELS[: count - first]
-            ),
-            campaign=Campaign(next(ids), next(ids)),
+            )
         )
         for first in range(0, count, EVERY)
     ]

@@ -21,9 +21,10 @@ import msgspec
 from fastavro import parse_schema
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
+from msgspec.inspect import is_struct_type
 
-from stream.catalog import Route
 from stream.catalog.declaration import PersonKind
+from stream.catalog.learner import LearnerEvent
 from stream.catalog.types import MICROS_MAX, check_app_id_text, check_text_id, meta_of
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
@@ -114,10 +115,10 @@ class Flaw:
 # --- The fields that can have a flaw
 
 
-def field_types(route: Route) -> dict[str, tuple[type, Meta]]:
+def field_types(struct: type[msgspec.Struct]) -> dict[str, tuple[type, Meta]]:
     """The fields with bounds or a length: Python's type and what the catalog says of it."""
     found = {}
-    for field in msgspec.structs.fields(route.event):
+    for field in msgspec.structs.fields(struct):
         try:
             found[field.name] = (_python_type(field.type), meta_of(field.type))
         except TypeError:  # event_id, whose rule is another
@@ -126,16 +127,38 @@ def field_types(route: Route) -> dict[str, tuple[type, Meta]]:
 
 
 def _python_type(annotation: Any) -> type:
-    """`float` for `Annotated[float, …] | None`."""
+    """`float` for `Annotated[float, …] | None`, `list` for a list of anything."""
     for part in (annotation, *get_args(annotation)):
         if hasattr(part, "__metadata__"):
-            return part.__origin__  # type: ignore[no-any-return]
+            return get_origin(part.__origin__) or part.__origin__  # type: ignore[no-any-return]
     raise TypeError(f"{annotation} is not annotated")
 
 
-def _where(is_meant: Callable[[type, Meta], bool]) -> Fields:
+def item_types(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """The fields that are lists of structs, each with the struct."""
+    found = {}
+    for field in msgspec.structs.fields(struct):
+        listed = get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
+        if get_origin(listed) is list and is_struct_type(get_args(listed)[0]):
+            found[field.name] = get_args(listed)[0]
+    return found
+
+
+IsMeant = Callable[[type, Meta], bool]
+
+
+def _where(is_meant: IsMeant) -> Fields:
     return lambda synthetic: [
-        name for name, (kind, meta) in field_types(synthetic.route).items() if is_meant(kind, meta)
+        name for name, (kind, meta) in field_types(synthetic.route.event).items() if is_meant(kind, meta)
+    ]
+
+
+def _where_an_item(is_meant: IsMeant) -> Fields:
+    """The lists of structs that have such a field; a consumer names the list."""
+    return lambda synthetic: [
+        name
+        for name, item in item_types(synthetic.event).items()
+        if any(is_meant(kind, meta) for kind, meta in field_types(item).values())
     ]
 
 
@@ -180,6 +203,10 @@ def _is_never_empty_list(kind: type, meta: Meta) -> bool:
     return kind is list and bool(meta.min_length)
 
 
+def _has_most_items(kind: type, meta: Meta) -> bool:
+    return kind is list and meta.max_length is not None
+
+
 def _is_json(_kind: type, meta: Meta) -> bool:
     return bool((meta.extra or {}).get("is_json"))
 
@@ -202,12 +229,26 @@ def _nullables(synthetic: Synthetic) -> Sequence[str]:
 
 def _words(synthetic: Synthetic) -> Sequence[str]:
     """Fields that take one of a few words."""
-    fields = msgspec.structs.fields(synthetic.event)
+    return _words_of(synthetic.event)
+
+
+def _words_of(struct: type[msgspec.Struct]) -> Sequence[str]:
+    fields = msgspec.structs.fields(struct)
     return [
         field.name
         for field in fields
         if any(get_origin(part) is Literal for part in (field.type, *get_args(field.type)))
     ]
+
+
+def _words_of_items(synthetic: Synthetic) -> Sequence[str]:
+    """Lists of structs that have such a field."""
+    return [name for name, item in item_types(synthetic.event).items() if _words_of(item)]
+
+
+def _first_of_two_names(synthetic: Synthetic) -> Sequence[str]:
+    """The name that a consumer calls missing where a learner has neither."""
+    return ("username",) if issubclass(synthetic.event, LearnerEvent) else ()
 
 
 def _only(*names: str) -> Fields:
@@ -243,11 +284,45 @@ def _field(value_for: Callable[[type, Meta], Any]) -> Spoil:
     """One field gets another value; the key goes along, so that nothing else is wrong."""
 
     def spoil(sound: Sound, field: str, _chance: Random) -> Spoilt:
-        kind, meta = field_types(sound.encoder.synthetic.route).get(field, (str, Meta()))
+        kind, meta = field_types(sound.encoder.synthetic.event).get(field, (str, Meta()))
         changed = sound._replace(datum={**sound.datum, field: value_for(kind, meta)})
         return Spoilt(changed.key, changed.value)
 
     return spoil
+
+
+def _in_an_item(is_meant: IsMeant, value_for: Callable[[type, Meta], Any]) -> Spoil:
+    """One such field of one item gets another value."""
+
+    def spoil(sound: Sound, field: str, chance: Random) -> Spoilt:
+        types = field_types(item_types(sound.encoder.synthetic.event)[field])
+        name = chance.choice([name for name, (kind, meta) in types.items() if is_meant(kind, meta)])
+        return _with_spoilt_item(sound, field, chance, {name: value_for(*types[name])})
+
+    return spoil
+
+
+def _unknown_word_in_an_item(sound: Sound, field: str, chance: Random) -> Spoilt:
+    name = chance.choice(_words_of(item_types(sound.encoder.synthetic.event)[field]))
+    return _with_spoilt_item(sound, field, chance, {name: "neither"})
+
+
+def _with_spoilt_item(sound: Sound, field: str, chance: Random, changes: Datum) -> Spoilt:
+    items = list(sound.datum[field])
+    place = chance.randrange(len(items))
+    items[place] = {**items[place], **changes}
+    return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{field: items}))
+
+
+def _too_many_items(sound: Sound, field: str, _chance: Random) -> Spoilt:
+    _, meta = field_types(sound.encoder.synthetic.event)[field]
+    items = [sound.datum[field][0]] * ((meta.max_length or 0) + 1)
+    return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{field: items}))
+
+
+def _without_a_name(sound: Sound, _field: str, chance: Random) -> Spoilt:
+    names = {name: chance.choice((None, "")) for name in ("username", "first_name")}
+    return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **names))
 
 
 def _always(value: Any) -> Spoil:
@@ -428,6 +503,12 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("two_megabytes", Reason.TOO_LONG, _huge, _where(_has_length), is_huge=True),
     Flaw("text_empty", Reason.TOO_SHORT, _always(""), _where(_is_never_empty)),
     Flaw("list_empty", Reason.TOO_SHORT, _always([]), _where(_is_never_empty_list)),
+    Flaw("list_too_long", Reason.TOO_LONG, _too_many_items, _where(_has_most_items), is_huge=True),
+    Flaw("item_id_zero", Reason.OUT_OF_RANGE, _in_an_item(_is_id, lambda *_: 0), _where_an_item(_is_id)),
+    Flaw("item_date_too_early", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _below), _where_an_item(_is_moment)),
+    Flaw("item_date_too_late", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _above), _where_an_item(_is_moment)),
+    Flaw("item_word_not_in_the_list", Reason.INVALID_VALUE, _unknown_word_in_an_item, _words_of_items),
+    Flaw("no_name_of_two", Reason.MISSING_FIELD, _without_a_name, _first_of_two_names),
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
     Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
     Flaw("app_id_with_leading_zero", Reason.INVALID_VALUE, _always("007"), _app_ids_as_text),

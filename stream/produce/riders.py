@@ -11,18 +11,9 @@ from math import cos, hypot, radians
 from random import Random
 from typing import NamedTuple
 
-from stream.produce.accounts import DAY, EVERY, HOUR, MINUTE, SECOND, Account, Farewell, Span, open_accounts
-from stream.produce.bonds import (
-    Campaign,
-    Label,
-    Purse,
-    Referral,
-    gather,
-    is_brought,
-    labels_of,
-    made_up_by,
-    referral,
-)
+from stream.produce.accounts import DAY, EVERY, HOUR, MINUTE, SECOND, Account, Span, open_accounts
+from stream.produce.bonds import Label, Purse, Referral, gather, is_brought, labels_of, made_up_by, referral
+from stream.produce.communities import Announcement, Campaign, Community, announcements, communities_of
 from stream.produce.purchases import Purchase, buy
 
 METRES_PER_DEGREE = 111_320
@@ -82,8 +73,15 @@ class Rider(NamedTuple):
     labels: tuple[Label, ...]
     made_up: Label | None
     """A label that this rider made up."""
-    campaign: Campaign
     purse: Purse
+    community: Community
+    speaks_for_community: bool
+    """Of each community one rider tells what it does as such."""
+
+    @property
+    def campaign(self) -> Campaign:
+        """The campaign from which the rider gets tokens."""
+        return self.community.campaigns[0]
 
 
 class Journey(NamedTuple):
@@ -102,7 +100,7 @@ class Journey(NamedTuple):
 class RiderDay:
     """What one rider did on one day. Where they went is decided when it is first asked for: not every plan asks."""
 
-    __slots__ = ("_chance", "_has_shopped", "_ids", "_journeys", "_purchase", "midnight", "rider")
+    __slots__ = ("_announcements", "_chance", "_has_shopped", "_ids", "_journeys", "_purchase", "midnight", "rider")
 
     def __init__(self, rider: Rider, midnight: int, chance: Random, ids: Iterator[int]) -> None:
         self.rider = rider
@@ -112,6 +110,7 @@ class RiderDay:
         self._journeys: list[Journey] | None = None
         self._purchase: Purchase | None = None
         self._has_shopped = False
+        self._announcements: list[Announcement] | None = None
 
     @property
     def journeys(self) -> list[Journey]:
@@ -134,24 +133,34 @@ class RiderDay:
             return buy(rider.rider_id, rides_on - 10 * MINUTE, rides_on - MINUTE, chance, self._ids)
         if self.has(rider.account.saved_on):
             return buy(rider.rider_id, rider.account.saved_on + MINUTE, None, chance, self._ids)
-        if self.follows(rider.account.farewell):
+        if self.follows_farewell_of(rider.account):
             return buy(rider.rider_id, self.midnight + 12 * HOUR, None, chance, self._ids)
         return None
+
+    @property
+    def announcements(self) -> list[Announcement]:
+        """What the community sends to its learners, told by the rider who speaks for it."""
+        if self._announcements is None:
+            community = self.rider.community if self.rider.speaks_for_community else None
+            self._announcements = announcements(community, self.midnight, self._chance, self._ids) if community else []
+        return self._announcements
 
     def has(self, moment: int) -> bool:
         """Whether the moment lies in this day."""
         return self.midnight <= moment < self.midnight + DAY
 
-    def follows(self, farewell: Farewell | None) -> bool:
-        """Whether somebody left on the day before."""
-        return farewell is not None and self.midnight - DAY <= farewell.occurs_on < self.midnight
+    def follows_farewell_of(self, account: Account) -> bool:
+        """Whether one of somebody's accounts ended on the day before."""
+        return account.has_left_on_day(self.midnight - DAY)
 
 
 def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[Rider]:
     """New riders, each with a home, a workplace and habits. Homes lie around the centre, work near it."""
+    accounts = list(open_accounts(count, span, chance, ids))
     groups = gather(count, ids)
+    communities = communities_of(accounts, span, chance, ids)
     riders: list[Rider] = []
-    for place, account in enumerate(open_accounts(count, span, chance, ids)):
+    for place, account in enumerate(accounts):
         group, before = groups[place // EVERY], riders[-1] if riders else None
         riders.append(
             Rider(
@@ -166,8 +175,9 @@ def move_in(count: int, span: Span, chance: Random, ids: Iterator[int]) -> list[
                 referral=referral(before.rider_id, before.account, ids) if before and is_brought(place) else None,
                 labels=labels_of(place, group),
                 made_up=made_up_by(place, group),
-                campaign=group.campaign,
                 purse=Purse(),
+                community=communities[place // EVERY],
+                speaks_for_community=place % EVERY == 0,
             )
         )
     return riders

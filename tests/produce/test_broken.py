@@ -85,8 +85,7 @@ def test_value_cut_anywhere_is_truncated() -> None:
 def test_flaws_have_names_of_their_own_and_meet_nearly_every_reason() -> None:
     assert len({flaw.name for flaw in FLAWS}) == len(FLAWS)
     # What Avro can't write, and what only a database can find.
-    elsewhere = {Reason.MISSING_FIELD, Reason.WRONG_TYPE}
-    elsewhere |= {Reason.CONFLICT, Reason.CONSTRAINT, Reason.REFUSED_BY_DATABASE}
+    elsewhere = {Reason.WRONG_TYPE, Reason.CONFLICT, Reason.CONSTRAINT, Reason.REFUSED_BY_DATABASE}
     assert set(Reason) - {flaw.reason for flaw in FLAWS} == elsewhere
 
 
@@ -95,9 +94,9 @@ def test_plan_deals_every_flaw_of_every_record_before_it_repeats_one() -> None:
     plan = Plan(seed=3, until=PUBLISHED, count=4 * len(cards), broken_share=0.5)
     dealt = [dict(message.headers)[FLAW_HEADER] for message in synthesize(plan) if message.kind is Kind.BROKEN]
     assert sorted(dealt[: len(cards)]) == sorted(flaw.encode() for _, flaw in cards)
-    huge = next(flaw for flaw in FLAWS if flaw.is_huge)
-    can_be_huge = [one for one in SYNTHETICS.values() if huge.fields(one)]
-    assert dealt.count(huge.name.encode()) == len(can_be_huge), "the costly ones come once"
+    for huge in [flaw for flaw in FLAWS if flaw.is_huge]:
+        can_be_huge = [one for one in SYNTHETICS.values() if huge.fields(one)]
+        assert dealt.count(huge.name.encode()) == len(can_be_huge), "the costly ones come once"
 
 
 def test_broken_messages_of_a_mixture_are_judged_as_their_headers_say() -> None:
@@ -129,7 +128,8 @@ def test_field_of_a_wrong_type_is_named(record: str, field: str) -> None:
     route = SYNTHETICS[record].route
     if field in dict(route.decimals):
         pytest.skip("a decimal is made from bytes, whatever these are")
-    assert _validation_of(record, {**LATEST[record], field: []}) == (Stage.VALIDATE, Reason.WRONG_TYPE, field)
+    wrong: Any = {} if isinstance(LATEST[record][field], list) else []
+    assert _validation_of(record, {**LATEST[record], field: wrong}) == (Stage.VALIDATE, Reason.WRONG_TYPE, field)
 
 
 def _validation_of(record: str, datum: dict[str, Any]) -> tuple[Stage, Reason, str | None]:

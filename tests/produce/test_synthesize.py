@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from typing import Any
 
 import pytest
@@ -14,10 +14,14 @@ import pytest
 from stream.catalog import STREAMS, Event, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
 from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
+from stream.catalog.learner import CourseBooked, FreeLessonRegistered, LearnerActed
+from stream.catalog.message import MessageDeleted, MessageSaved
+from stream.catalog.rewards_campaign import CampaignSaved
 from stream.catalog.trip import TripRated, TripRecorded
 from stream.catalog.user_lifecycle import (
     USER_DATA_SHAPES,
     AppUserSaved,
+    TelegramUserDeleted,
     UserCreated,
     UserDataSet,
     UserSignedIn,
@@ -360,6 +364,51 @@ def test_some_sign_ins_fail(told: list[Any]) -> None:
     assert 0.03 < sum(not sign_in.success for sign_in in sign_ins) / len(sign_ins) < 0.25
 
 
+# --- Communities
+
+
+def test_no_campaign_claims_the_id_of_another(told: list[Any]) -> None:
+    campaigns = _of(told, CampaignSaved)
+    pairs = {(campaign.campaign_id, campaign.ap_campaign_id) for campaign in campaigns}
+    assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+    assert len(campaigns) > len(pairs) > 3, "some are saved again"
+
+
+def test_learners_are_riders_with_a_telegram_account_and_always_have_a_name(told: list[Any]) -> None:
+    acted = _of(told, LearnerActed)
+    learners = {event.user_id for event in acted}
+    for kind in (CourseBooked, FreeLessonRegistered):
+        assert {event.user_id for event in _of(told, kind)} <= learners
+    left = {event.telegram_user_id for event in _of(told, TelegramUserDeleted)}
+    assert left
+    assert left <= learners
+    assert 0.15 < len(learners) / len({saved.user_id for saved in _of(told, AppUserSaved)}) < 0.25
+    assert {(event.username is None, event.first_name is None) for event in acted} >= {(False, False), (True, False)}
+
+
+def test_booking_is_confirmed_step_by_step_and_some_remain_unpaid(told: list[Any]) -> None:
+    steps = defaultdict(list)
+    for booking in _of(told, CourseBooked):
+        steps[booking.booking_id].append(booking.confirmed)
+    assert {tuple(one) for one in steps.values()} == {(0,), (0, 1), (0, 1, 2)}
+
+
+def test_message_goes_to_learners_and_ends_delivered_or_failed(told: list[Any]) -> None:
+    learners = {event.user_id for event in _of(told, LearnerActed)}
+    by_message = defaultdict(list)
+    for message in _of(told, MessageSaved):
+        by_message[message.message_id].append(message)
+        assert {one.user_id for one in message.recipients} <= learners
+    whole = [versions for versions in by_message.values() if len(versions) == 3]
+    assert len(whole) > 0.9 * len(by_message)
+    for versions in whole:
+        assert [one.user_id for one in versions[0].recipients] == [one.user_id for one in versions[2].recipients]
+        assert {one.delivery_status for one in versions[2].recipients} <= {"delivered", "failed"}
+    deleted = {message.message_id for message in _of(told, MessageDeleted)}
+    assert deleted
+    assert deleted < set(by_message)
+
+
 # --- Farewells
 
 
@@ -393,10 +442,11 @@ def test_rows_of_every_table_come_before_and_after_some_persons_farewell(town: l
     for number, message in enumerate(town):
         event, route = decoded(message)
         for feed in route.feeds:
-            values = dict(zip(feed.columns, feed.values(event), strict=True))
-            for about in persons_of(feed.table):
+            rows = [feed.values(event)] if feed.items is None else feed.item_values(event)
+            for about, row in product(persons_of(feed.table), rows):
                 tables.add((feed.table.name, about.column))
-                left = farewells.get(ErasedPerson(about.kind, str(values[about.column])))
+                person_id = dict(zip(feed.columns, row, strict=True))[about.column]
+                left = farewells.get(ErasedPerson(about.kind, str(person_id)))
                 if left is not None:
                     (before if number < left[0] else after).add((feed.table.name, about.column))
     assert before == tables

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from stream.decode import decode
+from stream.errors import TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas import SchemaStore
@@ -24,8 +26,8 @@ TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 class Applier:
     """Appends records to partitions and applies them, in transactions as the caller cuts them."""
 
-    def __init__(self, database: Database, owner: str = "tester") -> None:
-        self.writer = Writer(database.engine(for_lane=True), GROUP_ID, owner)
+    def __init__(self, database: Database, owner: str = "tester", group_id: str = GROUP_ID) -> None:
+        self.writer = Writer(database.engine(for_lane=True), group_id, owner)
         self.claims: dict[TopicPartition, Claim] = {}
         self.log: list[LogRecord] = []
         self._ends: dict[TopicPartition, int] = defaultdict(int)
@@ -48,6 +50,12 @@ class Applier:
 
     def write(self, *slices: DecodedSlice) -> list[WrittenSlice]:
         return self.writer.write(slices)
+
+    def persist(self, *slices: DecodedSlice) -> list[WrittenSlice]:
+        """Write as a lane does it: again where another transaction was in the way."""
+        while True:
+            with contextlib.suppress(TransactionConflict):
+                return self.write(*slices)
 
     def apply(self, *data: tuple[str, Datum], partition: int = 0) -> WrittenSlice:
         """Append events of one topic and apply them in one transaction."""

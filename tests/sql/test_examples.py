@@ -43,9 +43,8 @@ def _as_stated(value: Any, table: str, column: str) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     kind = METADATA.tables[table].c[column].type
-    if isinstance(kind, mysql.TINYINT) and kind.display_width == 1:
-        return bool(value)
-    return value
+    is_flag = isinstance(kind, mysql.TINYINT) and kind.display_width == 1
+    return bool(value) if is_flag else value
 
 
 def test_all_examples_that_erase_nobody_at_once_give_the_rows_of_the_model(

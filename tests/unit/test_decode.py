@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,9 +143,16 @@ def agree(topic: str, record: Record) -> None:
     assert type(event).__name__ == name
     assert event.event_id == wanted["event_id"].replace("-", "").lower()
     for field, value in wanted.items():
-        if field not in ("event_id", "logged_on"):
+        if isinstance(value, list):
+            assert _by_person(map(msgspec.structs.asdict, getattr(event, field))) == _by_person(value), field
+        elif field not in ("event_id", "logged_on"):
             meant = money(value) if isinstance(value, bytes) else value  # the only bytes are decimals
             assert model.is_same(getattr(event, field), meant), field
+
+
+def _by_person(items: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Of a list in which somebody is named twice the last entry counts."""
+    return {item["user_id"]: item for item in items}
 
 
 def mutated(value: bytes, changes: list[tuple[int, int]], cut: int | None, more: bytes) -> bytes:
@@ -189,6 +198,41 @@ def test_random_bytes_never_crash_the_decoder(header: bytes, body: bytes, topic:
         assert rejected.reason in Reason  # noqa: PT017 - that nothing else comes is the point
 
 
+def number(value: int) -> bytes:
+    """Avro's long."""
+    rest, groups = (value << 1) ^ (value >> 63), b""
+    while rest > 0x7F:
+        groups, rest = groups + bytes([rest & 0x7F | 0x80]), rest >> 7
+    return groups + bytes([rest])
+
+
+RECIPIENTS = [number(user_id) + b"\x08sent\x00" for user_id in (7, 2**40, 7)]
+IN_BLOCKS = {
+    "in one block": number(3) + b"".join(RECIPIENTS) + number(0),
+    "in several": b"".join(number(1) + one for one in RECIPIENTS) + number(0),
+    "in blocks that say their size": b"".join(number(-1) + number(len(one)) + one for one in RECIPIENTS) + number(0),
+    "in blocks of both kinds": number(1)
+    + RECIPIENTS[0]
+    + number(-2)
+    + number(sum(map(len, RECIPIENTS[1:])))
+    + b"".join(RECIPIENTS[1:])
+    + b"\0",
+    "none": number(0),
+    "none in a block without an end": number(3) + b"".join(RECIPIENTS),
+    "more than there are": number(4) + b"".join(RECIPIENTS) + number(0),
+    "more than there can be": number(2**62) + b"".join(RECIPIENTS) + number(0),
+}
+
+
+@pytest.mark.parametrize("recipients", IN_BLOCKS.values(), ids=IN_BLOCKS)
+def test_a_list_may_come_in_blocks_of_either_kind(recipients: bytes) -> None:
+    datum = events.message_saved(recipients=[])
+    before, after = events.body("MessageSaved", datum), number(datum["created_on"])
+    assert before.endswith(b"\0" + after)
+    value = events.single_object_header("MessageSaved") + before.removesuffix(b"\0" + after) + recipients + after
+    agree("message", Record(0, RECORDED_MS, events.key_of("MessageSaved", datum), value))
+
+
 VALUES_OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(max_size=600) | st.sampled_from(["007", "\u0667", "clerk", "signup_date", "{}", '"admin"']),
     "boolean": st.booleans(),
@@ -197,6 +241,15 @@ VALUES_OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "double": st.floats() | st.sampled_from([90.0, -180.0, 1e9, -0.0, math.nan]),
     "bytes": st.binary(max_size=8),
     "null": st.none(),
+    "array": st.lists(
+        st.builds(
+            events.recipient,
+            st.integers(-1, 3) | st.integers(-(2**63), 2**63 - 1),
+            delivery_status=st.sampled_from(["pending", "sent", "delivered", "failed", "Sent", ""]),
+            delivered_on=st.none() | st.integers(-1, 2**63 - 1),
+        ),
+        max_size=4,
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream import upsert
 from stream.catalog import STREAMS
-from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, persons_of
+from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of
 from stream.progress import RecordCounts
 from stream.upsert import RowCounts, encoded, row_counts
 
@@ -75,7 +75,7 @@ TABLES = [table for stream in STREAMS.values() for table in stream.tables]
 def test_the_version_is_assigned_last(table: Any) -> None:
     """Assignments run from left to right, and all others look at the old version."""
     update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
-    assigned = re.findall(r"`(\w+)` = ", update)
+    assigned = re.findall(r"(?<!\.)`(\w+)` = ", update)  # behind a dot it is compared
     keys = {column.name for column in table.primary_key}
     # A history's key is the event's id, so there only the time is left of the version.
     last = [name for name in ("event_id", "event_time") if name not in keys]
@@ -83,6 +83,15 @@ def test_the_version_is_assigned_last(table: Any) -> None:
     assert len(assigned) == len(set(assigned))
     assert set(assigned) == {column.name for column in table.columns} - keys
     assert set(LINEAGE_COLUMNS) < set(assigned)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_a_row_that_is_met_by_a_second_unique_column_is_left_alone(table: Any) -> None:
+    """It may be another's: then nothing of it is assigned, not even its time."""
+    update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
+    (key, *_) = (column.name for column in table.primary_key)
+    guards = update.count(f"IF(new.`{key}` = `{table.name}`.`{key}`")
+    assert guards == (update.count("` = IF(") if other_unique_columns(table) else 0)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))

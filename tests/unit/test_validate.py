@@ -25,8 +25,14 @@ from tests.events import (
     TOPICS,
     app_user,
     app_user_deleted,
+    campaign,
+    course_booked,
+    learner_acted,
+    lesson_registered,
+    message_saved,
     pass_logged,
     rating,
+    recipient,
     signed_in,
     telegram_user_deleted,
     trip,
@@ -69,6 +75,22 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     *[("UserCreated", user_created(clerk_id=value)) for value in ("x", "app:7", "a b", "é" * 256)],
     *[("UserCreated", user_created(first_name=value)) for value in (None, "", " x ", "x" * 128)],
     *[("TelegramUserDeleted", telegram_user_deleted(telegram_user_id=value)) for value in (1, 2**63 - 1)],
+    *[("CampaignSaved", campaign(ap_campaign_id=value, token_id=value)) for value in (0, ID_MAX)],
+    *[("CampaignSaved", campaign(name=value)) for value in ("", "👍" * 32)],
+    *[("MessageSaved", message_saved(text=value)) for value in (None, "", "👍" * 4096)],
+    *[("MessageSaved", message_saved(caption=value)) for value in (None, "", "👍" * 1024)],
+    *[
+        ("MessageSaved", message_saved(recipients=value))
+        for value in ([recipient(1)], [recipient(2**63 - 1)], [recipient(one) for one in range(1, 10_001)])
+    ],
+    *[
+        ("LearnerActed", learner_acted(username=username, first_name=first_name))
+        for username, first_name in (("z", None), (None, "Z"), ("", "Z"), ("z", ""), ("👍" * 16_000, "Z"))
+    ],
+    *[("LearnerActed", learner_acted(user_id=value)) for value in (1, 2**63 - 1)],
+    *[("CourseBooked", course_booked(course_stream=f"{value}_stream")) for value in ("3rd", "4th", "5th")],
+    *[("CourseBooked", course_booked(confirmed=value)) for value in (0, 2)],
+    ("FreeLessonRegistered", lesson_registered(lesson_on=None)),
 ]
 
 BROKEN: list[tuple[str, dict[str, Any], Reason, str]] = [
@@ -135,6 +157,35 @@ BROKEN: list[tuple[str, dict[str, Any], Reason, str]] = [
         for value in (0, -1)
     ],
     ("BytemarkPassLogged", pass_logged(logged_on=-1), Reason.OUT_OF_RANGE, "logged_on"),
+    ("CampaignSaved", campaign(ap_campaign_id=-1), Reason.OUT_OF_RANGE, "ap_campaign_id"),
+    ("CampaignSaved", campaign(name="x" * 33), Reason.TOO_LONG, "name"),
+    ("CampaignSaved", campaign(tokens=events.cents(10**10)), Reason.OUT_OF_RANGE, "tokens"),
+    ("MessageSaved", message_saved(text="x" * 4097), Reason.TOO_LONG, "text"),
+    ("MessageSaved", message_saved(caption="x" * 1025), Reason.TOO_LONG, "caption"),
+    ("MessageSaved", message_saved(recipients=[]), Reason.TOO_SHORT, "recipients"),
+    # As many as are named: to merge them first would let a record of any size through.
+    ("MessageSaved", message_saved(recipients=[recipient(1)] * 10_001), Reason.TOO_LONG, "recipients"),
+    *[
+        ("MessageSaved", message_saved(recipients=[recipient(), wrong]), reason, "recipients")
+        for wrong, reason in (
+            (recipient(0), Reason.OUT_OF_RANGE),
+            (recipient(-1), Reason.OUT_OF_RANGE),
+            (recipient(delivery_status="read"), Reason.INVALID_VALUE),
+            (recipient(delivered_on=-1), Reason.OUT_OF_RANGE),
+        )
+    ],
+    *[
+        (name, make(username=username, first_name=first_name), Reason.MISSING_FIELD, "username")
+        for name, make in (
+            ("CourseBooked", course_booked),
+            ("FreeLessonRegistered", lesson_registered),
+            ("LearnerActed", learner_acted),
+        )
+        for username, first_name in ((None, None), ("", None), (None, ""), ("", ""))
+    ],
+    ("CourseBooked", course_booked(course_stream="6th_stream"), Reason.INVALID_VALUE, "course_stream"),
+    *[("CourseBooked", course_booked(confirmed=value), Reason.OUT_OF_RANGE, "confirmed") for value in (-1, 3)],
+    ("LearnerActed", learner_acted(first_name="x" * 16_001), Reason.TOO_LONG, "first_name"),
 ]
 
 
@@ -176,6 +227,12 @@ def test_a_key_that_does_not_name_the_entity_is_rejected(key: bytes) -> None:
 
 def test_a_rating_is_keyed_by_its_trip() -> None:
     assert rejection("TripRated", rating(), key=b"21") == (Stage.VALIDATE, Reason.KEY_MISMATCH, "trip_id")
+
+
+def test_of_a_recipient_who_is_named_twice_the_last_entry_counts() -> None:
+    named = [recipient(7, delivery_status="failed"), recipient(3), recipient(7, delivery_status="sent")]
+    found = judge("MessageSaved", message_saved(recipients=named)).recipients  # type: ignore[attr-defined]
+    assert [(one.user_id, one.delivery_status) for one in found] == [(3, "pending"), (7, "sent")]
 
 
 def test_logged_on_defaults_to_occurred_at() -> None:

@@ -218,7 +218,7 @@ def has_joined(day: RiderDay) -> bool:
 
 def has_just_left(day: RiderDay) -> bool:
     """Whether the rider left on the day before."""
-    return day.follows(day.rider.account.farewell)
+    return day.follows_farewell_of(day.rider.account)
 
 
 def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Tell:

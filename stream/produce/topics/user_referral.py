@@ -37,8 +37,8 @@ def referrals(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Da
 
 def _is_told_again(day: RiderDay, chance: Random) -> bool:
     referral = day.rider.referral
-    has_left = day.follows(day.rider.account.farewell) or (referral and day.follows(referral.sender.farewell))
-    return bool(has_left) or chance.random() < TOLD_AGAIN_SHARE
+    told_of = [day.rider.account, *([referral.sender] if referral else [])]
+    return any(map(day.follows_farewell_of, told_of)) or chance.random() < TOLD_AGAIN_SHARE
 
 
 def _before_it_was_confirmed(referral: Datum) -> Datum:

@@ -157,6 +157,19 @@ def telegram_user_deleted(**changes: Any) -> Datum:
     return {"event_id": uuid_text(1), "occurred_at": NOON, "telegram_user_id": 2**40, **changes}
 
 
+def target_user(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "target_user_id": 41,
+        "study_id": "study-1",
+        "user_id": "7",
+        "hash_id": None,
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
 def samples() -> dict[str, Datum]:
     """A sound event of each kind."""
     return {
@@ -171,6 +184,7 @@ def samples() -> dict[str, Datum]:
         "UserSignedIn": signed_in(),
         "UserDeleted": user_deleted(),
         "TelegramUserDeleted": telegram_user_deleted(),
+        "TargetUserSelected": target_user(),
     }
 
 

@@ -29,12 +29,12 @@ from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER, SchemaStore
+from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from tests.stores import STORE
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-STORE = SchemaStore()
 READERS = {topic: STORE.readers(topic) for topic in STREAMS}
 TIMESTAMP_MS = (UNTIL - EPOCH) // timedelta(milliseconds=1)
 

@@ -26,6 +26,7 @@ from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, Datum, uuid_text
 from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.stores import HASHER
 from tests.waiting import wait_for
 
 LIFECYCLE = "user.lifecycle"
@@ -62,6 +63,7 @@ def planted() -> list[Item]:
         item("TripRecorded", events.trip(**app, travel_mode=MARK, **next(fresh))),
         item("TripRated", events.rating(**app, feedback=MARK, **next(fresh))),
         item("BytemarkPassLogged", events.pass_logged(user_id=str(APP_ID), interaction=MARK, **next(fresh))),
+        item("TargetUserSelected", events.target_user(user_id=str(APP_ID), study_id=f"{MARK}-study", **next(fresh))),
         item("UserCreated", events.user_created(**clerk, **name, **next(fresh))),
         item("UserUpdated", events.user_updated(**clerk, **name, changed_by=CLERK_ID, **next(fresh))),
         item("UserDataSet", events.user_data(**clerk, value=json.dumps({MARK: True}), **next(fresh))),
@@ -101,7 +103,7 @@ def sweep(database: Database) -> None:
     with database.engine(for_lane=True).connect() as connection:
         with connection.begin():
             persons = erasure.unswept(connection)
-        erasure.sweep(connection, persons)
+        erasure.sweep(connection, persons, HASHER)
 
 
 def traces(database: Database) -> list[tuple[str, str]]:
@@ -177,7 +179,15 @@ def test_a_sweep_notes_what_it_removed_and_when(database: Database, applier: App
         (row["person_kind"], row["person_id"], row["table_name"]): row["rows_removed"]
         for row in database.rows("erasure_removal")
     }
-    app_tables = ("auth_user", "trip", "hntb_trip", "user_rating", "bytemark_pass", "hntb_bytemark_pass")
+    app_tables = (
+        "auth_user",
+        "trip",
+        "hntb_trip",
+        "user_rating",
+        "bytemark_pass",
+        "hntb_bytemark_pass",
+        "hntb_target_user",
+    )
     assert noted == {
         **{("app", APP.person_id, name): 1 for name in (*app_tables, "dead_letter")},
         ("clerk", CLERK_ID, "users"): 1,
@@ -336,6 +346,17 @@ def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, ap
 # --- Any order
 
 
+# By their id, and by a hash of ours, of one who is erased and of one who isn't.
+participants = st.sampled_from(
+    [
+        {"user_id": user_id, "hash_id": hash_id, "study_id": study}
+        for study in ("s", "t")
+        for user in ("1", "2")
+        for user_id, hash_id in [(user, None), *((None, one) for one in HASHER.known_hash_ids(study, user))]
+    ]
+)
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> list[Item]:
     """Records about few accounts, some of which are erased at some place in the log, some records broken."""
@@ -357,6 +378,10 @@ def logs(draw: st.DrawFn) -> list[Item]:
                         item(
                             "BytemarkPassLogged",
                             events.pass_logged(user_id=str(user), bytemark_pass_id=user, **version),
+                        ),
+                        item(
+                            "TargetUserSelected",
+                            events.target_user(target_user_id=user, **draw(participants), **version),
                         ),
                         item("UserCreated", events.user_created(clerk_id=account, **version)),
                         item(

@@ -14,12 +14,12 @@ from stream.catalog.declaration import PersonErased
 from stream.decode import decode, decode_record
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas import SchemaStore
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
 from tests.model.topics.user_lifecycle import person_of
+from tests.stores import STORE
 
-READERS = {topic: SchemaStore().readers(topic) for topic in set(TOPICS.values())}
+READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
 DATA = events.samples()
 FRAMINGS = (events.single_object_header, events.confluent_header)
 VALUES = [(name, header(name) + events.body(name, datum)) for name, datum in DATA.items() for header in FRAMINGS]

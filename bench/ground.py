@@ -28,7 +28,6 @@ HASH_KEY = "for-benchmarks-only-0123456789abcdef"
 """Topics with hashes need one; what it guards is made up."""
 
 
-
 @dataclass(frozen=True)
 class Ground:
     """Both servers, running."""

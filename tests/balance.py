@@ -70,7 +70,7 @@ def assert_origins(database: Database, expected: Expected) -> None:
 
 
 def assert_erasures(database: Database, expected: Expected) -> None:
-    """Exactly the erased persons are marked, each as of the earliest moment; perhaps under other names of theirs too."""
+    """The erased persons are marked, each as of the earliest moment, perhaps under other names too; nobody else is."""
     found = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
     assert found.keys() - expected.maybe_erased == set(expected.erased)
     for person, erased_on in expected.erased.items():

@@ -188,7 +188,8 @@ def test_random_bytes_never_crash_the_decoder(header: bytes, body: bytes, topic:
 
 
 VALUES_OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "string": st.text(max_size=600) | st.sampled_from(["007", "\u0667", "clerk", "signup_date", "{}", '"admin"']),
+    "string": st.text(max_size=600)
+    | st.sampled_from(["007", "\u0667", "clerk", "signup_date", "{}", '"admin"', "a" * 64, "A" * 64]),
     "boolean": st.booleans(),
     "long": st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 2) | st.integers(2**32 - 2, 2**32 + 2),
     "int": st.integers(-(2**31), 2**31 - 1) | st.integers(-1, 7),

@@ -66,7 +66,8 @@ def test_keys_are_separated_by_any_whitespace(separator: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n", "x" * 31, f"{HASH_KEY} short", f"short {HASH_KEY}", "🚌" * 31, f"{HASH_KEY[:20]} {HASH_KEY[20:]}"]
+    "text",
+    ["", " \n", "x" * 31, f"{HASH_KEY} short", f"short {HASH_KEY}", "🚌" * 31, f"{HASH_KEY[:20]} {HASH_KEY[20:]}"],
 )
 def test_a_missing_or_short_key_is_refused_without_telling_it(text: str) -> None:
     with pytest.raises(ConfigurationError) as refused:

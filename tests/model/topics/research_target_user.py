@@ -30,16 +30,21 @@ def _hash_id(value: str) -> str | None:
 
 
 def _row(event: Event) -> Row:
-    user_id = event["user_id"]
-    is_ours = user_id is not None
     return {
         "id": event["target_user_id"],
-        "hash_id": hash_of(NEWEST, event["study_id"], user_id) if is_ours else event["hash_id"],
+        "hash_id": event["hash_id"],
         "study_id": event["study_id"],
-        "key_id": _mac(NEWEST, "the id of this key")[:16] if is_ours else None,
+        "key_id": None if event["user_id"] is None else _mac(NEWEST, "the id of this key")[:16],
         "created_on": moment(event["created_on"]),
-        "_user_id": user_id,
+        "_user_id": event["user_id"],
     }
+
+
+def _completed(_name: str, event: Event) -> Event:
+    """The event with the hash of the user whom it names."""
+    if event["user_id"] is None:
+        return event
+    return {**event, "hash_id": hash_of(NEWEST, event["study_id"], event["user_id"])}
 
 
 def _judge(_name: str, event: Event) -> list[Fault]:
@@ -75,6 +80,7 @@ TOPIC = TopicModel(
     },
     key=key_is("target_user_id"),
     judge=_judge,
+    completed=_completed,
     hides_values=True,
     other_names=_other_names,
 )

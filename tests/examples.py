@@ -100,8 +100,8 @@ def datum_of(example: Example) -> dict[str, Any]:
     version, value = example.version, example.record.value
     assert version is not None, "only what has a schema has a datum"
     assert value is not None, "only what has a value has a datum"
-    datum: dict[str, Any] = schemaless_reader(BytesIO(value[len(version.header) :]), version.plain, None)
-    return datum
+    datum: Any = schemaless_reader(BytesIO(value[len(version.header) :]), version.plain, None)
+    return dict(datum)
 
 
 def version_named(name: str, topic: str) -> SchemaVersion:

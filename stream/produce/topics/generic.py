@@ -252,7 +252,11 @@ def _changed(name: str, other: Callable[[Any], Any]) -> Callable[[Datum], Datum]
 def _other_value(annotation: Any) -> Callable[[Any], Any] | None:
     """A field's value → another that its type allows; None where this can't be said of the type."""
     if words := words_of(annotation):
-        return (lambda value: words[words.index(value) - 1]) if len(words) > 1 and type(None) not in words else None
+        return (
+            (lambda value: words[words.index(value) - 1])
+            if len(words) > 1 and type(None) not in get_args(annotation)
+            else None
+        )
     kind = python_type_of(annotation)
     if kind is bool:
         return lambda value: not value

@@ -381,9 +381,9 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 
 def _key_as_long(sound: Sound) -> bytes:
-    """As Kafka's LongSerializer writes a number; text is only turned round."""
+    """As Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin with."""
     value = sound.datum.get(sound.encoder.key_field)
-    return value.to_bytes(8, "big") if isinstance(value, int) else sound.key[::-1]
+    return value.to_bytes(8, "big") if isinstance(value, int) else b"\0" + sound.key[::-1]
 
 
 def _key_of_another_kind(sound: Sound) -> bytes:

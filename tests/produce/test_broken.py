@@ -84,7 +84,13 @@ def test_value_cut_anywhere_is_truncated() -> None:
 def test_flaws_have_names_of_their_own_and_meet_nearly_every_reason() -> None:
     assert len({flaw.name for flaw in FLAWS}) == len(FLAWS)
     # What Avro can't write, and what only a database can find.
-    elsewhere = {Reason.MISSING_FIELD, Reason.WRONG_TYPE, Reason.CONSTRAINT, Reason.REFUSED_BY_DATABASE}
+    elsewhere = {
+        Reason.MISSING_FIELD,
+        Reason.WRONG_TYPE,
+        Reason.CONSTRAINT,
+        Reason.CONFLICT,
+        Reason.REFUSED_BY_DATABASE,
+    }
     assert set(Reason) - {flaw.reason for flaw in FLAWS} == elsewhere
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from stream.catalog import STREAMS, Event, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
-from stream.catalog.declaration import PersonKind, persons_of
+from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
 from stream.catalog.trip import TripRated, TripRecorded
 from stream.catalog.user_lifecycle import (
     USER_DATA_SHAPES,
@@ -380,7 +380,7 @@ def test_a_few_persons_of_every_kind_leave_some_by_a_tombstone_and_some_by_an_ev
     messages = list(synthesize(replace(PLAN, count=count)))
     farewells = farewells_in(messages)
     ways = {(person.kind, is_tombstone) for person, (_, is_tombstone) in farewells.items()}
-    assert ways == {(kind, is_tombstone) for kind in PersonKind for is_tombstone in (True, False)}
+    assert ways == {(kind, is_tombstone) for kind in NAMED_KINDS for is_tombstone in (True, False)}
     riders = {event.user_id for event in events_of(messages) if isinstance(event, AppUserSaved)}
     leaving = [person for person in farewells if person.kind is PersonKind.APP]
     assert 0.01 < len(leaving) / len(riders) <= 0.1

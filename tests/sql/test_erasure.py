@@ -19,6 +19,7 @@ from stream.catalog.declaration import PersonKind
 from stream.compact import ErasedPerson
 from stream.database import error_of
 from stream.eraser import Eraser
+from stream.hashing import Hasher
 from stream.metrics import Metrics
 from stream.records import Record
 from tests import events
@@ -99,11 +100,11 @@ def apply(applier: Applier, items: Iterable[Item], partition: int = 0) -> None:
         applier.write(*(applier.slice(topic, records, partition) for topic, records in pieces.items()))
 
 
-def sweep(database: Database) -> None:
+def sweep(database: Database, hasher: Hasher | None = HASHER) -> None:
     with database.engine(for_lane=True).connect() as connection:
         with connection.begin():
             persons = erasure.unswept(connection)
-        erasure.sweep(connection, persons, HASHER)
+        erasure.sweep(connection, persons, hasher)
 
 
 def traces(database: Database) -> list[tuple[str, str]]:
@@ -276,12 +277,14 @@ def test_an_account_in_other_capitals_or_with_a_longer_id_is_another_person(
 
 
 @contextmanager
-def sweeping(database: Database) -> Iterator[tuple[threading.Thread, list[BaseException]]]:
+def sweeping(
+    database: Database, hasher: Hasher | None = HASHER
+) -> Iterator[tuple[threading.Thread, list[BaseException]]]:
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            sweep(database)
+            sweep(database, hasher)
         except BaseException as error:  # noqa: BLE001 - told in the test's own thread
             errors.append(error)
 

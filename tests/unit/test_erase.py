@@ -101,3 +101,4 @@ def test_the_tables_of_each_kind_are_those_that_the_documentation_names() -> Non
         ("user_name_history", "changed_by", "empty_columns"),
     }
     assert found(PersonKind.TELEGRAM) == set()
+    assert found(PersonKind.RESEARCH) == {("hntb_target_user", "hash_id", "delete_row")}

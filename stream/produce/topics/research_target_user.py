@@ -47,8 +47,8 @@ def _selected(day: RiderDay, chance: Random, ids: Iterator[int]) -> Datum:
     }
 
 
-def _in_the_pilot(selected: Datum) -> Datum:
-    return {**selected, "study_id": "pilot"}
+def _as_planned(selected: Datum) -> Datum:
+    return {**selected, "created_on": selected["created_on"] - DAY}
 
 
-SYNTHETICS = (Synthetic(TargetUserSelected, tell=selections, earlier=_in_the_pilot),)
+SYNTHETICS = (Synthetic(TargetUserSelected, tell=selections, earlier=_as_planned),)

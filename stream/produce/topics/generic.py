@@ -236,17 +236,18 @@ MAKERS: Mapping[type, Callable[[str, Any, Moment], Any]] = {
 
 def _earlier(route: Route, roles: Roles) -> Callable[[Datum], Datum] | None:
     """How a datum is made older: one field that names nothing and nobody gets another value."""
-    for field in msgspec.structs.fields(route.event):
-        if field.name in ("event_id", "occurred_at", *roles.names, *roles.persons) or route.erases is not None:
-            continue
-        other = _other_value(field.type)
-        if other is not None:
-            return _changed(field.name, other)
-    return None
+    if route.erases is not None:
+        return None
+    fixed = {"event_id", "occurred_at", *roles.names, *roles.persons}
+    free = [field for field in msgspec.structs.fields(route.event) if field.name not in fixed]
+    others = {field.name: other for field in free if (other := _other_value(field.type))}
+    return (lambda datum: _first_fit(datum, others, route)) if others else None
 
 
-def _changed(name: str, other: Callable[[Any], Any]) -> Callable[[Datum], Datum]:
-    return lambda datum: {**datum, name: other(datum[name])}
+def _first_fit(datum: Datum, others: Mapping[str, Callable[[Any], Any]], route: Route) -> Datum:
+    """The datum with another value in the first field that may have one; as it is where rules forbid all of them."""
+    changed = ({**datum, name: other(datum[name])} for name, other in others.items())
+    return next((one for one in changed if _is_fit(one, route)), datum)
 
 
 def _other_value(annotation: Any) -> Callable[[Any], Any] | None:

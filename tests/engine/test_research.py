@@ -80,7 +80,7 @@ def test_a_running_service_erases_a_participant_and_goes_on_with_the_others(
 ) -> None:
     """By the id, by our hash and by the hash of an older key, before the erasure and after it."""
     study = "study-1"
-    names = [
+    names: list[dict[str, str | None]] = [
         {"user_id": PLANTED},
         *({"user_id": None, "hash_id": one} for one in HASHER.known_hash_ids(study, PLANTED)),
     ]

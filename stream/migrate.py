@@ -138,4 +138,7 @@ def downgrade() -> None:
 '''
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{write_draft(sys.argv[1]).relative_to(MIGRATIONS_FOLDER.parent)}\n")
+    try:
+        sys.stdout.write(f"{write_draft(sys.argv[1]).relative_to(MIGRATIONS_FOLDER.parent)}\n")
+    except ConfigurationError as error:
+        sys.exit(str(error))

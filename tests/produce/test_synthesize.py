@@ -14,6 +14,7 @@ import pytest
 from stream.catalog import STREAMS, Event, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
 from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
+from stream.catalog.research_target_user import TargetUserSelected
 from stream.catalog.trip import TripRated, TripRecorded
 from stream.catalog.user_lifecycle import (
     USER_DATA_SHAPES,
@@ -357,6 +358,20 @@ def test_user_data_have_all_keys_and_each_came_to_be_once(told: list[Any]) -> No
 def test_some_sign_ins_fail(told: list[Any]) -> None:
     sign_ins = _of(told, UserSignedIn)
     assert 0.03 < sum(not sign_in.success for sign_in in sign_ins) / len(sign_ins) < 0.25
+
+
+# --- Research participants
+
+
+def test_riders_are_chosen_for_studies_by_their_id_or_a_hash_and_some_of_them_twice(told: list[Any]) -> None:
+    chosen = _of(told, TargetUserSelected)
+    by_id = [one for one in chosen if one.user_id is not None]
+    riders = {str(saved.user_id) for saved in _of(told, AppUserSaved)}
+    assert {one.user_id for one in by_id} <= riders
+    assert 0.6 < len(by_id) / len(chosen) < 0.95
+    assert len({one.target_user_id for one in chosen}) == len(chosen)
+    assert len({one.hash_id for one in chosen}) < len(chosen), "a participant under two ids"
+    assert len({one.study_id for one in chosen}) == 3
 
 
 # --- Farewells

@@ -22,7 +22,6 @@ from stream.database import connect_engine
 from stream.decode import decode_record
 from stream.produce import Message
 from stream.records import Record
-from stream.schemas import SchemaStore
 
 EVENTS_A_SECOND = 5
 LOOK_SECONDS = 0.004
@@ -78,7 +77,7 @@ def _latencies(ground: Ground, workload: Workload, connection: Connection, tell:
 
 def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
     """The messages, each with the primary key of the row that it becomes."""
-    readers = SchemaStore().readers(workload.topic)
+    readers = workload.readers()
     feed = workload.route.feeds[0]
     for message in list(workload.messages(QUIET_SEED)):
         record = Record(0, time.time_ns() // 1_000_000, message.key, message.value)

@@ -25,7 +25,6 @@ from bench.workload import Tell, Workload
 from stream.catalog import Event, Feed
 from stream.decode import decode
 from stream.records import Record
-from stream.schemas import SchemaStore
 
 FILE_RECORDS = 10_000
 """Records of a file, and so of a transaction: with fewer or many more it was no faster."""
@@ -73,7 +72,7 @@ def load(
 
 
 def _origins(ground: Ground, workload: Workload) -> Iterator[list[Origin]]:
-    readers = SchemaStore().readers(workload.topic)
+    readers = workload.readers()
     pending: list[Origin] = []
     for partition, records in workload.read(ground):
         pending += [(partition, record, event) for record, event, _ in decode(records, readers).accepted]

@@ -19,7 +19,7 @@ from stream.database import connect_engine
 from stream.decode import decode, header_length, read_datum, reader_of
 from stream.isolate import DecodedSlice
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas import Readers, SchemaStore
+from stream.schemas import Readers
 from stream.source import Source
 from stream.upsert import encoded
 from stream.writer import Writer
@@ -102,7 +102,7 @@ def _stages(watches: Watches, micros: Callable[[float], float]) -> Iterator[Stag
 
 def _take_through(ground: Ground, workload: Workload, records_wanted: int, watches: Watches, tell: Tell) -> int:
     """How many records went through all stages, to fresh tables."""
-    readers = SchemaStore().readers(workload.topic)
+    readers = workload.readers()
     writer = Writer(connect_engine(ground.fresh_database(), for_lane=True), GROUP_ID, GROUP_ID)
     claims: dict[TopicPartition, Claim] = {}
     done = 0

@@ -10,11 +10,13 @@ from functools import cached_property
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from sqlalchemy import Table
 
-from bench.ground import Ground
+from bench.ground import HASH_KEY, Ground
 from stream.catalog import STREAMS, Route, Stream
+from stream.hashing import Hasher
 from stream.produce import Message, Plan, publish, synthesize
 from stream.produce.plan import record_names
 from stream.records import Record
+from stream.schemas import Readers, SchemaStore
 from stream.source import admin_client
 from stream.topics import create
 
@@ -53,6 +55,10 @@ class Workload:
     @property
     def topic(self) -> str:
         return self.stream.topic
+
+    def readers(self) -> Readers:
+        """How to decode the topic's records."""
+        return SchemaStore(hasher=Hasher.parse(HASH_KEY)).readers(self.topic)
 
     @property
     def tables(self) -> list[Table]:

@@ -7,8 +7,9 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 1. mark the person's other names too: the hashes under which they take part in studies
 2. remove the person's rows, empty the columns of those that stay, remove dead letters under the person's key
 3. lock every progress row once: that waits for each write whose statement began before the marker was seen
-4. remove again what such a write left behind
-5. only then note the marker as swept; the receipt is final
+4. where such a write brought a study that nobody knew of, begin again with it
+5. remove again what such a write left behind
+6. only then note the marker as swept; the receipt is final
 """
 
 from __future__ import annotations
@@ -64,20 +65,39 @@ def sweep(connection: Connection, persons: Sequence[ErasedPerson], hasher: Hashe
 
     Each step commits by itself. Raises what the database raises; the caller tries again.
     """
-    with connection.begin():
-        studies = known_studies(connection)
-        hashes = {person: _hashes(person, studies, hasher) for person in persons}
-        for person, names in hashes.items():
-            mark(connection, [(name, _erased_micros(connection, person)) for name in names])
+    studies = _studies_now(connection)
+    while True:
+        hashes = _marked_hashes(connection, persons, studies, hasher)
+        for person in persons:
+            remove(connection, person, hashes[person])
+        with connection.begin():
+            connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
+        if (known := _studies_now(connection)) <= studies:
+            break
+        studies |= known
     for person in persons:
         remove(connection, person, hashes[person])
-    with connection.begin():
-        connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
-    for person in persons:
-        remove(connection, person, hashes[person])
+        if hasher is None and person.kind is PersonKind.APP and studies:
+            continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
             theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
             connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
+
+
+def _studies_now(connection: Connection) -> set[str]:
+    with connection.begin():
+        return set(known_studies(connection))
+
+
+def _marked_hashes(
+    connection: Connection, persons: Sequence[ErasedPerson], studies: Iterable[str], hasher: Hasher | None
+) -> dict[ErasedPerson, list[ErasedPerson]]:
+    """The hashes of each person, which are markers from now on."""
+    hashes = {person: _hashes(person, studies, hasher) for person in persons}
+    with connection.begin():
+        for person, names in hashes.items():
+            mark(connection, [(name, _erased_micros(connection, person)) for name in names])
+    return hashes
 
 
 def remove(connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = ()) -> None:

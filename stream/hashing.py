@@ -27,13 +27,13 @@ class Hasher:
 
         Raises ConfigurationError where there is none, or one is short.
         """
-        keys = tuple(key.encode() for key in text.split())
+        keys = text.split()
         if not keys or min(len(key) for key in keys) < KEY_CHARACTERS_MIN:
             raise ConfigurationError(
                 f"STREAM_HASH_KEY: a key has at least {KEY_CHARACTERS_MIN} characters, such as those that "
                 "`openssl rand -hex 32` prints; older keys follow the newest, separated by spaces or line breaks"
             )
-        return cls(keys)
+        return cls(tuple(key.encode() for key in keys))
 
     @property
     def key_id(self) -> str:

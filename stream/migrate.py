@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -96,5 +97,48 @@ def draft(table_name: str) -> str:
     return f"{columns.rstrip()}{''.join(keys)}\n) {options}".replace(", \n", ",\n")
 
 
+def write_draft(table_name: str) -> Path:
+    """Write the migration that creates a declared table, as the next revision, and return its file.
+
+    Raises ConfigurationError where no such table is declared, or a migration of this name is there already.
+    """
+    statement = draft(table_name)
+    folder = MIGRATIONS_FOLDER / "versions"
+    found = sorted(one.name for one in folder.glob(f"*_{table_name}.py"))
+    if found:
+        raise ConfigurationError(f"{found[0]} is there already")
+    head = ScriptDirectory.from_config(_config()).get_current_head() or "0000"
+    revision = f"{int(head) + 1:0{len(head)}}"
+    file = folder / f"{revision}_{table_name}.py"
+    indented = statement.replace("\n", "\n        ")
+    comment = METADATA.tables[table_name].comment
+    text = DRAFT.format(table_name=table_name, comment=comment, revision=revision, head=head, indented=indented)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+DRAFT = '''"""Create {table_name}: {comment}."""
+
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        {indented}
+        """
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("{table_name}")
+'''
+
 if __name__ == "__main__":
-    sys.stdout.write(draft(sys.argv[1]) + "\n")
+    try:
+        sys.stdout.write(f"{write_draft(sys.argv[1]).relative_to(MIGRATIONS_FOLDER.parent)}\n")
+    except ConfigurationError as error:
+        sys.exit(str(error))

@@ -43,12 +43,12 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         event = msgspec.convert(datum, route.event)
     except msgspec.ValidationError as error:
         raise rejection_of(error) from None
-    if route.is_hashed:
-        seal(event, hasher)
     for name, check in route.checks:
         value = getattr(event, name)
         if value is not None and not check(value):
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, name)
+    if route.is_hashed:
+        seal(event, hasher)
     if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
     check_key(record.key, event, route)

@@ -70,9 +70,9 @@ def assert_origins(database: Database, expected: Expected) -> None:
 
 
 def assert_erasures(database: Database, expected: Expected) -> None:
-    """Exactly the erased persons are marked, each as of the earliest moment."""
+    """The erased persons are marked, each as of the earliest moment, perhaps under other names too; nobody else is."""
     found = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
-    assert found.keys() == set(expected.erased)
+    assert found.keys() - expected.maybe_erased == set(expected.erased)
     for person, erased_on in expected.erased.items():
         assert erased_on is None or found[person] == erased_on, person
 

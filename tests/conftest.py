@@ -24,6 +24,7 @@ from deploy.local import Kafka, start_database, start_kafka, start_mariadb
 from tests.broker import SESSION_TIMEOUT_MS, Broker
 from tests.consumers import CHECKOUT, Consumer
 from tests.databases import Database
+from tests.keys import HASH_KEYS
 from tests.waiting import MEASURED
 
 ORDER = ("unit", "produce", "", "sql", "local", "engine", "chaos")
@@ -149,6 +150,7 @@ def stream_settings(broker: Broker, mysql: Database) -> dict[str, str]:
         "STREAM_DATABASE_URL": mysql.url,
         "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
         "STREAM_GROUP_ID": f"test-{next(GROUPS)}",
+        "STREAM_HASH_KEY": HASH_KEYS,
     }
 
 

@@ -188,6 +188,19 @@ def way(**changes: Any) -> Datum:
     }
 
 
+def target_user(**changes: Any) -> Datum:
+    return {
+        "event_id": uuid_text(1),
+        "occurred_at": NOON,
+        "target_user_id": 41,
+        "study_id": "study-1",
+        "user_id": "7",
+        "hash_id": None,
+        "created_on": NOON - DAY,
+        **changes,
+    }
+
+
 def label_defined(**changes: Any) -> Datum:
     own = {"label_id": 71, "name": "Early birds", "description": None, "created_on": NOON - DAY}
     return {"event_id": uuid_text(1), "occurred_at": NOON, **own, **changes}
@@ -328,6 +341,7 @@ def samples() -> dict[str, Datum]:
         "CourseBooked": course_booked(),
         "FreeLessonRegistered": lesson_registered(),
         "LearnerActed": learner_acted(),
+        "TargetUserSelected": target_user(),
     }
 
 

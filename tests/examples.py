@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from fastavro import schemaless_writer
+from fastavro import schemaless_reader, schemaless_writer
 
 from stream.files import SCHEMAS_FOLDER
 from stream.produce.topics.declaration import unscaled
 from stream.records import Record
-from stream.schemas import SchemaStore, SchemaVersion
+from stream.schemas import SchemaVersion
+from tests.stores import STORE
 
-STORE = SchemaStore()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,6 +93,15 @@ def load(path: Path) -> Example:
     )
     rows = {table: row if isinstance(row, list) else [row] for table, row in (file.rows or {}).items()}
     return Example(path, topic, version, record, rows, file.erases, file.reason, file.field)
+
+
+def datum_of(example: Example) -> dict[str, Any]:
+    """An example's value as the writer's schema has it."""
+    version, value = example.version, example.record.value
+    assert version is not None, "only what has a schema has a datum"
+    assert value is not None, "only what has a value has a datum"
+    datum: Any = schemaless_reader(BytesIO(value[len(version.header) :]), version.plain, None)
+    return dict(datum)
 
 
 def version_named(name: str, topic: str) -> SchemaVersion:

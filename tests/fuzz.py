@@ -25,7 +25,8 @@ from stream.compact import compact
 from stream.decode import decode
 from stream.records import Record
 from stream.upsert import encoded
-from tests.examples import STORE, rejected_examples, valid_examples
+from tests.examples import rejected_examples, valid_examples
+from tests.stores import STORE
 
 BATCH_RECORDS = 1000
 BATCH_SECONDS_MAX = 20

@@ -21,6 +21,7 @@ from rich.table import Table
 from sqlalchemy import Connection, Engine, func, select
 
 from deploy.local import LocalError, start_database, start_kafka
+from deploy.local.stack import hash_key
 from stream.catalog import STREAMS
 from stream.database import connect_engine, read_connection
 from stream.source import admin_client, end_offsets
@@ -67,6 +68,7 @@ def servers() -> Iterator[dict[str, str]]:
             **{name: value for name, value in os.environ.items() if not name.startswith("STREAM_")},
             "STREAM_DATABASE_URL": database.create_database("stream"),
             "STREAM_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "STREAM_HASH_KEY": hash_key(FOLDER),
             "STREAM_HTTP_PORT": "0",
             "STREAM_LOG_FORMAT": "console",
         }

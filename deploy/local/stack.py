@@ -1,5 +1,6 @@
 """The servers that `make stack` leaves running in the background: Kafka and a database."""
 
+import secrets
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,7 @@ def start_stack(folder: Path = STACK, flavour: str = "") -> dict[str, str]:
         return {
             "STREAM_DATABASE_URL": database.create_database(DATABASE),
             "STREAM_KAFKA_BOOTSTRAP_SERVERS": _kafka(folder).bootstrap_servers,
+            "STREAM_HASH_KEY": hash_key(folder),
         }
 
 
@@ -48,6 +50,18 @@ def stop_stack(folder: Path = STACK) -> None:
 def export_lines(settings: dict[str, str]) -> str:
     """Return the settings as lines for a shell to evaluate."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+
+
+def hash_key(folder: Path) -> str:
+    """The key of hashes that belongs to the data of this folder; made when it is first asked for.
+
+    With another key the same participants would get other hashes.
+    """
+    file = folder / "hash.key"
+    file.touch(mode=0o600)
+    if not file.stat().st_size:
+        file.write_text(secrets.token_hex(32), encoding="ascii")
+    return file.read_text(encoding="ascii")
 
 
 def _kafka(folder: Path) -> Kafka:

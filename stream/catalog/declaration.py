@@ -249,7 +249,7 @@ def into(table: Table, **sources: str) -> Into:
 
 
 class HashedEvent(Event, dict=True, gc=True):
-    """An event whose person is named by a hash that we make: `seal` is called before any rule reads it."""
+    """An event that names its person by a hash that we make: `seal` is called once its fields pass their rules."""
 
     def seal(self, hasher: Hasher) -> None:
         """Put the hash into its field. Raises Rejection where the event names its person wrongly."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -140,6 +140,17 @@ def meta_of(annotation: Any) -> Meta:
             if isinstance(meta, Meta):
                 return meta
     raise TypeError(f"{annotation} is not a type of stream/catalog/types.py")
+
+
+def python_type_of(annotation: Any) -> Any:
+    """`float` for `Annotated[float, …] | None`, and `list` for a list of whatever.
+
+    Raises TypeError for an annotation that is not annotated.
+    """
+    for part in (annotation, *get_args(annotation)):
+        if hasattr(part, "__metadata__"):
+            return get_origin(part.__origin__) or part.__origin__
+    raise TypeError(f"{annotation} is not annotated")
 
 
 def extra_of(annotation: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from msgspec.inspect import is_struct_type
 
 from stream.catalog.declaration import PersonKind
 from stream.catalog.learner import LearnerEvent
-from stream.catalog.types import MICROS_MAX, check_app_id_text, check_text_id, meta_of
+from stream.catalog.types import MICROS_MAX, check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
@@ -38,6 +38,8 @@ UNKNOWN_SCHEMA_ID = 2**31 - 1
 
 YEAR_2999 = (datetime(2999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 """Ahead of every clock that this will meet, so that the flaw does not depend on when it is published."""
+
+SOME_HASH = "0123456789abcdef" * 4
 
 HUGE_CHARACTERS = 2 * 1024 * 1024
 
@@ -120,18 +122,10 @@ def field_types(struct: type[msgspec.Struct]) -> dict[str, tuple[type, Meta]]:
     found = {}
     for field in msgspec.structs.fields(struct):
         try:
-            found[field.name] = (_python_type(field.type), meta_of(field.type))
+            found[field.name] = (python_type_of(field.type), meta_of(field.type))
         except TypeError:  # event_id, whose rule is another
             continue
     return found
-
-
-def _python_type(annotation: Any) -> type:
-    """`float` for `Annotated[float, …] | None`, `list` for a list of anything."""
-    for part in (annotation, *get_args(annotation)):
-        if hasattr(part, "__metadata__"):
-            return get_origin(part.__origin__) or part.__origin__  # type: ignore[no-any-return]
-    raise TypeError(f"{annotation} is not annotated")
 
 
 def item_types(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
@@ -217,6 +211,15 @@ def _text_ids(synthetic: Synthetic) -> Sequence[str]:
 
 def _app_ids_as_text(synthetic: Synthetic) -> Sequence[str]:
     return [name for name, check in synthetic.route.checks if check is check_app_id_text]
+
+
+def _hashes(synthetic: Synthetic) -> Sequence[str]:
+    return [name for name, check in synthetic.route.checks if check is check_hash_id]
+
+
+def _hashes_that_we_make(synthetic: Synthetic) -> Sequence[str]:
+    """The hash of an event that names its person either by it or by their id."""
+    return _hashes(synthetic) if synthetic.route.is_hashed else ()
 
 
 def _decimals(synthetic: Synthetic) -> Sequence[str]:
@@ -354,6 +357,16 @@ def _too_many_digits(sound: Sound, field: str, chance: Random) -> Spoilt:
     return Spoilt(changed.key, changed.value)
 
 
+def _named(user_id: str | None, hash_id: str | None) -> Spoil:
+    """The person is named by these two, of which just one may be there."""
+
+    def spoil(sound: Sound, field: str, _chance: Random) -> Spoilt:
+        users = dict.fromkeys(_app_ids_as_text(sound.encoder.synthetic), user_id)
+        return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{**users, field: hash_id}))
+
+    return spoil
+
+
 # --- Bytes that are not what their header says
 
 
@@ -448,8 +461,8 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 
 def _key_as_long(sound: Sound) -> bytes:
-    """As Kafka's LongSerializer writes a number; text is only turned round."""
-    return int(sound.key).to_bytes(8, "big") if sound.key.isdigit() else sound.key[::-1]
+    """As Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin with."""
+    return int(sound.key).to_bytes(8, "big") if sound.key.isdigit() else b"\0" + sound.key[::-1]
 
 
 def _key_of_another_kind(sound: Sound) -> bytes:
@@ -512,6 +525,9 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
     Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
     Flaw("app_id_with_leading_zero", Reason.INVALID_VALUE, _always("007"), _app_ids_as_text),
+    Flaw("hash_in_capitals", Reason.INVALID_VALUE, _always(SOME_HASH.upper()), _hashes),
+    Flaw("person_named_twice", Reason.INVALID_VALUE, _named("7", SOME_HASH), _hashes_that_we_make),
+    Flaw("person_not_named", Reason.INVALID_VALUE, _named(None, None), _hashes_that_we_make),
     Flaw("word_not_in_the_list", Reason.INVALID_VALUE, _always("neither"), _words),
     Flaw("json_cut_short", Reason.INVALID_VALUE, _always('{"theme": '), _where(_is_json)),
     Flaw("json_of_another_shape", Reason.INVALID_VALUE, _always('[{"unheard": "of"}]'), _where(_is_json)),

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from deploy.local import stack
 from deploy.local.mariadb import MariaDB
 from deploy.local.processes import Process
+from stream.hashing import Hasher
 
 START = (
     "import json, sys; from pathlib import Path; from deploy.local.stack import start_stack\n"
@@ -41,7 +42,8 @@ def test_stack_outlives_its_starter_and_mends_what_died(tmp_path: Path) -> None:
             assert connection.execute(sa.text("SELECT DATABASE()")).scalar_one() == "stream"
 
         MariaDB(tmp_path / "mariadb", background=True).kill()
-        assert start(tmp_path) == settings  # same port, same password
+        assert start(tmp_path) == settings  # same port, same password, same key of hashes
+        assert Hasher.parse(settings["STREAM_HASH_KEY"])
         second = processes(tmp_path)
         assert second["kafka"] == first["kafka"]
         assert second["mariadb"] != first["mariadb"]
@@ -55,6 +57,19 @@ def test_stack_outlives_its_starter_and_mends_what_died(tmp_path: Path) -> None:
 def test_stopping_what_was_never_started_is_harmless(tmp_path: Path) -> None:
     stack.stop_stack(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_the_key_of_hashes_belongs_to_the_data_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    assert stack.hash_key(one) == stack.hash_key(one) != stack.hash_key(other)
+    assert (one / "hash.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_file_that_was_left_empty_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "hash.key").touch()
+    assert len(stack.hash_key(tmp_path)) == 64
 
 
 @pytest.mark.parametrize("value", ["plain", "a&b", "it's; $(rm)"])

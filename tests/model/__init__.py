@@ -180,11 +180,14 @@ class Expected:
     tables: dict[str, dict[Key, Row]] = field(default_factory=dict)
     """By table and primary key."""
     undecided: dict[str, dict[Key, list[Row]]] = field(default_factory=dict)
-    """Keys under which a person wrote who is erased by these records, and others as well: what an erased row had
-    overwritten may come back or not, as the order has it. Any of these rows will do, and none."""
+    """Keys under which a person wrote who is erased by these records, or perhaps is, and others as well: what an
+    erased row had overwritten may come back or not, as the order has it. Any of these rows will do, and none."""
     erased: dict[PersonName, datetime | None] = field(default_factory=dict)
     """Who is erased, with the earliest of the moments; None for those who were before."""
     dead_letters: dict[Coordinates, frozenset[Fault]] = field(default_factory=dict)
+    maybe_erased: set[PersonName] = field(default_factory=set)
+    """Other names of who is erased. Only a look at the tables tells which of them are needed, so it depends on the
+    moment which of them are marked, and which rows under them are gone."""
     emptied_letters: set[Coordinates] = field(default_factory=set)
     """Those of dead_letters under an erased person's key: where and why is kept, and nothing else."""
     hidden_letters: set[Coordinates] = field(default_factory=set)
@@ -218,12 +221,27 @@ def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | N
             event_id = bytes.fromhex(event["event_id"].replace("-", ""))
             expected.event_ids[record.coordinates] = event_id
             sound.append((name, with_defaults(name, event), event_id))
+    expected.maybe_erased = _other_names(expected.erased, sound) - expected.erased.keys()
     expected.emptied_letters = {one.coordinates for one in broken if _named_by(one) in expected.erased}
     expected.hidden_letters = {one.coordinates for one in broken if TOPICS[one.topic].hides_values}
     for table_name, table in TABLES.items():
         candidates = _candidates(table, sound, before)
-        expected.tables[table_name], expected.undecided[table_name] = _settled(table, candidates, expected.erased)
+        expected.tables[table_name], expected.undecided[table_name] = _settled(
+            table, candidates, expected.erased, expected.maybe_erased
+        )
     return expected
+
+
+def _other_names(persons: Iterable[PersonName], sound: Iterable[tuple[str, Event, bytes]]) -> set[PersonName]:
+    told: dict[str, list[Event]] = {}
+    for name, event, _ in sound:
+        told.setdefault(name, []).append(event)
+    return {
+        other
+        for one in TOPICS.values()
+        for person in persons
+        for other in one.other_names(person, [event for name in one.rules for event in told.get(name, ())])
+    }
 
 
 def _erase(expected: Expected, person: PersonName, micros: int, before: set[PersonName]) -> None:
@@ -272,14 +290,19 @@ def _persons(table: TableModel, row: Row) -> set[PersonName]:
 
 
 def _settled(
-    table: TableModel, candidates: dict[Key, list[Row]], erased: Mapping[PersonName, object]
+    table: TableModel,
+    candidates: dict[Key, list[Row]],
+    erased: Mapping[PersonName, object],
+    maybe_erased: set[PersonName],
 ) -> tuple[dict[Key, Row], dict[Key, list[Row]]]:
     """The rows that must be there, and those of which it can't be said."""
     decided: dict[Key, Row] = {}
     undecided: dict[Key, list[Row]] = {}
     for key, rows in candidates.items():
-        left = [_with_emptied(table, row, erased) for row in rows if not _persons(table, row) & erased.keys()]
-        if left and len(left) < len(rows):
+        sound = [row for row in rows if not _persons(table, row) & erased.keys()]
+        is_sure = not any(_persons(table, row) & maybe_erased for row in sound)
+        left = [_with_emptied(table, row, erased) for row in sound]
+        if left and not (is_sure and len(left) == len(rows)):
             undecided[key] = left
         elif left:
             decided[key] = max(left, key=lambda row: (row["event_time"], row["event_id"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tests.model.rules import Rule
@@ -58,6 +58,8 @@ class TopicModel(NamedTuple):
     """The kind of person whose bare id is the key."""
     hides_values: bool = False
     """Dead letters keep coordinates only."""
+    other_names: Callable[[PersonName, Iterable[Event]], set[PersonName]] = lambda _person, _events: set()
+    """Person and the topic's sound events → the names under which these may mean that person."""
 
 
 def key_is(attribute: str) -> Callable[[Event], tuple[str, str]]:

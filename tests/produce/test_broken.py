@@ -19,10 +19,9 @@ from stream.produce.flaws import FLAWS, NO_FIELD, Flaw
 from stream.produce.history import sample, seeded
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.schemas import SchemaStore
 from stream.validate import validate
+from tests.stores import STORE
 
-STORE = SchemaStore()
 READERS = {topic: STORE.readers(topic) for topic in STREAMS}
 PUBLISHED = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TIMESTAMP_MS = int(PUBLISHED.timestamp()) * 1000

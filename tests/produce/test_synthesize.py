@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from stream.catalog import STREAMS, Event, Route
+from stream.catalog import STREAMS, Event, Feed, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
 from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
 from stream.catalog.learner import CourseBooked, FreeLessonRegistered, LearnerActed
 from stream.catalog.message import MessageDeleted, MessageSaved
+from stream.catalog.research_target_user import TargetUserSelected
 from stream.catalog.rewards_campaign import CampaignSaved
 from stream.catalog.trip import TripRated, TripRecorded
 from stream.catalog.user_lifecycle import (
@@ -33,12 +34,12 @@ from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER, SchemaStore
+from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from tests.stores import STORE
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-STORE = SchemaStore()
 READERS = {topic: STORE.readers(topic) for topic in STREAMS}
 TIMESTAMP_MS = (UNTIL - EPOCH) // timedelta(milliseconds=1)
 
@@ -409,6 +410,20 @@ def test_message_goes_to_learners_and_ends_delivered_or_failed(told: list[Any]) 
     assert deleted < set(by_message)
 
 
+# --- Research participants
+
+
+def test_riders_are_chosen_for_studies_by_their_id_or_a_hash_and_some_of_them_twice(told: list[Any]) -> None:
+    chosen = _of(told, TargetUserSelected)
+    by_id = [one for one in chosen if one.user_id is not None]
+    riders = {str(saved.user_id) for saved in _of(told, AppUserSaved)}
+    assert {one.user_id for one in by_id} <= riders
+    assert 0.6 < len(by_id) / len(chosen) < 0.95
+    assert len({one.target_user_id for one in chosen}) == len(chosen)
+    assert len({one.hash_id for one in chosen}) < len(chosen), "a participant under two ids"
+    assert len({one.study_id for one in chosen}) == 3
+
+
 # --- Farewells
 
 
@@ -436,17 +451,24 @@ def test_a_few_persons_of_every_kind_leave_some_by_a_tombstone_and_some_by_an_ev
     assert 0.01 < len(leaving) / len(riders) <= 0.1
 
 
+def _rows(feed: Feed, event: Event) -> list[dict[str, Any]]:
+    """What an event becomes in a table, with the persons whom no column names."""
+    unstored = [about.column for about in persons_of(feed.table) if not about.is_stored]
+    rows = [feed.values(event)] if feed.items is None else feed.item_values(event)
+    return [dict(zip((*feed.columns, *unstored), row, strict=True)) for row in rows]
+
+
 def test_rows_of_every_table_come_before_and_after_some_persons_farewell(town: list[Message]) -> None:
     farewells = farewells_in(town)
     tables, before, after = set[tuple[str, str]](), set[tuple[str, str]](), set[tuple[str, str]]()
     for number, message in enumerate(town):
         event, route = decoded(message)
         for feed in route.feeds:
-            rows = [feed.values(event)] if feed.items is None else feed.item_values(event)
-            for about, row in product(persons_of(feed.table), rows):
+            # A hash is a name that farewells don't use.
+            persons = [about for about in persons_of(feed.table) if about.kind in NAMED_KINDS]
+            for about, values in product(persons, _rows(feed, event)):
                 tables.add((feed.table.name, about.column))
-                person_id = dict(zip(feed.columns, row, strict=True))[about.column]
-                left = farewells.get(ErasedPerson(about.kind, str(person_id)))
+                left = farewells.get(ErasedPerson(about.kind, str(values[about.column])))
                 if left is not None:
                     (before if number < left[0] else after).add((feed.table.name, about.column))
     assert before == tables

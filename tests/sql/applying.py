@@ -10,14 +10,13 @@ from stream.decode import decode
 from stream.errors import TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas import SchemaStore
 from stream.writer import Writer
 from tests import events
 from tests.databases import Database
 from tests.events import RECORDED_MS, TOPICS, Datum
 from tests.model import LogRecord
+from tests.stores import STORE
 
-STORE = SchemaStore()
 READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
 GROUP_ID = "sql"
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"

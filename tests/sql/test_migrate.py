@@ -52,6 +52,16 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
     check.require_fit_database(database.url)
 
 
+@pytest.mark.parametrize(
+    ("table", "hint"), [("trip", "_trip.py is there already"), ("tirp", "no table tirp is declared")]
+)
+def test_a_draft_is_refused_for_a_table_that_is_migrated_or_not_declared(table: str, hint: str) -> None:
+    before = sorted(MIGRATIONS_FOLDER.rglob("*.py"))
+    with pytest.raises(ConfigurationError, match=hint):
+        migrate.write_draft(table)
+    assert sorted(MIGRATIONS_FOLDER.rglob("*.py")) == before
+
+
 def test_what_differs_is_found(bare: Database) -> None:
     bare.execute("ALTER TABLE trip MODIFY travel_mode VARCHAR(31) COLLATE utf8mb4_bin NOT NULL")
     bare.execute("ALTER TABLE user_rating DROP COLUMN feedback")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
 import stream
+from stream.catalog import STREAMS
 from stream.cli.main import app
 from tests.consumers import run_command
+from tests.keys import HASH_KEYS
 
 UNREACHABLE = "127.0.0.1:1"
 DATABASE = f"mysql+pymysql://stream:s3cr3t-marker@{UNREACHABLE}/stream"
+RUNNABLE = {"STREAM_DATABASE_URL": DATABASE, "STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}
 
 
 Command = Any
@@ -99,11 +103,35 @@ def test_what_has_to_be_configured_ends_with_78(arguments: list[str], settings: 
 
 
 @pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        (None, "STREAM_HASH_KEY is not set: topic research.target-user needs it"),
+        ("s3cr3t-marker", "STREAM_HASH_KEY: a key has at least 32 characters"),
+        ("", "STREAM_HASH_KEY: a key has at least 32 characters"),
+        (f"{HASH_KEYS} s3cr3t-marker", "STREAM_HASH_KEY: a key has at least 32 characters"),
+    ],
+)
+@pytest.mark.parametrize("topic", [[], ["--topic", "research.target-user"]], ids=["every topic", "that topic"])
+def test_without_a_key_that_is_long_enough_no_hash_is_made(
+    topic: list[str], key: str | None, hint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(f"{key}\n")
+    forms = [{}] if key is None else [{"STREAM_HASH_KEY": key or " "}, {"STREAM_HASH_KEY_FILE": str(tmp_path / "key")}]
+    for form in forms:
+        done = run_command({**RUNNABLE, **form}, "run", *topic)
+        assert done.returncode == 78, done.stderr
+        assert hint in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "s3cr3t-marker" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
     ("arguments", "settings"),
     [
         (["migrate"], {"STREAM_DATABASE_URL": DATABASE}),
         (["dead-letters", "list"], {"STREAM_DATABASE_URL": DATABASE}),
-        (["run"], {"STREAM_DATABASE_URL": DATABASE, "STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}),
+        (["run"], {**RUNNABLE, "STREAM_HASH_KEY": HASH_KEYS}),
+        (["run", "--topic", "trip"], RUNNABLE),
         (["topics", "create"], {"STREAM_KAFKA_BOOTSTRAP_SERVERS": UNREACHABLE}),
     ],
 )
@@ -120,4 +148,4 @@ def test_an_unknown_topic_is_named_with_those_there_are() -> None:
     done = run_command(settings, "run", "--topic", "tripp")
     assert done.returncode != 0
     assert "tripp" in done.stderr
-    assert "bytemark.pass, trip" in done.stderr
+    assert ", ".join(STREAMS) in done.stderr

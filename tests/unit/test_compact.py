@@ -12,11 +12,11 @@ from stream.catalog import Event, Route
 from stream.compact import Compacted, compact
 from stream.decode import decode_record
 from stream.records import Record
-from stream.schemas import SchemaStore
 from tests import events
 from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, uuid_text
+from tests.stores import STORE
 
-READERS = {topic: SchemaStore().readers(topic) for topic in set(TOPICS.values())}
+READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
 Accepted = tuple[Record, Event, Route]
 
 

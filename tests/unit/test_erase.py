@@ -107,3 +107,4 @@ def test_the_tables_of_each_kind_are_those_that_the_documentation_names() -> Non
     }
     learner = ("bookings", "free_lesson_registrations", "events", "telegram_user", "message_recipients")
     assert found(PersonKind.TELEGRAM) == {(name, "user_id", "delete_row") for name in learner}
+    assert found(PersonKind.RESEARCH) == {("hntb_target_user", "hash_id", "delete_row")}

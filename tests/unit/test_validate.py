@@ -14,7 +14,6 @@ from stream.catalog.types import MICROS_MAX
 from stream.decode import decode_record
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas import SchemaStore
 from stream.validate import rejection_of, validate
 from tests import events
 from tests.events import (
@@ -40,8 +39,8 @@ from tests.events import (
     user_data,
     user_updated,
 )
+from tests.stores import STORE
 
-STORE = SchemaStore()
 ID_MAX = 2**32 - 1
 
 

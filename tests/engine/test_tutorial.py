@@ -1,0 +1,119 @@
+"""docs/add-a-stream.md does what it says: its steps, followed in a copy of the checkout, end with events in MySQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.broker import Broker
+from tests.consumers import CHECKOUT, environment
+from tests.databases import Database
+
+PAGE = CHECKOUT / "docs" / "add-a-stream.md"
+BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<place>[^\n]*))?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+COPIED = ("stream", "schemas", "migrations", "tests", "deploy", "docs", "pyproject.toml")
+TOPIC, TABLE = "bike.rental", "bike_rental"
+DATABASE = "stream_tutorial"
+STEP_SECONDS_MAX = 240
+
+
+class Block(NamedTuple):
+    language: str
+    place: str
+    """Of a file its path; with a + before it, what is added to that file."""
+    text: str
+
+
+def blocks() -> list[Block]:
+    return [Block(one["language"], one["place"] or "", one["text"]) for one in BLOCK.finditer(PAGE.read_text())]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout of its own, whose .venv is ours."""
+    for name in COPIED:
+        source, target = CHECKOUT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, command in (("python", ""), ("stream", " -m stream")):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nPYTHONPATH="{tmp_path}" exec "{sys.executable}"{command} "$@"\n')
+        program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def tutorial_settings(broker: Broker, mysql: Database, stream_settings: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Servers that know nothing of the new stream, and are to know nothing of it afterwards."""
+    mysql.server.drop_database(DATABASE)
+    yield {
+        **stream_settings,
+        "STREAM_DATABASE_URL": mysql.server.create_database(DATABASE),
+        "STREAM_HTTP_PORT": "0",
+    }
+    mysql.server.drop_database(DATABASE)
+    for future in broker.admin.delete_topics([TOPIC]).values():
+        future.result()
+
+
+def test_the_tutorial_ends_with_events_in_mysql(
+    copy: Path, broker: Broker, mysql: Database, tutorial_settings: dict[str, str]
+) -> None:
+    seen = [follow(block, copy, mysql, tutorial_settings) for block in blocks()]
+
+    assert {one.language for one in blocks()} == {"python", "json", "sh", "sql"}
+    (rows,) = [rows for rows in seen if rows]
+    assert len(rows) == 5
+    count = mysql.value(f"SELECT COUNT(*) FROM `{DATABASE}`.`{TABLE}`")
+    rejected = mysql.value(f"SELECT COUNT(*) FROM `{DATABASE}`.dead_letter WHERE topic = '{TOPIC}'")
+    assert count > 1500
+    assert 50 < rejected < 200
+    consumed = mysql.value(f"SELECT SUM(records_consumed) FROM `{DATABASE}`.progress WHERE topic = '{TOPIC}'")
+    assert consumed == 2000
+    assert [path.name for path in (copy / "migrations" / "versions").glob(f"*_{TABLE}.py")] != []
+
+
+def follow(block: Block, copy: Path, mysql: Database, settings: dict[str, str]) -> list[object]:
+    """Do what a block shows; of a query, its rows."""
+    if block.language == "sql":
+        return list(mysql.query(block.text.replace(f" {TABLE} ", f" `{DATABASE}`.`{TABLE}` ")))
+    if block.language == "sh":
+        done = run(block.text, copy, settings)
+        assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return []
+    addition, path = block.place.startswith("+ "), copy / block.place.removeprefix("+ ")
+    assert path.exists() is addition, "a new file is new, and what is added to is there"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_merged(path, block.text) if addition else block.text)
+    return []
+
+
+def _merged(path: Path, addition: str) -> str:
+    there, new = json.loads(path.read_text()), json.loads(addition)
+    assert there.keys().isdisjoint(new), "an id names one schema"
+    return json.dumps({**there, **new}, indent=2)
+
+
+def run(commands: str, copy: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        env={**environment(settings), "PATH": os.environ["PATH"]},
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        timeout=STEP_SECONDS_MAX,
+        check=False,
+    )

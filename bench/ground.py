@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 
 from sqlalchemy import func, select, text
 
@@ -28,7 +27,6 @@ RESULT = CHECKOUT / ".local" / "bench.json"
 STARTERS = {"": start_database, "mysql": start_mysql, "mariadb": start_mariadb}
 
 DATABASE_NAME = "stream_bench"
-HASH_KEY = token_hex(32)
 
 HASH_KEY = "for-benchmarks-only-0123456789abcdef"
 """Topics with hashes need one; what it guards is made up."""

@@ -22,7 +22,7 @@ from stream.catalog.user_referral import UserReferred
 from stream.decode import decode_record
 from stream.produce import Plan, synthesize
 from stream.records import Record
-from stream.schemas import SchemaStore
+from tests.stores import STORE
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 TIMESTAMP_MS = int(UNTIL.timestamp()) * 1000
@@ -32,7 +32,7 @@ CENT = Decimal("0.01")
 @pytest.fixture(scope="module")
 def told() -> list[Any]:
     """What 20,000 messages say, in the order in which it happened."""
-    readers = {topic: SchemaStore().readers(topic) for topic in STREAMS}
+    readers = {topic: STORE.readers(topic) for topic in STREAMS}
     return [
         decode_record(Record(0, TIMESTAMP_MS, one.key, one.value), readers[one.topic])[1]
         for one in synthesize(Plan(seed=11, until=UNTIL, count=20_000))

@@ -1,0 +1,187 @@
+"""Whoever is erased is gone from every table of every stream, whichever comes first: the event or the erasure.
+
+No stream is named here: the events are the examples of `schemas/`, about persons whose ids stand out, with words that
+stand out wherever they may say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from sqlalchemy import Table
+
+from stream.catalog import METADATA, STREAMS, Route
+from stream.catalog.declaration import OnErasure, Person, PersonKind, persons_of
+from stream.catalog.types import extra_of, python_type_of
+from stream.compact import ErasedPerson, TableRows, compact
+from stream.decode import decode
+from stream.erasure import mark, sweep
+from stream.records import Record
+from stream.upsert import sent_names
+from tests.databases import Database
+from tests.events import NOON, encode, key_of
+from tests.examples import Example, datum_of, valid_examples
+from tests.sql.applying import READERS, Applier
+from tests.stores import HASHER
+
+WORD = "Planted"
+NUMBER = 4_012_345_000
+"""Like no other number of the examples, and near the greatest that an id can be."""
+
+OURS = {"erasure", "erasure_removal"}
+"""Where the bare id stays for good."""
+
+
+class Planted(NamedTuple):
+    """An event about persons whose ids stand out."""
+
+    topic: str
+    record: Record
+    tables: list[TableRows]
+
+
+def routes() -> Iterator[Any]:
+    """Every route that feeds a table about persons."""
+    for topic, stream in STREAMS.items():
+        for route in stream.bound_routes:
+            if any(persons_of(feed.table) for feed in route.feeds):
+                yield pytest.param(topic, route, id=route.record_name)
+
+
+def planted(topic: str, route: Route) -> Planted:
+    """The example that says most, with other persons and words in it."""
+    example = max(_examples(topic, route), key=lambda one: sum(value is not None for value in datum_of(one).values()))
+    datum = datum_of(example)
+    for number, field in enumerate(msgspec.structs.fields(route.event)):
+        if datum.get(field.name) is not None:
+            datum[field.name] = _instead(route, field, datum[field.name], NUMBER + 20 * number)
+    value = encode(route.record_name, datum)
+    record = Record(0, example.record.timestamp_ms, key_of(route.record_name, datum), value)
+    decoded = decode([record], READERS[topic])
+    assert not decoded.rejected, decoded.rejected
+    return Planted(topic, record, compact(decoded.accepted).tables)
+
+
+def _examples(topic: str, route: Route) -> list[Example]:
+    """Those of the newest version."""
+    mine = [one for one in valid_examples() if one.topic == topic and one.version is not None]
+    written = [(one, one.version) for one in mine if one.version and one.version.record_name == route.record_name]
+    newest = max(version.version for _, version in written)
+    return [one for one, version in written if version.version == newest]
+
+
+def _instead(route: Route, field: Any, value: Any, number: int) -> Any:
+    """What stands in a field in the place of the example's value."""
+    if isinstance(value, list):
+        return [{**item, "user_id": number + place} for place, item in enumerate(value)]
+    if field.name in _names_of_persons(route):
+        is_number = isinstance(value, int)
+        return number if is_number else f"user_{WORD}{number}" if "clerk" in _kinds(route) else str(number)
+    return f"{WORD} {number}" if _says_anything(field) else value
+
+
+def _names_of_persons(route: Route) -> set[str]:
+    """The fields whose values name persons; what is made of one, as text or a hash, is made of `user_id`."""
+    fields = {one.name for one in msgspec.structs.fields(route.event)}
+    found = {
+        dict(zip(sent_names(feed.table), feed.sources, strict=False)).get(person.column, person.column)
+        for feed in route.feeds
+        for person in persons_of(feed.table)
+    }
+    return {name if name in fields else "user_id" for name in found}
+
+
+def _kinds(route: Route) -> set[str]:
+    return {person.kind.value for feed in route.feeds for person in persons_of(feed.table)}
+
+
+def _says_anything(field: Any) -> bool:
+    """Whether it is a text without rules."""
+    try:
+        extra = extra_of(field.type)
+        return python_type_of(field.type) is str and "check" not in extra and "is_json" not in extra
+    except TypeError:
+        return False
+
+
+def persons_in(one: Planted) -> dict[ErasedPerson, list[tuple[Table, Person]]]:
+    """The persons whom its rows are about, each with where and how."""
+    found: dict[ErasedPerson, list[tuple[Table, Person]]] = {}
+    for rows in one.tables:
+        table = rows.feed.table
+        for about in persons_of(table):
+            position = sent_names(table).index(about.column)
+            for person_id in {str(row[position]) for row in rows.rows if row[position] not in (None, "")}:
+                found.setdefault(ErasedPerson(about.kind, person_id), []).append((table, about))
+    return found
+
+
+def erase(database: Database, person: ErasedPerson) -> None:
+    with database.engine().connect() as connection:
+        with connection.begin():
+            mark(connection, [(person, NOON)])
+        sweep(connection, [person], HASHER)
+
+
+@pytest.mark.parametrize("comes_first", ["event", "erasure"])
+@pytest.mark.parametrize(("topic", "route"), list(routes()))
+def test_an_erased_persons_values_are_nowhere(database: Database, topic: str, route: Route, comes_first: str) -> None:
+    one = planted(topic, route)
+    persons = persons_in(one)
+    assert any(int("".join(filter(str.isdecimal, person.person_id)) or 0) >= NUMBER for person in persons)
+    for person, tables in persons.items():
+        database.empty()
+        applier = Applier(database)
+        if comes_first == "erasure":
+            erase(database, person)
+        applier.write(applier.slice(topic, [one.record]))
+        if comes_first == "event":
+            assert_is_there(database, tables)
+            erase(database, person)
+        for table, about in tables:
+            assert_is_forgotten(database, table, about, person)
+        assert_id_is_nowhere(database, person)
+        applier.close()
+
+
+def assert_is_there(database: Database, tables: list[tuple[Table, Person]]) -> None:
+    """Otherwise it would be easy to forget."""
+    for table, about in tables:
+        assert database.rows(table.name), table.name
+        for name in about.emptied:
+            assert any(row[name] is not None for row in database.rows(table.name)), (table.name, name)
+
+
+def assert_is_forgotten(database: Database, table: Table, about: Person, person: ErasedPerson) -> None:
+    rows = database.rows(table.name)
+    if about.on_erasure is OnErasure.DELETE_ROW:
+        left = [row for row in rows if not about.is_stored or str(row[about.column]) == person.person_id]
+        assert not left, table.name
+        if table.info["set_of"] is None:  # of a set only this person's row goes
+            assert WORD not in str(rows), table.name
+    else:
+        assert rows, table.name
+        assert [row[name] for row in rows for name in about.emptied] == [None] * len(rows) * len(about.emptied)
+
+
+def assert_id_is_nowhere(database: Database, person: ErasedPerson) -> None:
+    """In no column, but where a ledger keeps it bare."""
+    kept = {
+        (table.name, about.column)
+        for table in METADATA.tables.values()
+        for about in persons_of(table)
+        if about.kind is person.kind and about.on_erasure is OnErasure.EMPTY_COLUMNS
+        if about.column not in about.emptied
+    }
+    found = [
+        (table.name, name)
+        for table in METADATA.tables.values()
+        if table.name not in OURS
+        for row in database.rows(table.name)
+        for name, value in row.items()
+        if person.person_id in str(value) and (table.name, name) not in kept
+    ]
+    assert not found or person.kind is PersonKind.RESEARCH

@@ -15,25 +15,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy.local import Database as DatabaseServer
 from deploy.local import Kafka, start_database, start_kafka, start_mariadb
+from tests import report
 from tests.broker import SESSION_TIMEOUT_MS, Broker
 from tests.consumers import CHECKOUT, Consumer
 from tests.databases import Database
 from tests.keys import HASH_KEYS
-from tests.waiting import MEASURED
 
 ORDER = ("unit", "produce", "", "sql", "local", "engine", "chaos")
 """The quick ones first; "" are the files of tests/ itself."""
 
 DATA = CHECKOUT / ".local" / "tests"
-
-SERVERS_USED: dict[str, str] = {}
-"""What the report tells at its end."""
 
 # Examples differ in length a hundredfold where a database takes part, so no deadline for a single one.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -51,11 +49,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)  # stable: within a folder the order stays
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes, which ends here
+        session.config.workeroutput["report"] = list(report.LINES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    for line in node.workeroutput.get("report", ()) if hasattr(node, "workeroutput") else ():
+        report.tell(line)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for role, server in SERVERS_USED.items():
-        terminalreporter.write_line(f"tested on {role}: {server}")
-    for what, seconds in MEASURED.items():
-        terminalreporter.write_line(f"{seconds:6.1f} s: {what}")
+    for line in report.LINES:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -76,14 +83,14 @@ def mysql_server(data_folder: Path) -> Iterator[DatabaseServer]:
     """MySQL, or what takes its place."""
     with start_database(data_folder / "mysql") as server:
         instead = "" if server.flavour == "mysql" else " IN THE PLACE OF MySQL, which can't be had here"
-        SERVERS_USED["mysql"] = f"{server.name} {server.version}{instead}"
+        report.tell(f"tested on mysql: {server.name} {server.version}{instead}")
         yield server
 
 
 @pytest.fixture(scope="session")
 def mariadb_server(data_folder: Path) -> Iterator[DatabaseServer]:
     with start_mariadb(data_folder / "mariadb") as server:
-        SERVERS_USED["mariadb"] = f"{server.name} {server.version}"
+        report.tell(f"tested on mariadb: {server.name} {server.version}")
         yield server
 
 
@@ -124,7 +131,7 @@ def kafka_server(data_folder: Path) -> Iterator[Kafka]:
         "group.consumer.heartbeat.interval.ms": quick,
     }
     with start_kafka(data_folder / "kafka", **overrides) as server:
-        SERVERS_USED["kafka"] = f"{server.name} {server.version}"
+        report.tell(f"tested on kafka: {server.name} {server.version}")
         yield server
 
 

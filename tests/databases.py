@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Row, create_engine, text
@@ -45,10 +45,11 @@ class Database:
         """An engine as the product makes it."""
         return connect_engine(self.url, for_lane=for_lane)
 
-    def empty(self) -> None:
+    def empty(self, names: Collection[str] = METADATA.tables) -> None:
         with self._admin().begin() as connection:
             for table in reversed(METADATA.sorted_tables):
-                connection.execute(table.delete())
+                if table.name in names:
+                    connection.execute(table.delete())
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run a statement as the administrator, and commit."""

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tests.report import tell
+
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.02
@@ -25,15 +27,11 @@ def wait_for(
         time.sleep(every_seconds)
 
 
-MEASURED: dict[str, float] = {}
-"""How long what was measured took; the report tells it at its end."""
-
-
 def measure(
     condition: Callable[[], Result], what: str, seconds: float = 30.0, *, every_seconds: float = POLL_SECONDS
 ) -> Result:
-    """The same, and note how long it took. The bound is for a busy machine; the figure is for people."""
+    """The same, and report how long it took. The bound is for a busy machine; the figure is for people."""
     began = time.monotonic()
     result = wait_for(condition, what, seconds, every_seconds=every_seconds)
-    MEASURED[what] = time.monotonic() - began
+    tell(f"{time.monotonic() - began:6.1f} s: {what}")
     return result

@@ -14,10 +14,9 @@ from tests.chaos.ordeal import Ordeal
 from tests.conftest import StartConsumer
 from tests.databases import Database
 from tests.proxy import LossyProxy
+from tests.report import tell
 
 SEED_VARIABLE = "CHAOS_SEED"
-
-UNDERGONE: list[str] = []
 
 
 @pytest.fixture
@@ -39,9 +38,4 @@ def ordeal(
         ordeal = Ordeal(broker, database, proxy, stream_settings, start_consumer, seed)
         yield ordeal
     if ordeal.expected.tables:  # else the failure says more
-        UNDERGONE.append(str(ordeal))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in UNDERGONE:
-        terminalreporter.write_line(line)
+        tell(str(ordeal))

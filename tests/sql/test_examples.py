@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy.dialects import mysql
 
-from stream.catalog import METADATA
+from stream.catalog import METADATA, STREAMS
+from stream.isolate import WrittenSlice
+from stream.tables import ERASURE
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.examples import Example, valid_examples
@@ -19,20 +21,25 @@ from tests.sql.applying import GROUP_ID, Applier
 VALID = valid_examples()
 
 
-@pytest.mark.parametrize("example", VALID, ids=str)
-def test_valid_example_is_stored_as_it_states(database: Database, applier: Applier, example: Example) -> None:
-    (written,) = applier.write(applier.slice(example.topic, [example.record]))
+@pytest.mark.parametrize("topic", STREAMS)
+def test_valid_examples_are_stored_as_they_state(database: Database, applier: Applier, topic: str) -> None:
+    for example in (one for one in VALID if one.topic == topic):
+        database.empty([*example.rows, ERASURE.name])
+        (written,) = applier.write(applier.slice(topic, [example.record]))
+        assert_is_stored(database, written, example)
 
-    assert written.rejected == []
-    assert (written.records.written, written.records.dead_lettered) == (1, 0)
+
+def assert_is_stored(database: Database, written: WrittenSlice, example: Example) -> None:
+    assert written.rejected == [], example
+    assert (written.records.written, written.records.dead_lettered) == (1, 0), example
     for table, rows in example.rows.items():
         key = [column.name for column in METADATA.tables[table].primary_key]
         found = sorted(database.rows(table), key=lambda row: [row[name] for name in key])
-        assert [{name: _as_stated(row[name], table, name) for name in rows[0]} for row in found] == rows
-        assert all(row["modified_on"] == row["event_time"] for row in found)
+        assert [{name: _as_stated(row[name], table, name) for name in rows[0]} for row in found] == rows, example
+        assert all(row["modified_on"] == row["event_time"] for row in found), example
     if example.erases:
-        (marker,) = database.rows("erasure")
-        assert f"{marker['person_kind']}:{marker['person_id']}" == example.erases
+        (marker,) = database.rows(ERASURE.name)
+        assert f"{marker['person_kind']}:{marker['person_id']}" == example.erases, example
         assert marker["swept_on"] is None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, ClassVar, NamedTuple, get_args, get_origin
 
 import msgspec
 from sqlalchemy import Column, Index, MetaData, Table
@@ -44,6 +44,9 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     event_id: str
     """A UUID on the wire; after construction its 32 lower-case hex digits, which compare as its bytes do."""
     occurred_at: Micros
+
+    one_of: ClassVar[Sequence[str]] = ()
+    """The fields of which at least one has to say something; the first is called missing where none does."""
 
     def __post_init__(self) -> None:
         self.event_id = uuid_digits(self.event_id)

@@ -18,10 +18,12 @@ class LearnerEvent(Event):
     joined_on: Micros
     """When the bot first met the user."""
 
+    one_of = ("username", "first_name")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.username and not self.first_name:
-            raise Rejection(Stage.VALIDATE, Reason.MISSING_FIELD, "username")
+            raise Rejection(Stage.VALIDATE, Reason.MISSING_FIELD, self.one_of[0])
 
 
 class CourseBooked(LearnerEvent):

@@ -24,7 +24,6 @@ from msgspec import Meta
 from msgspec.inspect import is_struct_type
 
 from stream.catalog.declaration import PersonKind
-from stream.catalog.learner import LearnerEvent
 from stream.catalog.types import MICROS_MAX, check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
@@ -249,9 +248,9 @@ def _words_of_items(synthetic: Synthetic) -> Sequence[str]:
     return [name for name, item in item_types(synthetic.event).items() if _words_of(item)]
 
 
-def _first_of_two_names(synthetic: Synthetic) -> Sequence[str]:
-    """The name that a consumer calls missing where a learner has neither."""
-    return ("username",) if issubclass(synthetic.event, LearnerEvent) else ()
+def _first_of_several(synthetic: Synthetic) -> Sequence[str]:
+    """The field that a consumer calls missing where none of several says anything."""
+    return synthetic.event.one_of[:1]
 
 
 def _only(*names: str) -> Fields:
@@ -323,8 +322,8 @@ def _too_many_items(sound: Sound, field: str, _chance: Random) -> Spoilt:
     return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{field: items}))
 
 
-def _without_a_name(sound: Sound, _field: str, chance: Random) -> Spoilt:
-    names = {name: chance.choice((None, "")) for name in ("username", "first_name")}
+def _without_any(sound: Sound, _field: str, chance: Random) -> Spoilt:
+    names = {name: chance.choice((None, "")) for name in sound.encoder.synthetic.event.one_of}
     return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **names))
 
 
@@ -521,7 +520,7 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("item_date_too_early", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _below), _where_an_item(_is_moment)),
     Flaw("item_date_too_late", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _above), _where_an_item(_is_moment)),
     Flaw("item_word_not_in_the_list", Reason.INVALID_VALUE, _unknown_word_in_an_item, _words_of_items),
-    Flaw("no_name_of_two", Reason.MISSING_FIELD, _without_a_name, _first_of_two_names),
+    Flaw("none_of_several", Reason.MISSING_FIELD, _without_any, _first_of_several),
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),
     Flaw("text_with_nul", Reason.INVALID_VALUE, _always("x\x00x"), _text_ids),
     Flaw("app_id_with_leading_zero", Reason.INVALID_VALUE, _always("007"), _app_ids_as_text),

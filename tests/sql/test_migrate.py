@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from stream import check, migrate
 from stream.catalog import METADATA
@@ -88,6 +89,30 @@ def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:
     migrate.upgrade(engine)
     migrate.upgrade(engine)
     assert tables(bare) == set(METADATA.tables)
+    assert definitions(bare) == before
+
+
+def test_a_migration_that_fails_leaves_nothing_half_made(bare: Database) -> None:
+    """All before it are done, it is not, and when the obstacle is gone the rest follows."""
+    engine = bare.engine()
+    before = definitions(bare)
+    migrate.downgrade(engine, "base")
+    bare.execute("CREATE TABLE trip (obstacle INT)")
+    with pytest.raises(OperationalError):
+        migrate.upgrade(engine)
+    with engine.connect() as connection:
+        assert migrate.pending(connection)[0].startswith("0007 Create trip:")
+    assert tables(bare) == {
+        "progress",
+        "ledger",
+        "dead_letter",
+        "erasure",
+        "hntb_bytemark_pass",
+        "bytemark_pass",
+        "trip",
+    }
+    bare.execute("DROP TABLE trip")
+    migrate.upgrade(engine)
     assert definitions(bare) == before
 
 

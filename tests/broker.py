@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from deploy.local import Kafka
 from stream import topics
 from stream.catalog import STREAMS
-from stream.source import end_offsets
+from stream.source import end_offsets, offset_ranges
 from tests.events import TOPICS, Datum, encode, key_of
 from tests.model import LogRecord
 from tests.rawclient import put_with_header
@@ -40,6 +40,8 @@ class Broker:
 
     def __init__(self, server: Kafka) -> None:
         self.server = server
+        self._changed: set[str] = set()
+        """Topics that were altered: they are made anew even where they are empty."""
         self.admin = AdminClient(self.config)
 
     @property
@@ -47,17 +49,24 @@ class Broker:
         return {"bootstrap.servers": self.server.bootstrap_servers, **QUIET}
 
     def renew(self) -> None:
-        """Delete the topics and make them again, empty."""
+        """Make the topics anew of which a test has made use; most tests use few, and all take a second."""
         self.admin = AdminClient(self.config)  # a client may forget a broker that was restarted
-        self.delete_topics()
+        self.delete_topics(self._used())
         topics.create(self.admin, list(STREAMS.values()), replication_factor=1)
         wait_for(lambda: self._is_each_led(), "the new topics' leaders")
 
-    def delete_topics(self) -> None:
-        existing = [name for name in self._existing() if name in STREAMS]
+    def _used(self) -> set[str]:
+        """Those that have records, or had, or are otherwise not as they were made."""
+        there = set(STREAMS) & set(self._existing())
+        ranges = offset_ranges(self.admin, there) if there else {}
+        return self._changed | {one.topic for one, (_, end) in ranges.items() if end}
+
+    def delete_topics(self, names: Collection[str] = STREAMS) -> None:
+        existing = [name for name in self._existing() if name in names]
         for future in self.admin.delete_topics(existing).values() if existing else ():
             future.result()
-        wait_for(lambda: not set(STREAMS) & set(self._existing()), "the old topics to go")
+        wait_for(lambda: not set(names) & set(self._existing()), "the old topics to go")
+        self._changed -= set(names)
 
     def create_topic(self, topic: str) -> None:
         topics.create(self.admin, [STREAMS[topic]], replication_factor=1)
@@ -69,6 +78,7 @@ class Broker:
 
     def add_partition(self, topic: str) -> int:
         """The new partition's number, once it can be written to."""
+        self._changed.add(topic)
         number = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
         self.admin.create_partitions([NewPartitions(topic, number + 1)])[topic].result()
         wait_for(lambda: (topic, number) in self._ends_or_none(), "the new partition's leader")
@@ -80,6 +90,7 @@ class Broker:
         self.admin.delete_records([where])[where].result()
 
     def alter_topic(self, topic: str, settings: Mapping[str, str]) -> None:
+        self._changed.add(topic)
         set_to = AlterConfigOpType.SET
         entries = [ConfigEntry(name, value, incremental_operation=set_to) for name, value in settings.items()]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)

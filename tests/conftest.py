@@ -153,8 +153,12 @@ GROUPS = itertools.count(1)
 @pytest.fixture
 def stream_settings(broker: Broker, mysql: Database) -> dict[str, str]:
     """The environment that leads to both, with a group of its own."""
+    return settings_for(broker, mysql)
+
+
+def settings_for(broker: Broker, database: Database) -> dict[str, str]:
     return {
-        "STREAM_DATABASE_URL": mysql.url,
+        "STREAM_DATABASE_URL": database.url,
         "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
         "STREAM_GROUP_ID": f"test-{next(GROUPS)}",
         "STREAM_HASH_KEY": HASH_KEYS,

@@ -40,7 +40,11 @@ class Work:
         self.published += 2 * count
 
     def wait_applied(self, seconds: float = RESUME_SECONDS_MAX) -> None:
-        wait_for(lambda: applied(self.database) == self.published, f"{self.published} records", seconds)
+        wait_for(self._has_applied, f"{self.published} records", seconds)
+
+    def _has_applied(self) -> bool:
+        assert self.consumer.is_running, f"it ended:\n{self.consumer.log_text()[-4000:]}"
+        return applied(self.database) == self.published
 
     def wait_shown(self, reason: str, *errnos: int) -> None:
         """Metric, log and /readyz tell the reason; /livez knows that a restart is no cure."""

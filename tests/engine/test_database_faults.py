@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.broker import Broker
-from tests.conftest import GROUPS, StartConsumer
+from tests.conftest import StartConsumer, settings_for
 from tests.databases import Database
 from tests.engine.diskspace import full_disk
 from tests.engine.faults import Work, server_setting, waiting_transactions
@@ -21,11 +21,7 @@ from tests.waiting import wait_for
 @pytest.fixture
 def stream_settings(broker: Broker, database: Database) -> dict[str, str]:
     """As for all tests, but on each server once."""
-    return {
-        "STREAM_DATABASE_URL": database.url,
-        "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
-        "STREAM_GROUP_ID": f"test-{next(GROUPS)}",
-    }
+    return settings_for(broker, database)
 
 
 @pytest.fixture

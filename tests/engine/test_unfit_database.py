@@ -10,6 +10,7 @@ from tests.broker import Broker
 from tests.consumers import run_command
 from tests.databases import Database
 from tests.engine.faults import server_setting
+from tests.keys import HASH_KEYS
 
 
 def start(broker: Broker, database_url: str) -> subprocess.CompletedProcess[str]:
@@ -17,6 +18,7 @@ def start(broker: Broker, database_url: str) -> subprocess.CompletedProcess[str]
         "STREAM_DATABASE_URL": database_url,
         "STREAM_KAFKA_BOOTSTRAP_SERVERS": broker.server.bootstrap_servers,
         "STREAM_GROUP_ID": "test-unfit",
+        "STREAM_HASH_KEY": HASH_KEYS,
         "STREAM_HTTP_PORT": "0",
     }
     return run_command(settings, "run", "--until-caught-up")

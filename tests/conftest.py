@@ -47,6 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ORDER.index(name) if name in ORDER else ORDER.index("")
 
     items.sort(key=rank)  # stable: within a folder the order stays
+    for item in items:
+        if rank(item) == ORDER.index("local"):
+            item.add_marker(pytest.mark.xdist_group("local"))  # they share folders, so one process has them all
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -65,6 +65,9 @@ LOOK_SECONDS = 0.5
 CUT_OFF_SECONDS = 3.0
 """How long the brokers have to answer others, and not our consumer, until it is replaced."""
 
+CLOSING = "closing"
+"""The name of a thread that waits for a client to close."""
+
 CLOSE_SECONDS_MAX = 5.0
 """How long leaving the group may take: while the brokers are away the client waits for them beyond the 30 s that a stop
 has. The group misses us after the session's timeout."""
@@ -309,12 +312,12 @@ class Source:
         self._brokers_down = False
         self._reachable_since = None
         # It may never end: then it waits, without brokers and without work, for the end of the process.
-        threading.Thread(target=cut_off.close, name="closing", daemon=True).start()
+        threading.Thread(target=cut_off.close, name=CLOSING, daemon=True).start()
         self.subscribe(topics)
 
     def close(self) -> None:
         """Leave the group; the partitions are revoked first. The callbacks run while the caller waits."""
-        closing = threading.Thread(target=self._consumer.close, name="closing", daemon=True)
+        closing = threading.Thread(target=self._consumer.close, name=CLOSING, daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS_MAX)
         if closing.is_alive():

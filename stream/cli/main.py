@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,6 +17,7 @@ from stream import logs
 from stream.cli import dead_letters, erase, offsets, operate, produce, setup
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
+from stream.source import CLOSING
 
 app = typer.Typer(
     name="stream",
@@ -63,9 +65,20 @@ def main() -> NoReturn:
         _end(error, EXIT_TRY_AGAIN)
     except StreamError as error:
         _end(error, EXIT_FAILED)
-    sys.exit(0)
+    except SystemExit as ended:
+        _leave(ended.code)
+    _leave(0)
 
 
 def _end(error: StreamError, code: int) -> NoReturn:
     typer.echo(f"stream: {error}", err=True)
+    _leave(code)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End the process; at once where Kafka's client is still closing, for the interpreter must not end under it."""
+    if isinstance(code, int) and any(one.name == CLOSING for one in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

@@ -16,8 +16,8 @@ from tests.waiting import measure, wait_for
 
 Settings = dict[str, str]
 
-SILENT_MS_MAX = 3000
-"""What tests allow between two polls; the client demands that it is no less than the session's timeout."""
+SILENT_MS_MAX = 8000
+"""What tests allow between two polls: so much that who takes over all partitions on a busy machine is not silent itself."""
 
 
 @pytest.mark.parametrize("protocol", ["eager", "consumer"])
@@ -32,7 +32,7 @@ def test_a_poller_that_falls_silent_loses_its_partitions_and_joins_again(
     put(broker, synthetic(2500, seed=51))
     wait_for(lambda: applied(mysql) > 100, "some progress")
     with stalled_main_thread(silent.pid):
-        wait_for(lambda: held(heir) == PARTITIONS, "the heir to have all")
+        wait_for(lambda: held(heir) == PARTITIONS, "the heir to have all", 60)
         assert heir.get("/livez")[0] == 200
         wait_applied(mysql, 2500)
     measure(lambda: held(silent) == held(heir) == EVEN_SHARE, f"joining again after silence, {protocol}")

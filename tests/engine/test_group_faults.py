@@ -17,7 +17,8 @@ from tests.waiting import measure, wait_for
 Settings = dict[str, str]
 
 SILENT_MS_MAX = 8000
-"""What tests allow between two polls: so much that who takes over all partitions on a busy machine is not silent itself."""
+"""What tests allow between two polls: so much that whoever takes over all partitions of a busy machine is not silent
+itself."""
 
 
 @pytest.mark.parametrize("protocol", ["eager", "consumer"])

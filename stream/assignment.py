@@ -20,7 +20,7 @@ import structlog
 from stream.lane import ClaimWanted, PartitionClaimed
 from stream.metrics import Metrics
 from stream.records import Claim, TopicPartition
-from stream.source import KafkaUnavailable, Source
+from stream.source import KafkaUnavailable, Source, Watermarks
 
 log = structlog.get_logger(__name__)
 
@@ -174,17 +174,18 @@ class Assignment:
         ids = self._source.topic_ids(topics)
         if topics - ids.keys():
             self._rest_from_asking()
-        for one in waiting:
-            topic_id = ids.get(one.topic_partition.topic)
-            if topic_id is not None:
-                low = self._source.watermarks(one.topic_partition).low
-                wanted = ClaimWanted(one.topic_partition, topic_id, low, _still_here(one))
-                self._lane_of(one.topic_partition).want_claim(wanted)
-                one.state = State.CLAIMING
+        known = [one for one in waiting if one.topic_partition.topic in ids]
+        watermarks = self._source.watermarks([one.topic_partition for one in known])
+        for one in known:
+            where = one.topic_partition
+            wanted = ClaimWanted(where, ids[where.topic], watermarks[where].low, _still_here(one))
+            self._lane_of(where).want_claim(wanted)
+            one.state = State.CLAIMING
 
     def _begin(self, seeking: Sequence[Assigned]) -> bool:
         """Start reading where progress says, where the log still has it; whether any did."""
-        fresh = [one for one in seeking if self._is_in_log(one)]
+        watermarks = self._source.watermarks([one.topic_partition for one in seeking])
+        fresh = [one for one in seeking if self._is_in_log(one, watermarks[one.topic_partition])]
         if not fresh:
             return False
         for one in fresh:
@@ -194,11 +195,10 @@ class Assignment:
         self._source.begin({one.topic_partition for one in fresh}, positions)
         return True
 
-    def _is_in_log(self, one: Assigned) -> bool:
+    def _is_in_log(self, one: Assigned, watermarks: Watermarks) -> bool:
         """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
         assert one.claim is not None
         one.read_offset = one.claim.next_offset
-        watermarks = self._source.watermarks(one.topic_partition)
         if one.read_offset < watermarks.low:
             self._stop(one, StopReason.RETENTION_OVERTOOK)
         elif one.read_offset > watermarks.high:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import methodcaller
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
@@ -126,8 +126,9 @@ class Fetched:
     """Where the partition ended when the poll reached its end, behind any gap; None where it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watermarks:
+class Watermarks(NamedTuple):
+    """The first offset that a partition still has, and the one after its last."""
+
     low: int
     high: int
 
@@ -221,18 +222,13 @@ class Source:
         except KafkaException as error:
             log.info("offsets not committed to kafka", error=error.args[0].name(), effect="lag tools lag behind")
 
-    def watermarks(self, topic_partition: TopicPartition) -> Watermarks:
-        """The first offset still kept and the one after the last, asked of the broker.
+    def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+        """The first offset that each still has and the one after its last, asked of the brokers for all at once.
 
         Raises KafkaUnavailable.
         """
-        try:
-            low, high = self._consumer.get_watermark_offsets(
-                KafkaPartition(*topic_partition), timeout=REQUEST_TIMEOUT_SECONDS
-            )
-        except KafkaException as error:
-            raise KafkaUnavailable(f"no watermarks of {topic_partition}: {error.args[0].name()}") from None
-        return Watermarks(low, high)
+        with self._asking() as admin:
+            return _watermarks(admin, partitions)
 
     def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
         """The partition's end as of the last fetch; None where nothing was fetched."""
@@ -330,7 +326,14 @@ class Source:
                 f"Kafka shut this consumer out ({error.name()}): another process has the same group.instance.id, "
                 "or the group was changed; give each process its own and start again"
             )
-        self._errors.note(error, topic=topic)
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            log.warning(
+                "silent for too long",
+                effect="the group gave our partitions to others, and gives some back now; nothing is lost",
+                todo="find what held this process up, or raise STREAM_KAFKA_MAX_POLL_INTERVAL_MS",
+            )
+        else:
+            self._errors.note(error, topic=topic)
 
     def _note_error(self, error: KafkaError) -> None:
         self._brokers_down |= error.code() == KafkaError._ALL_BROKERS_DOWN
@@ -410,16 +413,21 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartitio
     return _offsets(admin, _partitions(admin, topics), latest, IsolationLevel.READ_COMMITTED)
 
 
-def offset_ranges(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
+def offset_ranges(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
     """The first offset that each partition still has, and the one behind its last.
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    partitions = _partitions(admin, topics)
+    return _watermarks(admin, _partitions(admin, topics))
+
+
+def _watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+    if not partitions:
+        return {}
     earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
     low = _offsets(admin, partitions, earliest, IsolationLevel.READ_UNCOMMITTED)
     high = _offsets(admin, partitions, latest, IsolationLevel.READ_UNCOMMITTED)
-    return {one: (low[one], high[one]) for one in low}
+    return {one: Watermarks(low[one], high[one]) for one in low}
 
 
 def _partitions(admin: AdminClient, topics: Iterable[str]) -> list[TopicPartition]:

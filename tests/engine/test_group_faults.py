@@ -32,19 +32,26 @@ def test_a_poller_that_falls_silent_loses_its_partitions_and_joins_again(
     wait_even_shares(silent, heir)
     put(broker, synthetic(2500, seed=51))
     wait_for(lambda: applied(mysql) > 100, "some progress")
+    gone_before = times_gone(silent)
     with stalled_main_thread(silent.pid):
         wait_for(lambda: held(heir) == PARTITIONS, "the heir to have all", 60)
         assert heir.get("/livez")[0] == 200
         wait_applied(mysql, 2500)
     measure(lambda: held(silent) == held(heir) == EVEN_SHARE, f"joining again after silence, {protocol}")
-    assert silent.metric("stream_rebalances_total", kind="lost") == 1
-    assert silent.wait_logged("lost")["effect"] == "the group gives them out again"
+    assert "STREAM_KAFKA_MAX_POLL_INTERVAL_MS" in silent.wait_logged("silent for too long")["todo"]
+    # The client says one or the other, as its heartbeat or its timer finds out first. Progress is fenced either way.
+    assert times_gone(silent) > gone_before
     broker.publish(colliding_events(100, seed=51))
     wait_applied(mysql, 2500 + 100 + 33)
     for one in (silent, heir):
         one.wait_ready()
         assert one.get("/livez")[0] == 200
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+def times_gone(consumer: Consumer) -> float:
+    """How often its partitions were taken from it."""
+    return sum(consumer.metric("stream_rebalances_total", kind=kind) for kind in ("lost", "revoked"))
 
 
 def wait_even_shares(*consumers: Consumer) -> None:

@@ -46,9 +46,10 @@ class Brokers:
         self._answer()
         return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
-    def watermarks(self, _partition: TopicPartition) -> Watermarks:
-        self._answer()
-        return Watermarks(self.low, self.high)
+    def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+        if partitions:
+            self._answer()
+        return {one: Watermarks(self.low, self.high) for one in partitions}
 
     def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
         self.begun.append((set(fresh), dict(positions)))

@@ -1,4 +1,4 @@
-"""Real local servers for tests, benchmark and demo: Apache Kafka, MySQL and MariaDB.
+"""Real local servers for tests, benchmark and demo: Apache Kafka, MySQL, MariaDB and a schema registry.
 
 No root, no Docker and no installed Java needed; all listen on 127.0.0.1 alone. The programs are fetched once
 into a cache that all clones share (`parts`), the data are in the folder that the caller names.
@@ -15,12 +15,14 @@ from deploy.local.fallback import start_database
 from deploy.local.kafka import Kafka, start_kafka
 from deploy.local.mariadb import start_mariadb
 from deploy.local.mysql import start_mysql
+from deploy.local.registry import Registry, start_registry
 from deploy.local.server import Server
 
 __all__ = [
     "Database",
     "Kafka",
     "LocalError",
+    "Registry",
     "Server",
     "ServerError",
     "UnavailableError",
@@ -28,4 +30,5 @@ __all__ = [
     "start_kafka",
     "start_mariadb",
     "start_mysql",
+    "start_registry",
 ]

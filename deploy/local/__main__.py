@@ -13,12 +13,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("action", choices=["start", "stop"])
     parser.add_argument("--database", choices=["mysql", "mariadb"], default="", help="default: MySQL if it can be had")
+    parser.add_argument("--registry", action="store_true", help="start a schema registry too")
     arguments = parser.parse_args()
     try:
         if arguments.action == "stop":
             stop_stack()
         else:
-            sys.stdout.write(export_lines(start_stack(flavour=arguments.database)))
+            sys.stdout.write(export_lines(start_stack(flavour=arguments.database, with_registry=arguments.registry)))
     except LocalError as error:
         say(f"error: {error}")
         return 1

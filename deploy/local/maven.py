@@ -3,8 +3,11 @@
 import hashlib
 import os
 import shutil
+import tarfile
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -31,20 +34,48 @@ def fetch_jars(folder: Path, whole: str, *alone: str) -> str:
     Raises UnavailableError if something could not be fetched.
     """
     staging = folder / ".repository"
-    _trust_what_the_machine_trusts()
-    try:
+    with _fetching(whole):
         artifacts = _resolve(staging, whole, alone)
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             files = list(pool.map(Artifact.resolve, artifacts))
-    except (requests.RequestException, RuntimeError, ValueError, OSError) as error:
-        raise UnavailableError(
-            f"{whole} could not be fetched from Maven Central ({type(error).__name__}).\n"
-            "Is there a network, and are HTTPS_PROXY and REQUESTS_CA_BUNDLE set if you need them?"
-        ) from error
     for file in files:
         file.rename(folder / file.name)
     shutil.rmtree(staging)
     return _digest(folder)
+
+
+def fetch_archive(folder: Path, archive: str) -> str:
+    """Unpack into `folder` the `.tar.gz` of `archive` (group:artifact:version:classifier), which needs nothing else.
+
+    Returns its SHA-256, for the caller to compare. Raises UnavailableError if it could not be fetched or is damaged.
+    """
+    staging = folder / ".repository"
+    group, artifact, version, classifier = archive.split(":")
+    coordinate = Coordinate(group, artifact, version, classifier=classifier, packaging="tar.gz")
+    with _fetching(archive):
+        file = _context(staging).create_dependency(coordinate).artifact.resolve()
+    try:
+        with tarfile.open(file) as content:
+            content.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise UnavailableError(f"{file.name} arrived damaged (it is no archive). Try again.") from error
+    with file.open("rb") as content_bytes:
+        digest = hashlib.file_digest(content_bytes, "sha256").hexdigest()
+    shutil.rmtree(staging)
+    return digest
+
+
+@contextmanager
+def _fetching(what: str) -> Iterator[None]:
+    """Fetch within; whatever the network does there becomes an UnavailableError."""
+    _trust_what_the_machine_trusts()
+    try:
+        yield
+    except (requests.RequestException, RuntimeError, ValueError, OSError) as error:
+        raise UnavailableError(
+            f"{what} could not be fetched from Maven Central ({type(error).__name__}).\n"
+            "Is there a network, and are HTTPS_PROXY and REQUESTS_CA_BUNDLE set if you need them?"
+        ) from error
 
 
 def _trust_what_the_machine_trusts() -> None:
@@ -58,10 +89,12 @@ def _trust_what_the_machine_trusts() -> None:
             return
 
 
+def _context(repository: Path) -> MavenContext:
+    return MavenContext(resolver=PythonResolver(), repo_cache=repository, local_repos=[], timeout=HTTP_TIMEOUT_SECONDS)
+
+
 def _resolve(repository: Path, whole: str, alone: tuple[str, ...]) -> list[Artifact]:
-    context = MavenContext(
-        resolver=PythonResolver(), repo_cache=repository, local_repos=[], timeout=HTTP_TIMEOUT_SECONDS
-    )
+    context = _context(repository)
     root, *others = (context.create_dependency(_coordinate(text)) for text in (whole, *alone))
     roots, needed = context.resolver.resolve([root])
     needed = [dependency for dependency in needed if dependency.scope in ("compile", "runtime")]

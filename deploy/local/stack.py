@@ -1,4 +1,4 @@
-"""The servers that `make stack` leaves running in the background: Kafka and a database."""
+"""The servers that `make stack` leaves running in the background: Kafka, a database, and a schema registry if asked."""
 
 import secrets
 import shlex
@@ -11,29 +11,39 @@ from deploy.local.kafka import Kafka
 from deploy.local.mariadb import MariaDB
 from deploy.local.mysql import MySQL
 from deploy.local.parts import CHECKOUT, locked, say
+from deploy.local.registry import Registry
 from deploy.local.server import Server
 
 STACK = CHECKOUT / ".local" / "stack"
 DATABASE = "stream"
 
 
-def start_stack(folder: Path = STACK, flavour: str = "") -> dict[str, str]:
+def start_stack(folder: Path = STACK, flavour: str = "", *, with_registry: bool = False) -> dict[str, str]:
     """Start what is not running yet and return the settings that lead to it, by name.
 
-    `flavour` is `mysql` or `mariadb`; without it the running database, else MySQL, else MariaDB.
+    `flavour` is `mysql` or `mariadb`; without it the running database, else MySQL, else MariaDB. A schema registry
+    that runs already counts as asked for.
+
     Raises UnavailableError, ServerError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"), ThreadPoolExecutor() as pool:
-        starting = pool.submit(_ensure, _kafka(folder))
+        wanted: list[Server] = [_kafka(folder)]
+        if with_registry or _registry(folder).is_running():
+            wanted.append(_registry(folder))
+        starting = [pool.submit(_ensure, server) for server in wanted]
         database = _database(folder, flavour)
         _ensure(database)
-        starting.result()
-        return {
+        for one in starting:
+            one.result()
+        settings = {
             "STREAM_DATABASE_URL": database.create_database(DATABASE),
             "STREAM_KAFKA_BOOTSTRAP_SERVERS": _kafka(folder).bootstrap_servers,
             "STREAM_HASH_KEY": hash_key(folder),
         }
+        if len(wanted) > 1:
+            settings["STREAM_SCHEMA_REGISTRY_URL"] = _registry(folder).url
+        return settings
 
 
 def stop_stack(folder: Path = STACK) -> None:
@@ -41,7 +51,7 @@ def stop_stack(folder: Path = STACK) -> None:
     if not folder.exists():
         return
     with locked(folder / "lock"):
-        for server in (_kafka(folder), *_databases(folder)):
+        for server in (_kafka(folder), _registry(folder), *_databases(folder)):
             if server.is_running():
                 server.stop()
                 say(f"{server.name} stopped")
@@ -66,6 +76,10 @@ def hash_key(folder: Path) -> str:
 
 def _kafka(folder: Path) -> Kafka:
     return Kafka(folder / "kafka", {}, background=True)
+
+
+def _registry(folder: Path) -> Registry:
+    return Registry(folder / "registry", background=True)
 
 
 def _databases(folder: Path) -> list[Database]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import Database, Kafka, start_kafka, start_mariadb, start_mysql
+from deploy.local import Database, Kafka, Registry, start_kafka, start_mariadb, start_mysql, start_registry
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,13 @@ def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A MariaDB that the tests may kill, if they start it again."""
     with start_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A schema registry that the tests may kill, if they start it again."""
+    with start_registry(tmp_path_factory.mktemp("registry")) as server:
         yield server
 
 

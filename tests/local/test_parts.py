@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from jgo.maven import Artifact
 
 from deploy.local import UnavailableError, debian, fallback
 from deploy.local.debian import Archive, archive_addresses
+from deploy.local.maven import fetch_archive
 from deploy.local.parts import CHECKOUT, part, parts_folder
 
 
@@ -155,3 +157,14 @@ def test_missing_network_is_told_without_a_traceback(tmp_path: Path) -> None:
     assert "could not be fetched from Maven Central" in done.stdout
     assert "Is there a network" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_archive_that_is_none_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(artifact: Artifact) -> Path:
+        file = tmp_path / artifact.filename
+        file.write_bytes(b"<html>")
+        return file
+
+    monkeypatch.setattr(Artifact, "resolve", damaged)
+    with pytest.raises(UnavailableError, match=r"app-1\.0-all\.tar\.gz arrived damaged"):
+        fetch_archive(tmp_path, "a.group:app:1.0:all")

@@ -1,4 +1,4 @@
-"""The local Kafka, MySQL and MariaDB: they start, die, come back with their data, and want a password."""
+"""The local servers: they start, die, come back with their data, and the databases want a password."""
 
 import signal
 import subprocess
@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from deploy.local import Database, Kafka, ServerError
+from deploy.local import Database, Kafka, Registry, ServerError
 from deploy.local.processes import Process
 
 ACCESS_DENIED = {1044, 1045, 1142, 1227, 1698}
@@ -175,8 +176,25 @@ def test_a_running_server_is_not_started_twice(mariadb: Database) -> None:
         type(mariadb)(mariadb.folder).start()
 
 
-def test_everything_listens_on_loopback_alone(kafka: Kafka, mysql: Database, mariadb: Database) -> None:
-    inodes = {inode for server in (kafka, mysql, mariadb) for inode in _sockets(server.pid)}
+def test_registry_keeps_schemas_and_their_ids_through_a_kill(registry: Registry) -> None:
+    def client() -> SchemaRegistryClient:
+        return SchemaRegistryClient({"url": registry.url, "max.retries": 0})
+
+    with client() as before:
+        schema_id = before.register_schema("thing", Schema('{"type": "string"}', "AVRO"))
+    port, pid = registry.port, registry.pid
+    registry.kill()
+    registry.start()
+    assert (registry.port, registry.pid != pid) == (port, True)
+    with client() as after:
+        assert after.get_schema(schema_id).schema_str == '"string"'
+        assert after.register_schema("other", Schema('{"type": "long"}', "AVRO")) != schema_id
+
+
+def test_everything_listens_on_loopback_alone(
+    kafka: Kafka, mysql: Database, mariadb: Database, registry: Registry
+) -> None:
+    inodes = {inode for server in (kafka, mysql, mariadb, registry) for inode in _sockets(server.pid)}
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     addresses = {fields[1].split(":")[0] for fields in listening if fields[3] == "0A" and fields[9] in inodes}
     assert addresses == {"0100007F"}  # 127.0.0.1 as the kernel writes it

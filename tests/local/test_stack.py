@@ -16,20 +16,23 @@ from stream.hashing import Hasher
 
 START = (
     "import json, sys; from pathlib import Path; from deploy.local.stack import start_stack\n"
-    "print(json.dumps(start_stack(Path(sys.argv[1]), 'mariadb')))"
+    "print(json.dumps(start_stack(Path(sys.argv[1]), 'mariadb', with_registry=sys.argv[2] == 'registry')))"
 )
 
 
-def start(folder: Path) -> dict[str, str]:
+def start(folder: Path, extra: str = "") -> dict[str, str]:
     """Start the stack in a program of its own, which ends, and return the settings."""
-    done = subprocess.run([sys.executable, "-c", START, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(folder), extra], stdout=subprocess.PIPE, text=True, check=True
+    )
     settings: dict[str, str] = json.loads(done.stdout)
     return settings
 
 
 def processes(folder: Path) -> dict[str, Process]:
     """Return the processes that the servers of the stack are said to be."""
-    records = {name: json.loads((folder / name / "server.json").read_text()) for name in ("kafka", "mariadb")}
+    files = {name: folder / name / "server.json" for name in ("kafka", "mariadb", "registry")}
+    records = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     return {name: Process(**record["process"]) for name, record in records.items() if record["process"]}
 
 
@@ -47,6 +50,10 @@ def test_stack_outlives_its_starter_and_mends_what_died(tmp_path: Path) -> None:
         second = processes(tmp_path)
         assert second["kafka"] == first["kafka"]
         assert second["mariadb"] != first["mariadb"]
+
+        assert "STREAM_SCHEMA_REGISTRY_URL" not in settings
+        url = start(tmp_path, "registry")["STREAM_SCHEMA_REGISTRY_URL"]
+        assert start(tmp_path)["STREAM_SCHEMA_REGISTRY_URL"] == url, "it runs, so it counts"
     finally:
         stack.stop_stack(tmp_path)
     assert not any(process.is_alive() for process in (first | second).values())

@@ -42,7 +42,9 @@ class Settings(BaseModel):
 
     database_url: SecretStr | None = Field(default=None, description="mysql+pymysql://user:password@host:port/database")
     schema_registry_url: SecretStr | None = Field(
-        default=None, description="a schema registry with Confluent's API; without one schemas/ serves"
+        default=None,
+        description="a schema registry with Confluent's API, which says what the ids of Confluent's wire format "
+        "mean; without one schemas/ids.json does",
     )
     group_id: str = Field(default="stream", min_length=1, max_length=255, description="the Kafka consumer group")
     lanes: Annotated[int, Field(ge=1, le=32)] = Field(
@@ -81,6 +83,17 @@ class Settings(BaseModel):
             described = Settings.model_fields["database_url"].description
             raise ConfigurationError(f"STREAM_DATABASE_URL is not set: {described}")
         return self.database_url.get_secret_value()
+
+    def registry_url(self) -> str | None:
+        """Where the schema registry is; None where schemas/ serves."""
+        return None if self.schema_registry_url is None else self.schema_registry_url.get_secret_value()
+
+    def required_registry_url(self) -> str:
+        """Raises ConfigurationError where no schema registry is named."""
+        url = self.registry_url()
+        if url is None:
+            raise ConfigurationError("STREAM_SCHEMA_REGISTRY_URL is not set: a schema registry with Confluent's API")
+        return url
 
     def hasher(self) -> Hasher | None:
         """What makes the hashes; None where no key is set. Raises ConfigurationError for a short one."""

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from fastavro import schemaless_reader
+from fastavro.read import SchemaResolutionError
 
 from stream.catalog import Event, Route
 from stream.errors import Reason, Rejection, Stage
@@ -76,12 +77,21 @@ def header_length(value: bytes) -> int:
 
 def reader_of(header: bytes, readers: Readers) -> Reader:
     try:
-        reader = readers.by_header[header]
+        return readers.by_header[header]
     except KeyError:
-        raise Rejection(Stage.DECODE, Reason.UNKNOWN_SCHEMA) from None
-    if reader is None:
-        raise Rejection(Stage.DECODE, Reason.UNEXPECTED_RECORD)
-    return reader
+        raise Rejection(Stage.DECODE, readers.refused.get(header, Reason.UNKNOWN_SCHEMA)) from None
+
+
+def unknown_headers(records: Iterable[Record], readers: Readers) -> dict[bytes, int]:
+    """Confluent headers that the readers can't judge, each with the latest Kafka timestamp of a record that has it."""
+    found: dict[bytes, int] = {}
+    for record in records:
+        value = record.value
+        if value and value[0] == 0 and len(value) >= CONFLUENT_HEADER_BYTES:
+            header = value[:CONFLUENT_HEADER_BYTES]
+            if header not in readers.by_header and header not in readers.refused:
+                found[header] = max(record.timestamp_ms, found.get(header, record.timestamp_ms))
+    return found
 
 
 def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
@@ -94,6 +104,8 @@ def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any
         raise Rejection(Stage.DECODE, Reason.TRUNCATED) from None
     except UnicodeDecodeError:
         raise Rejection(Stage.DECODE, Reason.INVALID_TEXT) from None
+    except SchemaResolutionError:
+        raise Rejection(Stage.DECODE, Reason.INCOMPATIBLE_SCHEMA) from None
     except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
         # Inside a number fastavro misses the next byte without an EOFError.
         is_cut = buffer.tell() == len(value) and value[-1] & VARINT_CONTINUES

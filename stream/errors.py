@@ -5,6 +5,7 @@
     ├── TransientError          the environment's fault: wait and do the same again, never dead-letter
     │   ├── DatabaseUnavailable     MySQL refused or vanished: drop the connection, back off
     │   ├── TransactionConflict     deadlock or lock wait: the same transaction again, on the same connection
+    │   ├── RegistryUnavailable     the schema registry does not answer, or has not heard of an id yet: ask again
     │   └── Fenced                  another owner claimed a partition: ask the group, then claim again or let go
     ├── DataRefused             the database refused a statement's data: bisect to the record at fault
     ├── TerminalError           retrying cannot help: stop the partition or the process until somebody decides
@@ -46,8 +47,9 @@ class Reason(StrEnum):
     # decode
     EMPTY_VALUE = "empty_value", "the record has no value, on a topic where that means nothing"
     UNKNOWN_FRAMING = "unknown_framing", "the value begins with neither Confluent's magic byte nor Avro's marker"
-    UNKNOWN_SCHEMA = "unknown_schema", "the id or fingerprint of the writer's schema is not in our store"
-    UNEXPECTED_RECORD = "unexpected_record", "a schema that we know, of a record that this topic doesn't carry"
+    UNKNOWN_SCHEMA = "unknown_schema", "the writer schema's fingerprint or id is in no store that we ask"
+    INCOMPATIBLE_SCHEMA = "incompatible_schema", "Avro's rules don't lead from the writer's schema to our newest"
+    UNEXPECTED_RECORD = "unexpected_record", "the schema is known, and of a record that this topic doesn't carry"
     TRUNCATED = "truncated", "the bytes end before the datum does"
     TRAILING_BYTES = "trailing_bytes", "the datum ends before the bytes do"
     INVALID_TEXT = "invalid_text", "a text is not UTF-8"
@@ -101,6 +103,14 @@ class TransactionConflict(TransientError):
         super().__init__(f"the transaction met another one ({reason}, errno {errno})")
         self.reason = reason
         self.errno = errno
+
+
+class RegistryUnavailable(TransientError):
+    """The schema registry does not answer, refuses us, or does not know an id that it may still learn."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(f"the schema registry {why}")
+        self.reason = reason
 
 
 class Fenced(TransientError):

@@ -18,12 +18,14 @@ from typing import TypeVar
 import structlog
 
 from stream.database import remedy
-from stream.decode import decode
-from stream.errors import Fenced, TransientError
+from stream.decode import decode, unknown_headers
+from stream.errors import Fenced, RegistryUnavailable, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.metrics import Metrics
 from stream.records import Batch, Claim, TopicPartition
-from stream.schemas import Readers
+from stream.registry import REMEDIES as REGISTRY_REMEDIES
+from stream.registry import Registry
+from stream.schemas import CONFLUENT_MAGIC, Readers
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,10 @@ RETRY_WAIT_SECONDS_MAX = 5.0
 """Back at work at most this long after the database is."""
 
 LOG_EVERY_ATTEMPTS = 10
+
+UNKNOWN_ID_GRACE_SECONDS = 10.0
+"""How old a record must be until an id that the registry doesn't know is its own fault: the registry may be a replica
+that lags. Counted from Kafka's timestamp, so that a log full of such records is not waited for one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Lane(threading.Thread):
         readers: Mapping[str, Readers],
         metrics: Metrics,
         report: Callable[[Report], None],
+        registry: Registry | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.moved_at = time.monotonic()
@@ -107,6 +114,7 @@ class Lane(threading.Thread):
         self._readers = readers
         self._metrics = metrics
         self._report = report
+        self._registry = registry
         self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -203,6 +211,10 @@ class Lane(threading.Thread):
 
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
+        if self._registry is not None:
+            self._learn_schemas(batch, self._registry)
+        if self._stopping.is_set():
+            return  # not decoded: what the registry has yet to explain would be rejected
         started = time.monotonic()
         slices = [
             DecodedSlice(one, decode(one.records, self._readers[one.topic_partition.topic]))
@@ -229,6 +241,40 @@ class Lane(threading.Thread):
         self._metrics.observe_written(written)
         self._metrics.observe_latency(slices)
         self._report(BatchApplied(written))
+
+    def _learn_schemas(self, batch: Batch, registry: Registry) -> None:
+        """Have the registry explain the ids that a batch names and we don't know: nearly always none."""
+
+        def is_wanted() -> bool:
+            return any(one.claim.is_held for one in batch.slices)
+
+        for one in batch.slices:
+            topic, partition = one.topic_partition
+            readers = self._readers[topic]
+            for header, latest_ms in unknown_headers(one.records, readers).items():
+                question = self._question(registry, readers, header, latest_ms)
+                self._persist(question, is_wanted, topic=topic, partition=partition)
+
+    def _question(self, registry: Registry, readers: Readers, header: bytes, latest_ms: int) -> Callable[[], bool]:
+        """An attempt to learn what an id means.
+
+        An id that stays unknown beyond the grace is left unknown: its records are rejected, and the next batch that
+        names it asks again.
+        """
+        schema_id = int.from_bytes(header[len(CONFLUENT_MAGIC) :], "big")
+        age_seconds = max(0.0, time.time() - latest_ms / 1000)
+        grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - age_seconds
+
+        def ask() -> bool:
+            self._writer.ping()  # MySQL must not take a lane that waits here for dead
+            source = registry.schema(schema_id)
+            if source is not None:
+                readers.learn(header, source)
+            elif time.monotonic() < grace_ends_at:
+                raise RegistryUnavailable("schema_not_yet_known", f"does not know schema id {schema_id} yet")
+            return True
+
+        return ask
 
     def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
         """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
@@ -278,7 +324,7 @@ class Lane(threading.Thread):
                 "trying again",
                 lane=self.name,
                 why=str(error),
-                todo=remedy(error),
+                todo=REGISTRY_REMEDIES.get(error.reason) or remedy(error),
                 attempt=failures + 1,
                 wait_seconds=round(wait, 2),
                 **where,

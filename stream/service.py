@@ -23,6 +23,7 @@ from stream.health import HealthServer
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
+from stream.registry import Registry
 from stream.schemas import SchemaStore
 from stream.source import Source, admin_client, describe_topics
 from stream.writer import Writer
@@ -39,7 +40,9 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     names = readable_topics(topics)
     hasher = settings.hasher()
     _require_key(names, hasher)
-    store = SchemaStore(hasher=hasher)
+    registry_url = settings.registry_url()
+    registry = None if registry_url is None else Registry(registry_url)
+    store = SchemaStore(hasher=hasher, ids=None if registry is None else {})
     readers = {topic: store.readers(topic) for topic in names}
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
@@ -71,7 +74,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
             on_lost=engine.on_lost,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), readers, metrics, report)
+            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), readers, metrics, report, registry)
             for number in range(settings.lanes)
         ],
         metrics=metrics,
@@ -90,6 +93,8 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     finally:
         eraser.stop()
         health.close()
+        if registry is not None:
+            registry.close()
     log.info("ended", how=ending.value)
     return ending
 

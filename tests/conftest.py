@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy.local import Database as DatabaseServer
-from deploy.local import Kafka, start_database, start_kafka, start_mariadb
+from deploy.local import Kafka, start_database, start_kafka, start_mariadb, start_registry
+from deploy.local import Registry as RegistryServer
 from tests import report
 from tests.broker import SESSION_TIMEOUT_MS, Broker
 from tests.consumers import CHECKOUT, Consumer
@@ -148,6 +149,14 @@ def broker(session_broker: Broker) -> Broker:
     """A Kafka whose topics are new and empty."""
     session_broker.renew()
     return session_broker
+
+
+@pytest.fixture(scope="session")
+def registry_server(data_folder: Path) -> Iterator[RegistryServer]:
+    """A schema registry. What a test registers stays: tests take subjects of their own, or expect ours."""
+    with start_registry(data_folder / "registry") as server:
+        report.tell(f"tested on a schema registry: {server.name} {server.version}")
+        yield server
 
 
 GROUPS = itertools.count(1)

@@ -1,4 +1,4 @@
-"""A TCP proxy before MySQL that can lose answers, as a network can."""
+"""TCP proxies that lose answers or are slow with them, as a network can be."""
 
 from __future__ import annotations
 
@@ -94,6 +94,22 @@ class LossyProxy:
             self._to_lose -= 1
             self.commits_lost += 1
             return True
+
+
+class SlowProxy(LossyProxy):
+    """Passes everything on, and holds the answers back while `is_flowing` is not set."""
+
+    def __init__(self, port: int) -> None:
+        self.is_flowing = threading.Event()
+        super().__init__(port)
+
+    def __exit__(self, *arguments: object) -> None:
+        self.is_flowing.set()
+        super().__exit__(*arguments)
+
+    def _back(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+        self.is_flowing.wait()
+        super()._back(client, server, lost)
 
 
 def _close(one: socket.socket) -> None:

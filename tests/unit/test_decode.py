@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any
 
+import fastavro
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.catalog.declaration import PersonErased
-from stream.decode import decode, decode_record
+from stream.decode import decode, decode_record, unknown_headers
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
+from stream.schemas import SchemaStore, confluent_header
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
 from tests.model.rules import money
@@ -73,6 +77,38 @@ def test_a_header_that_nobody_knows_is_unknown_schema(value: bytes) -> None:
 
 def test_a_record_of_another_topic_is_unexpected() -> None:
     assert reason_of(events.encode("BytemarkPassLogged", pass_logged())) is Reason.UNEXPECTED_RECORD
+
+
+def test_a_datum_that_avro_can_not_resolve_is_of_an_incompatible_schema() -> None:
+    """Datum by datum: the same writer's others may be sound."""
+    source = json.loads(events.schema_file("TripRecorded").read_text())
+    distance = next(field for field in source["fields"] if field["name"] == "distance")
+    distance["type"] = ["double", "string"]
+    readers = STORE.readers("trip")
+    header = b"\x00\x00\x01\x00\x00"
+    readers.learn(header, source)
+
+    def written(distance: object) -> bytes:
+        buffer = BytesIO()
+        schema = fastavro.parse_schema(events._without_logical_types(source))
+        fastavro.schemaless_writer(buffer, schema, trip(distance=distance))
+        return header + buffer.getvalue()
+
+    _, event, _ = decode_record(Record(0, RECORDED_MS, b"11", written(7.5)), readers)
+    assert event.distance == 7.5  # type: ignore[attr-defined]
+    with pytest.raises(Rejection) as rejected:
+        decode_record(Record(0, RECORDED_MS, b"11", written("far")), readers)
+    assert rejected.value.reason is Reason.INCOMPATIBLE_SCHEMA
+
+
+def test_only_ids_that_nobody_knows_yet_are_asked_for() -> None:
+    readers = SchemaStore(ids={}).readers("trip")
+    readers.learn(known := confluent_header(5), json.loads(events.schema_file("TripRated").read_text()))
+    readers.learn(refused := confluent_header(6), {})
+    new = confluent_header(7)
+    values = [known, refused, new + b"a", new + b"b", events.encode("TripRated", rating()), b"", None, new[:4], b"x"]
+    records = [Record(number, 100 - number, b"11", value) for number, value in enumerate(values)]
+    assert unknown_headers(records, readers) == {new: 98}
 
 
 @pytest.mark.parametrize(("name", "value"), VALUES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -11,13 +13,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from stream import lane
-from stream.errors import DatabaseUnavailable, Fenced, TransactionConflict
+from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.lane import INBOX_BATCHES_MAX, BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed
 from stream.metrics import Metrics
 from stream.progress import RecordCounts
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
-from stream.schemas import SchemaStore
+from stream.schemas import SchemaStore, confluent_header
+from tests import events
 from tests.waiting import wait_for
 
 TRIP_0, TRIP_1 = TopicPartition("trip", 0), TopicPartition("trip", 1)
@@ -29,6 +32,7 @@ class ScriptedWriter:
     def __init__(self, *script: BaseException | None) -> None:
         self.script = list(script)
         self.attempts: list[Any] = []
+        self.written: list[Sequence[DecodedSlice]] = []
         self.is_closed = False
         self.gone: list[TopicPartition] = []
         """Where progress is not as we left it."""
@@ -43,6 +47,7 @@ class ScriptedWriter:
     def write(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
         self.attempts.append([one.slice for one in slices])
         self._next()
+        self.written.append(slices)
         counts = [RecordCounts(len(one.slice.records), 0, 0, len(one.slice.records)) for one in slices]
         return [WrittenSlice(one.slice, count, {}) for one, count in zip(slices, counts, strict=True)]
 
@@ -62,12 +67,27 @@ class ScriptedWriter:
         self.is_closed = True
 
 
+class ScriptedRegistry:
+    """Answers each question as it is told to: an error, or a schema, or None where it doesn't know the id."""
+
+    def __init__(self, *script: Any) -> None:
+        self.script = list(script)
+        self.asked: list[int] = []
+
+    def schema(self, schema_id: int) -> Any:
+        self.asked.append(schema_id)
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 class Running:
-    def __init__(self, writer: ScriptedWriter) -> None:
+    def __init__(self, writer: ScriptedWriter, registry: ScriptedRegistry | None = None) -> None:
         self.reports: SimpleQueue[Any] = SimpleQueue()
         self.metrics = Metrics()
-        readers = {"trip": SchemaStore().readers("trip")}
-        self.lane = Lane("lane-0", writer, readers, self.metrics, self.reports.put)  # type: ignore[arg-type]
+        readers = {"trip": SchemaStore(ids={}).readers("trip")}
+        self.lane = Lane("lane-0", writer, readers, self.metrics, self.reports.put, registry)  # type: ignore[arg-type]
         self.lane.start()
 
     def report(self) -> Any:
@@ -78,13 +98,13 @@ class Running:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ScriptedWriter], Running]]:
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
     monkeypatch.setattr(lane, "RETRY_WAIT_SECONDS_FIRST", 0.001)
     monkeypatch.setattr(lane, "RETRY_WAIT_SECONDS_MAX", 0.002)
     started: list[Running] = []
 
-    def start(writer: ScriptedWriter) -> Running:
-        started.append(Running(writer))
+    def start(writer: ScriptedWriter, registry: ScriptedRegistry | None = None) -> Running:
+        started.append(Running(writer, registry))
         return started[-1]
 
     yield start
@@ -103,7 +123,7 @@ def claim(where: TopicPartition = TRIP_0) -> Claim:
     return Claim(where, "id", 1, 0)
 
 
-RunLane = Callable[[ScriptedWriter], Running]
+RunLane = Callable[..., Running]
 
 
 def test_a_review_gives_up_what_progress_does_not_bear_out(run: RunLane) -> None:
@@ -282,3 +302,92 @@ def test_a_stop_gives_up_what_is_tried_again(run: RunLane) -> None:
     running.lane.stop()
     running.lane.join(5)
     assert not running.lane.is_alive()
+
+
+RATED = json.loads(events.schema_file("TripRated").read_text())
+DOWN = RegistryUnavailable("registry_unreachable", "can't be reached")
+
+
+def confluent_batch(*ids: int, age_seconds: float = 0.0) -> Batch:
+    now_ms = int((time.time() - age_seconds) * 1000)
+    body = events.body("TripRated", events.rating())
+    records = [Record(number, now_ms, b"11", confluent_header(one) + body) for number, one in enumerate(ids)]
+    return Batch([Slice(claim(), 0, len(ids), records)], 0.0)
+
+
+def decoded(writer: ScriptedWriter) -> tuple[int, list[Reason]]:
+    """How many records of the first batch were accepted, and why the others were not."""
+    slices = writer.written[0]
+    return len(slices[0].decoded.accepted), [rejection.reason for _, rejection in slices[0].decoded.rejected]
+
+
+def test_a_registry_that_is_down_is_asked_again_and_nothing_is_rejected(run: RunLane) -> None:
+    writer, registry = ScriptedWriter(), ScriptedRegistry(DOWN, DOWN, DOWN, RATED)
+    with capture_logs() as logs:
+        running = run(writer, registry)
+        running.lane.offer(confluent_batch(4, 4, age_seconds=3600), 0)
+        assert isinstance(running.report(), BatchApplied)
+    assert decoded(writer) == (2, [])
+    assert registry.asked == [4] * 4
+    assert running.retries("registry_unreachable") == 3
+    assert [bool(line["todo"]) and "errno" not in line["todo"] for line in logs if line["event"] == "trying again"]
+    running.lane.offer(confluent_batch(4), 0)
+    assert isinstance(running.report(), BatchApplied)
+    assert registry.asked == [4] * 4, "an id is asked for once"
+
+
+def test_while_the_registry_is_down_the_lane_says_why_and_can_be_told_to_give_up(run: RunLane) -> None:
+    writer = ScriptedWriter()
+    running = run(writer, ScriptedRegistry(DOWN))
+    work = confluent_batch(4)
+    running.lane.offer(work, 0)
+    wait_for(lambda: running.lane.trouble, "its trouble")
+    assert "schema registry" in (running.lane.trouble or "")
+    work.slices[0].claim.is_held = False
+    assert running.lane.wait_until_idle(10)
+    assert writer.attempts == []
+
+
+def test_a_stop_while_the_registry_is_down_rejects_nothing(run: RunLane) -> None:
+    writer = ScriptedWriter()
+    running = run(writer, ScriptedRegistry(DOWN))
+    running.lane.offer(confluent_batch(4), 0)
+    wait_for(lambda: running.lane.trouble, "its trouble")
+    running.lane.stop()
+    running.lane.join(5)
+    assert writer.attempts == []
+
+
+def test_an_unknown_id_is_the_registrys_fault_until_the_grace_is_over(
+    run: RunLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "UNKNOWN_ID_GRACE_SECONDS", 0.3)
+    writer, registry = ScriptedWriter(), ScriptedRegistry(None)
+    running = run(writer, registry)
+    began = time.monotonic()
+    running.lane.offer(confluent_batch(4, 5), 0)
+    assert isinstance(running.report(), BatchApplied)
+    assert time.monotonic() - began >= 0.29
+    assert decoded(writer) == (0, [Reason.UNKNOWN_SCHEMA] * 2)
+    assert running.retries("schema_not_yet_known") > 0
+
+
+def test_an_id_that_the_registry_learns_in_time_is_read(run: RunLane) -> None:
+    writer = ScriptedWriter()
+    running = run(writer, ScriptedRegistry(None, None, RATED))
+    running.lane.offer(confluent_batch(4), 0)
+    assert isinstance(running.report(), BatchApplied)
+    assert decoded(writer) == (1, [])
+
+
+def test_old_records_under_unknown_ids_are_not_waited_for(run: RunLane) -> None:
+    """A log full of them must not take the grace for each."""
+    writer, registry = ScriptedWriter(), ScriptedRegistry(None)
+    running = run(writer, registry)
+    running.lane.offer(confluent_batch(4, 5, 6, age_seconds=60), 0)
+    assert isinstance(running.report(), BatchApplied)
+    assert decoded(writer) == (0, [Reason.UNKNOWN_SCHEMA] * 3)
+    assert registry.asked == [4, 5, 6]
+    running.lane.offer(confluent_batch(4, age_seconds=60), 0)
+    running.report()
+    assert registry.asked == [4, 5, 6, 4], "it may have been registered meanwhile"

@@ -15,7 +15,7 @@ PACKAGE = CHECKOUT / "stream"
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("stream", "errors", "records", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
-    "pure": ("schemas", "validate", "decode", "compact", "tables", "upsert"),
+    "pure": ("schemas", "compatibility", "validate", "decode", "compact", "tables", "upsert"),
     "edges": (
         "database",
         "progress",
@@ -28,6 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "health",
         "migrate",
         "topics",
+        "registry",
         "produce",
     ),
     "engine": ("lane", "assignment", "flood", "eraser", "engine", "lag", "check", "erase", "offsets"),
@@ -36,9 +37,21 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 ORDER = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names}
 
-NO_IO = ("confluent_kafka", "pymysql", "socket", "http", "urllib", "wsgiref", "prometheus_client", "alembic", "typer")
+NO_IO = (
+    "confluent_kafka",
+    "httpx2",
+    "pymysql",
+    "socket",
+    "http",
+    "urllib",
+    "wsgiref",
+    "prometheus_client",
+    "alembic",
+    "typer",
+)
 EDGE_LIBRARIES = {
-    "confluent_kafka": {"source", "topics", "lag", "produce", "erase", "offsets"},
+    "confluent_kafka": {"source", "topics", "registry", "lag", "produce", "erase", "offsets"},
+    "httpx2": {"registry"},
     "pymysql": {"database"},
     "alembic": {"migrate"},
     "wsgiref": {"health"},

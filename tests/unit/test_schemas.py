@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from stream.catalog import STREAMS
-from stream.errors import ConfigurationError
-from stream.schemas import SchemaStore
+from stream.errors import ConfigurationError, Reason
+from stream.schemas import Readers, SchemaStore
 from tests import events
 from tests.events import SCHEMAS
 
@@ -29,6 +29,10 @@ def change(path: Path, edit: Change, to: Path | None = None) -> None:
     schema = json.loads(path.read_text())
     edit(schema)
     (to or path).write_text(json.dumps(schema))
+
+
+def fields_of(schema: Any) -> list[str]:
+    return [field["name"] for field in schema["fields"]]
 
 
 def use(folder: Path) -> None:
@@ -51,24 +55,22 @@ def test_both_framings_lead_to_the_schema(name: str, version: int) -> None:
     readers = SchemaStore().readers(events.TOPICS[name]).by_header
     for header in (events.single_object_header(name, version), events.confluent_header(name, version)):
         reader = readers[header]
-        assert reader is not None
-        assert (reader.version.record_name, reader.version.version) == (name, version)
+        assert reader.route.record_name == name
+        assert fields_of(reader.writer_schema) == fields_of(events.plain_schema(name, version))
 
 
 def test_only_an_older_version_is_resolved() -> None:
     readers = SchemaStore().readers("trip").by_header
     old, new = (readers[events.single_object_header("TripRecorded", version)] for version in (1, 2))
-    assert old is not None
-    assert new is not None
-    assert [field["name"] for field in old.reader_schema["fields"]] == list(events.trip())  # type: ignore[index]
+    assert fields_of(old.reader_schema) == list(events.trip())
     assert new.reader_schema is None
 
 
 def test_a_schema_of_another_topic_is_known_and_not_expected() -> None:
     header = events.single_object_header("BytemarkPassLogged")
-    readers = SchemaStore().readers("trip").by_header
-    assert header in readers
-    assert readers[header] is None
+    readers = SchemaStore().readers("trip")
+    assert header not in readers.by_header
+    assert readers.refused[header] is Reason.UNEXPECTED_RECORD
 
 
 def test_only_where_keys_name_persons_does_a_tombstone_mean_something() -> None:
@@ -155,3 +157,87 @@ def test_what_is_no_schema_is_refused(folder: Path, text: str) -> None:
 def test_ids_that_are_no_ids_are_refused(folder: Path, text: str) -> None:
     (folder / "ids.json").write_text(text)
     assert "ids.json" in refusal(folder)
+
+
+HEADER = b"\x00\x00\x01\x00\x00"
+
+
+def learned(edit: Change, record_name: str = "TripRecorded") -> Readers:
+    """What the readers of trips make of a schema that a registry has."""
+    source = json.loads(events.schema_file(record_name).read_text())
+    edit(source)
+    readers = SchemaStore(ids={}).readers("trip")
+    readers.learn(HEADER, source)
+    return readers
+
+
+def field(schema: dict[str, Any], name: str) -> Any:
+    return next(one for one in schema["fields"] if one["name"] == name)
+
+
+def test_ids_of_a_registry_take_the_place_of_the_files() -> None:
+    store = SchemaStore(ids={77: "trip/TripRated.v1.avsc"})
+    assert store.confluent_header(store.newest("trip", "TripRated")) == b"\x00\x00\x00\x00\x4d"
+    assert events.confluent_header("TripRated") not in store.readers("trip").by_header
+    with pytest.raises(ConfigurationError, match="stream schemas register"):
+        store.confluent_header(store.newest("trip", "TripRecorded"))
+
+
+def test_our_newest_from_a_registry_is_not_resolved() -> None:
+    readers = learned(lambda schema: schema.update(doc="said otherwise"))
+    assert readers.by_header[HEADER].reader_schema is None
+
+
+def test_another_writer_schema_is_resolved_to_our_newest() -> None:
+    def edit(schema: dict[str, Any]) -> None:
+        schema["fields"].append({"name": "weather", "type": "string"})
+        schema["fields"].remove(field(schema, "ended_on"))
+        field(schema, "distance")["type"] = "float"
+
+    reader = learned(edit).by_header[HEADER]
+    assert fields_of(reader.reader_schema) == list(events.trip())
+    assert "weather" in fields_of(reader.writer_schema)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda schema: schema.update(name="TripPlanned"),
+        lambda schema: schema.update(namespace="elsewhere"),
+        lambda schema: schema.update(type="enum", symbols=["A"]),
+        lambda schema: schema.clear(),
+    ],
+)
+def test_a_schema_of_another_name_is_unexpected(edit: Change) -> None:
+    assert learned(edit).refused == {**SchemaStore(ids={}).readers("trip").refused, HEADER: Reason.UNEXPECTED_RECORD}
+
+
+def scale_three(schema: dict[str, Any]) -> None:
+    field(schema, "fare")["type"][1]["scale"] = 3
+
+
+def only_bytes(schema: dict[str, Any]) -> None:
+    field(schema, "fare")["type"] = ["null", "bytes"]
+
+
+def no_precision(schema: dict[str, Any]) -> None:
+    del field(schema, "fare")["type"][1]["precision"]
+
+
+def milliseconds(schema: dict[str, Any]) -> None:
+    field(schema, "started_on")["type"]["logicalType"] = "timestamp-millis"
+
+
+def no_fields(schema: dict[str, Any]) -> None:
+    del schema["fields"]
+
+
+def a_name_of_elsewhere(schema: dict[str, Any]) -> None:
+    field(schema, "distance")["type"] = "some.Other"
+
+
+@pytest.mark.parametrize("edit", [scale_three, only_bytes, no_precision, milliseconds, no_fields, a_name_of_elsewhere])
+def test_a_schema_whose_data_would_be_misread_is_incompatible(edit: Change) -> None:
+    readers = learned(edit)
+    assert readers.refused[HEADER] is Reason.INCOMPATIBLE_SCHEMA
+    assert HEADER not in readers.by_header

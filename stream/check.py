@@ -1,4 +1,4 @@
-"""`stream check`: everything that must agree, compared: schemas, catalog, tables, topics, server settings."""
+"""`stream check`: everything that must agree, compared: schemas, catalog, tables, topics, registry, server settings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from sqlalchemy import Connection, text
 
 from stream import migrate, topics
 from stream.catalog import STREAMS
+from stream.compatibility import incompatibilities
 from stream.config import Settings
 from stream.database import connect_engine, read_connection, server_name
 from stream.errors import ConfigurationError, StreamError
-from stream.schemas import SchemaStore
+from stream.registry import COMPATIBILITY, Registry, subject_of
+from stream.schemas import SchemaStore, SchemaVersion
 from stream.source import admin_client
 from stream.upsert import JSON_BYTES_MAX
 
@@ -35,9 +37,12 @@ def check(settings: Settings) -> list[Finding]:
     """Compare everything; an area that can't be reached is itself a finding."""
     areas: dict[str, Callable[[Settings], Iterator[Finding]]] = {
         "schemas": check_schemas,
+        "compatibility": check_schema_files,
         "database": check_database,
         "topics": check_topics,
     }
+    if settings.registry_url() is not None:
+        areas["schema registry"] = check_schema_registry
     findings: list[Finding] = []
     for area, compare in areas.items():
         try:
@@ -63,6 +68,48 @@ def check_schemas(_settings: Settings) -> Iterator[Finding]:
                 "has the event's fields" if written == declared else f"differs in {sorted(written ^ declared)}",
                 "" if written == declared else "make the newest schema and the catalog's event agree",
             )
+
+
+def check_schema_files(_settings: Settings) -> Iterator[Finding]:
+    """Each newest schema reads all that was written with the versions before it."""
+    store = SchemaStore()
+    for topic, record_name in _records():
+        *older, newest = store.versions_of(topic, record_name)
+        wrong = [
+            f"data of {one.name}: {where}" for one in older for where in incompatibilities(one.source, newest.source)
+        ]
+        todo = "give new fields a default, and keep the types of the others" if wrong else ""
+        found = "; ".join(wrong) or f"reads the data of {len(older)} older version(s)"
+        yield Finding("compatibility", f"{topic}/{newest.name}", not wrong, found, todo)
+
+
+def check_schema_registry(settings: Settings) -> Iterator[Finding]:
+    """Each newest schema is registered, or could be, under a subject that keeps it compatible."""
+    store = SchemaStore()
+    with Registry(settings.required_registry_url()) as registry:
+        for topic, record_name in _records():
+            yield _registry_finding(registry, store.newest(topic, record_name))
+
+
+def _registry_finding(registry: Registry, newest: SchemaVersion) -> Finding:
+    subject = subject_of(newest)
+    level, schema_id = registry.compatibility_of(subject), registry.id_of(newest)
+    if schema_id is None and not registry.takes(newest):
+        found, todo = "incompatible with what is registered", "give new fields a default, and keep the others' types"
+    elif schema_id is None:
+        found, todo = "not registered", "run `stream schemas register`"
+    elif level != COMPATIBILITY:
+        found, todo = f"id {schema_id}, with the compatibility level {level}", "run `stream schemas register`"
+    else:
+        found, todo = f"id {schema_id}", ""
+    return Finding("schema registry", f"{subject} ({newest.name})", not todo, found, todo)
+
+
+def _records() -> Iterator[tuple[str, str]]:
+    """Each topic with each of its records' names."""
+    for stream in STREAMS.values():
+        for route in stream.bound_routes:
+            yield stream.topic, route.record_name
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, erase, offsets, operate, produce, setup
+from stream.cli import dead_letters, erase, offsets, operate, produce, schemas, setup
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 from stream.source import CLOSING
@@ -36,6 +36,7 @@ app.command("lag")(operate.lag_command)
 app.command("produce")(produce.produce_command)
 app.command("erase")(erase.erase_command)
 app.add_typer(setup.topics_app, name="topics")
+app.add_typer(schemas.app, name="schemas")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(offsets.app, name="offsets")
 

@@ -13,6 +13,8 @@ from stream import config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
 from stream.produce import Framing, Plan, Published, publish, synthesize
+from stream.registry import Registry
+from stream.schemas import SchemaStore
 
 
 def produce_command(
@@ -40,7 +42,12 @@ def produce_command(
     record: Annotated[
         list[str] | None, typer.Option(help="Only this record, such as TripRated; may be repeated.")
     ] = None,
-    framing: Annotated[Framing, typer.Option(help="What stands before each datum.")] = Framing.SINGLE_OBJECT,
+    framing: Annotated[
+        Framing,
+        typer.Option(
+            help="What stands before each datum; ids are those of the schema registry where one is configured."
+        ),
+    ] = Framing.SINGLE_OBJECT,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Publish synthetic events: riders with passes, trips and ratings on the same days.
@@ -50,7 +57,8 @@ def produce_command(
     Examples: stream produce --count 100000 --duplicates 0.05 --late 0.05 --broken 0.01;
     stream produce --rate 200 --seconds 60
     """
-    kafka = config.load().required_kafka()
+    settings = config.load()
+    kafka = settings.required_kafka()
     plan = Plan(
         seed=seed,
         until=_moment(until),
@@ -63,7 +71,8 @@ def produce_command(
         older_version_share=older_versions,
         framing=framing,
     )
-    published = _publish(plan, kafka, rate, seconds)
+    store = _store(settings.registry_url() if framing is not Framing.SINGLE_OBJECT else None)
+    published = _publish(plan, store, kafka, rate, seconds)
     rows = [{"what": kind.value, "messages": number} for kind, number in sorted(published.sent.items())]
     rows += [{"what": f"not delivered: {name}", "messages": number} for name, number in published.failed.items()]
     rows += [{"what": "delivered a second", "messages": round(published.delivered_count / published.seconds)}]
@@ -72,12 +81,22 @@ def produce_command(
         raise typer.Exit(EXIT_TRY_AGAIN)
 
 
-def _publish(plan: Plan, kafka: dict[str, str], rate: float | None, seconds: float | None) -> Published:
+def _store(registry_url: str | None) -> SchemaStore:
+    """The schemas, with the ids that they have in the registry where one is asked."""
+    if registry_url is None:
+        return SchemaStore()
+    with Registry(registry_url) as registry:
+        return SchemaStore(ids=registry.ids(SchemaStore().versions.values()))
+
+
+def _publish(
+    plan: Plan, store: SchemaStore, kafka: dict[str, str], rate: float | None, seconds: float | None
+) -> Published:
     columns = (TextColumn("published"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("published", total=plan.count)
         return publish(
-            synthesize(plan),
+            synthesize(plan, store),
             kafka,
             rate=rate,
             seconds_max=seconds,

@@ -67,7 +67,7 @@ def create_command(
 
 
 def check_command(output_format: FormatOption = Format.TABLE) -> None:
-    """Compare schemas, catalog, tables, topics and server settings, and say what differs.
+    """Compare schemas, catalog, tables, topics, schema registry and server settings, and say what differs.
 
     Ends with 1 where anything does. Example: stream check --format json
     """

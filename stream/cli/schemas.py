@@ -1,0 +1,57 @@
+"""Commands for the schemas and the registry that producers find them in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream import config
+from stream.catalog import STREAMS
+from stream.check import check_schema_files, check_schema_registry
+from stream.cli.exit_codes import EXIT_FAILED
+from stream.cli.output import Format, FormatOption, show
+from stream.registry import Registry
+from stream.schemas import SchemaStore
+
+app = typer.Typer(help="Avro schemas, in schemas/ and in the schema registry.", no_args_is_help=True)
+
+
+@app.command("check")
+def check_command(output_format: FormatOption = Format.TABLE) -> None:
+    """Say whether each newest schema reads all that was written with older ones, and whether the registry has it.
+
+    Without STREAM_SCHEMA_REGISTRY_URL only the files are compared with each other. Ends with 1 where anything is wrong.
+
+    Example: stream schemas check --format json
+    """
+    settings = config.load()
+    findings = list(check_schema_files(settings))
+    if settings.registry_url() is not None:
+        findings += check_schema_registry(settings)
+    show(findings, output_format, empty="there are no schemas")
+    if not all(one.is_right for one in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("register")
+def register_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Register every version of every schema, the oldest first, under the subject <topic>-<record's full name>.
+
+    Each subject gets the compatibility level BACKWARD_TRANSITIVE. What is registered stays as it is, so doing it again
+    changes nothing. Ends with 1 where the registry finds a schema incompatible with those that it has.
+
+    Example: stream schemas register --dry-run
+    """
+    store = SchemaStore()
+    with Registry(config.load().required_registry_url()) as registry:
+        rows = [
+            one
+            for stream in STREAMS.values()
+            for route in stream.bound_routes
+            for one in registry.register(store.versions_of(stream.topic, route.record_name), is_dry_run=dry_run)
+        ]
+    show(rows, output_format, empty="there are no schemas")

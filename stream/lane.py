@@ -213,8 +213,6 @@ class Lane(threading.Thread):
         """Decode once, write until it is done or no longer ours to do."""
         if self._registry is not None:
             self._learn_schemas(batch, self._registry)
-        if self._stopping.is_set():
-            return  # not decoded: what the registry has yet to explain would be rejected
         started = time.monotonic()
         slices = [
             DecodedSlice(one, decode(one.records, self._readers[one.topic_partition.topic]))
@@ -243,7 +241,10 @@ class Lane(threading.Thread):
         self._report(BatchApplied(written))
 
     def _learn_schemas(self, batch: Batch, registry: Registry) -> None:
-        """Have the registry explain the ids that a batch names and we don't know: nearly always none."""
+        """Have the registry explain the ids that a batch names and we don't know: nearly always none.
+
+        Given up only where the batch is: what is then decoded without its schemas is not written.
+        """
 
         def is_wanted() -> bool:
             return any(one.claim.is_held for one in batch.slices)

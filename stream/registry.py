@@ -26,7 +26,8 @@ COMPATIBILITY = "BACKWARD_TRANSITIVE"
 """What we promise of each subject: our newest schema reads the data of all that were before."""
 
 SCHEMA_ID_MAX = 2**31 - 1
-"""Ids are Java's integers. The bytes of a broken record may say more, and a registry fails on that."""
+"""Ids are Java's integers. The bytes of a broken record may say more, which a registry need not answer with its own
+code; then it would be asked without end."""
 
 SUBJECT_NOT_FOUND = 40401
 SCHEMA_NOT_FOUND = 40403

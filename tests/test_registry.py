@@ -111,6 +111,11 @@ def test_an_id_that_nobody_gave_is_unknown(registry: Registry, schema_id: int) -
     assert registry.schema(schema_id) is None
 
 
+def test_an_id_that_no_registry_could_give_is_not_asked_for() -> None:
+    with Registry("http://127.0.0.1:1") as unreachable:
+        assert unreachable.schema(2**31) is None
+
+
 def test_what_is_no_avro_is_no_schema_of_ours(registry: Registry, registry_server: RegistryServer) -> None:
     with SchemaRegistryClient({"url": registry_server.url}) as client:
         schema_id = client.register_schema(

@@ -46,7 +46,13 @@ class Settings(BaseModel):
         description="a schema registry with Confluent's API, which says what the ids of Confluent's wire format "
         "mean; without one schemas/ids.json does",
     )
-    group_id: str = Field(default="stream", min_length=1, max_length=255, description="the Kafka consumer group")
+    group_id: str = Field(  # in parentheses are ledgers of our own, such as progress.REDRIVE_GROUP_ID
+        default="stream",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^(]",
+        description="the Kafka consumer group; not with a parenthesis in front",
+    )
     lanes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="threads that decode and write, each with a MySQL connection"
     )
@@ -60,6 +66,10 @@ class Settings(BaseModel):
         default=0.2,
         description="the greatest share of a topic's records in a minute that may be rejected for one reason; "
         "beyond it the topic rests for a while; 1 never rests",
+    )
+    dead_letter_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30,
+        description="how long the content of a dead letter is kept after its last rejection, in days",
     )
     http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(

@@ -1,6 +1,14 @@
 """Dead letters: rejected records with why, kept as rows in the transaction that moves progress past them.
 
 So each exists exactly once, however often its record is read, and it outlives the topic's retention.
+
+    waiting ──redrive──▶ resolved     its event is in the tables
+       │ ╰────discard──▶ discarded    somebody decided, and said why
+       │ ╰────────days─▶ expired      nobody did, and what was kept of it is too old
+       ╰────an erasure─▶ erased       its key names a person of whom nothing may be kept
+
+Of all but those that wait nothing is left but where they were and why. A record that is read and rejected again waits
+again, unless it was discarded.
 """
 
 from __future__ import annotations
@@ -10,22 +18,55 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal_column, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog import STREAMS
-from stream.errors import Rejection
+from stream.errors import Reason, Rejection
 from stream.progress import moment_of
 from stream.records import Headers, Record, TopicPartition
 from stream.tables import DEAD_LETTER, ERASURE
 
-WAITING = "waiting"
-ERASED = "erased"
-"""Nothing is left of it but where it was and why: its key named a person who is erased."""
+
+class Status(StrEnum):
+    """What became of a dead letter; see above."""
+
+    WAITING = "waiting"
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+    ERASED = "erased"
+    EXPIRED = "expired"
+
 
 PERSONAL_COLUMNS = ("record_key", "record_value", "record_headers")
+EMPTIED: dict[str, Any] = dict.fromkeys(PERSONAL_COLUMNS)
+"""What is assigned to leave nothing of a record."""
+
+CHANGED_ROWS_MAX = 1000
+"""Rows changed in one transaction where many are: nobody waits long for their locks."""
+
+BECAUSE_LENGTH_MAX = 200
+"""The most that may be said of why one was discarded."""
+
+IS_WAITING = DEAD_LETTER.c.status == literal_column(f"'{Status.WAITING}'")
+HAS_CONTENT: ColumnElement[bool] = DEAD_LETTER.c.record_headers.is_not(None)
+"""Key, value and headers are kept. The headers tell: key and value may have come as null."""
 
 ONE: ColumnElement[int] = literal_column("1")
 """A parameter behind VALUES would break PyMySQL's executemany."""
@@ -59,18 +100,22 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters. One that is there already (its record was read again) counts another attempt.
 
     Of those whose key names an erased person, and of topics whose values are never stored, nothing is written but
-    the coordinates and the reason.
+    the coordinates and the reason. What somebody discarded stays so.
     """
     if not letters:
         return
     erased = _erased_among(connection, [person for letter in letters if (person := letter.person)])
     statement = insert(DEAD_LETTER)
-    renewed = ["stage", "reason", "field", "status", "last_rejected_on", *PERSONAL_COLUMNS]
+    is_discarded = DEAD_LETTER.c.status == literal_column(f"'{Status.DISCARDED}'")
+    renewed = [(name, statement.inserted[name]) for name in ("stage", "reason", "field", "last_rejected_on")]
+    unless_discarded: list[tuple[str, Any]] = [
+        *((name, func.if_(is_discarded, null(), statement.inserted[name])) for name in PERSONAL_COLUMNS),
+        # Assigned from left to right: those above look at the status as it was.
+        ("status", func.if_(is_discarded, DEAD_LETTER.c.status, statement.inserted.status)),
+    ]
     # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
     connection.execute(
-        statement.on_duplicate_key_update(
-            [*((name, statement.inserted[name]) for name in renewed), ("attempts", DEAD_LETTER.c.attempts + ONE)]
-        ),
+        statement.on_duplicate_key_update([*renewed, *unless_discarded, ("attempts", DEAD_LETTER.c.attempts + ONE)]),
         [_row(letter, is_erased=letter.person in erased) for letter in letters],
     )
 
@@ -96,7 +141,7 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
         "stage": rejection.stage,
         "reason": rejection.reason,
         "field": rejection.field,
-        "status": ERASED if is_erased else WAITING,
+        "status": Status.ERASED if is_erased else Status.WAITING,
         "attempts": 1,
         "record_time": moment_of(record.timestamp_ms),
         "first_rejected_on": now,
@@ -134,29 +179,196 @@ class Coordinates:
         return cls(topic, int(numbers[0]), int(numbers[1]))
 
 
-def find(
-    connection: Connection,
-    *,
-    topic: str | None = None,
-    reason: str | None = None,
-    status: str | None = None,
-    limit: int,
-) -> list[RowMapping]:
+@dataclass(frozen=True)
+class Selection:
+    """Which dead letters are meant; what is not given selects all."""
+
+    topic: str | None = None
+    reason: Reason | None = None
+    status: Status | None = None
+    since: datetime | None = None
+    """Rejected last at this moment (UTC, without a zone) or later."""
+    until: datetime | None = None
+    """Rejected last before this moment."""
+    coordinates: tuple[Coordinates, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing narrows it but the status."""
+        return self.topic is None and self.reason is None and not (self.since or self.until or self.coordinates)
+
+    def condition(self) -> ColumnElement[bool]:
+        """As SQL has it."""
+        wanted: list[ColumnElement[bool]] = [
+            DEAD_LETTER.c[name] == value
+            for name, value in (("topic", self.topic), ("reason", self.reason), ("status", self.status))
+            if value is not None
+        ]
+        if self.since is not None:
+            wanted.append(DEAD_LETTER.c.last_rejected_on >= self.since)
+        if self.until is not None:
+            wanted.append(DEAD_LETTER.c.last_rejected_on < self.until)
+        if self.coordinates:
+            wanted.append(or_(*(_is_at(one) for one in self.coordinates)))
+        return and_(true(), *wanted)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many dead letters of a topic wait for one reason."""
+
+    topic: str
+    stage: str
+    reason: str
+    records: int
+    coordinates_only: int
+    """Those of which nothing else is kept."""
+    first_rejected_on: datetime
+    last_rejected_on: datetime
+
+
+def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
+    """What waits among the selected, by topic and reason."""
+    topic, stage, reason = DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason
+    query = (
+        select(
+            topic,
+            stage,
+            reason,
+            func.count().label("records"),
+            func.sum(func.if_(HAS_CONTENT, 0, 1)).label("coordinates_only"),
+            func.min(DEAD_LETTER.c.first_rejected_on).label("first_rejected_on"),
+            func.max(DEAD_LETTER.c.last_rejected_on).label("last_rejected_on"),
+        )
+        .where(IS_WAITING, selection.condition())
+        .group_by(topic, stage, reason)
+        .order_by(topic, stage, reason)
+    )
+    rows = connection.execute(query).mappings()
+    return [Waiting(**{**row, "coordinates_only": int(row["coordinates_only"])}) for row in rows]
+
+
+def count_waiting(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many dead letters wait, by topic and reason. An index answers it alone."""
+    labels = (DEAD_LETTER.c.topic, DEAD_LETTER.c.reason)
+    rows = connection.execute(select(*labels, func.count()).where(IS_WAITING).group_by(*labels))
+    return {(topic, reason): count for topic, reason, count in rows}
+
+
+def find(connection: Connection, selection: Selection, limit: int) -> list[RowMapping]:
     """The latest dead letters first, without key, value and headers, which may be personal."""
     columns = [column for column in DEAD_LETTER.columns if not column.name.startswith("record_")]
     query = select(*columns, DEAD_LETTER.c.record_time, func.length(DEAD_LETTER.c.record_value).label("value_bytes"))
-    for name, wanted in (("topic", topic), ("reason", reason), ("status", status)):
-        if wanted is not None:
-            query = query.where(DEAD_LETTER.c[name] == wanted)
+    query = query.where(selection.condition())
     query = query.order_by(DEAD_LETTER.c.last_rejected_on.desc(), DEAD_LETTER.c.kafka_offset.desc()).limit(limit)
     return list(connection.execute(query).mappings())
 
 
 def get(connection: Connection, where: Coordinates) -> RowMapping | None:
     """One dead letter, whole; of a recreated topic's two with the same coordinates the latest."""
-    query = select(DEAD_LETTER).where(
+    query = select(DEAD_LETTER).where(_is_at(where))
+    return connection.execute(query.order_by(DEAD_LETTER.c.last_rejected_on.desc())).mappings().first()
+
+
+@dataclass(frozen=True, order=True)
+class LogPart:
+    """One partition of one topic, which another that takes its name later is not."""
+
+    topic_id: str
+    topic: str
+    partition: int
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    def holds(self) -> ColumnElement[bool]:
+        """Whether a dead letter's record lies in it."""
+        return and_(
+            DEAD_LETTER.c.topic_id == self.topic_id,
+            DEAD_LETTER.c.topic == self.topic,
+            DEAD_LETTER.c.kafka_partition == self.partition,
+        )
+
+
+def parts_waiting(connection: Connection, selection: Selection) -> list[LogPart]:
+    """Where the selected ones that wait lie in the log."""
+    columns = (DEAD_LETTER.c.topic_id, DEAD_LETTER.c.topic, DEAD_LETTER.c.kafka_partition)
+    rows = connection.execute(select(*columns).where(IS_WAITING, selection.condition()).distinct())
+    return sorted(LogPart(*row) for row in rows)
+
+
+def offsets_waiting(
+    connection: Connection,
+    selection: Selection,
+    part: LogPart,
+    *,
+    after: int,
+    records_max: int,
+    bytes_max: int,
+    also: ColumnElement[bool] | None = None,
+) -> list[int]:
+    """The next of a partition's selected ones that wait, as many as hold at most so much, but at least one.
+
+    `also` is asked of them as well.
+    """
+    query = (
+        select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
+        .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition())
+        .where(true() if also is None else also)
+        .order_by(DEAD_LETTER.c.kafka_offset)
+        .limit(records_max)
+    )
+    offsets: list[int] = []
+    held = 0
+    for offset, value_bytes in connection.execute(query):
+        held += value_bytes
+        if offsets and held > bytes_max:
+            break
+        offsets.append(offset)
+    return offsets
+
+
+def lock_waiting(connection: Connection, part: LogPart, offsets: Sequence[int]) -> list[RowMapping]:
+    """Those of the dead letters that still wait, theirs alone to the transaction until it ends."""
+    query = select(DEAD_LETTER).where(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets), IS_WAITING)
+    return list(connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset).with_for_update()).mappings())
+
+
+def record_of(row: RowMapping) -> Record:
+    """The record as it came."""
+    timestamp_ms = round(row["record_time"].replace(tzinfo=UTC).timestamp() * 1000)
+    headers = headers_from_text(row["record_headers"])
+    return Record(row["kafka_offset"], timestamp_ms, row["record_key"], row["record_value"], headers)
+
+
+def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> None:
+    """Note that the records' events are in the tables; nothing else of them is needed any more."""
+    if offsets:
+        theirs = and_(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
+        connection.execute(update(DEAD_LETTER).where(theirs).values(status=Status.RESOLVED, **EMPTIED))
+
+
+def discard_some(connection: Connection, selection: Selection, because: str) -> int:
+    """Discard some of the selected ones that wait, within the caller's transaction; how many: 0 when none is left."""
+    values = {"status": Status.DISCARDED, "discarded_because": because, **EMPTIED}
+    return _change_some(connection, and_(IS_WAITING, selection.condition()), values)
+
+
+def expire_some(connection: Connection, before: datetime) -> int:
+    """Empty some of those that were rejected last before a moment; how many: 0 when none is left."""
+    is_old = and_(IS_WAITING, DEAD_LETTER.c.last_rejected_on < before, HAS_CONTENT)
+    return _change_some(connection, is_old, {"status": Status.EXPIRED, **EMPTIED})
+
+
+def _change_some(connection: Connection, which: ColumnElement[bool], values: dict[str, Any]) -> int:
+    statement = update(DEAD_LETTER).where(which).values(values).with_dialect_options(mysql_limit=CHANGED_ROWS_MAX)
+    return int(connection.execute(statement).rowcount)
+
+
+def _is_at(where: Coordinates) -> ColumnElement[bool]:
+    return and_(
         DEAD_LETTER.c.topic == where.topic,
         DEAD_LETTER.c.kafka_partition == where.partition,
         DEAD_LETTER.c.kafka_offset == where.offset,
     )
-    return connection.execute(query.order_by(DEAD_LETTER.c.last_rejected_on.desc())).mappings().first()

@@ -125,7 +125,13 @@ def receipt(connection: Connection, person: ErasedPerson) -> list[Receipt]:
         Receipt(f"remains: the bare id in {name}", rows, "for good: a ledger has to add up")
         for name, rows in _bare_ids(connection, person)
     ]
-    lines.append(Receipt("remains: dead letters that nobody can be named for", unattributed, "they are discarded"))
+    lines.append(
+        Receipt(
+            "remains: dead letters that nobody can be named for",
+            unattributed,
+            "they are redriven or discarded, or expire",
+        )
+    )
     lines.append(Receipt("remains: the log in Kafka", None, f"its retention, {max(days)} days"))
     return lines
 

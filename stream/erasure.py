@@ -110,7 +110,7 @@ def remove(connection: Connection, person: ErasedPerson, hashes: Sequence[Erased
         if key is None:
             continue
         under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
-        emptied = {**dict.fromkeys(dead_letters.PERSONAL_COLUMNS), "status": dead_letters.ERASED}
+        emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
         _until_none(connection, person, DEAD_LETTER.name, update(DEAD_LETTER).where(under_their_key).values(emptied))
 
 

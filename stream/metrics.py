@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -41,6 +41,14 @@ class Metrics:
             "stream_rows", "Rows by what became of them: inserted, updated, unchanged, suppressed", ["table", "outcome"]
         )
         self.dead_letters = counter("stream_dead_letters", "Records rejected", ["topic", "stage", "reason"])
+        self.dead_letters_waiting = gauge(
+            "stream_dead_letters_waiting",
+            "Dead letters that nobody has redriven or discarded; every process tells the same",
+            ["topic", "reason"],
+        )
+        self.dead_letters_expired = counter(
+            "stream_dead_letters_expired", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
+        )
         self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
         self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
         self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
@@ -65,6 +73,7 @@ class Metrics:
             "stream_partitions_stopped", "Partitions that wait for an operator", ["topic", "partition", "reason"]
         )
         build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
+        self._waiting_labels: set[tuple[str, str]] = set()
         build.labels(__version__, platform.python_version()).set(1)
 
     def observe_written(self, written: Sequence[WrittenSlice]) -> None:
@@ -78,6 +87,12 @@ class Metrics:
                     self.rows.labels(table, outcome).inc(getattr(rows, outcome))
             for _, rejection in one.rejected:
                 self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()
+
+    def observe_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
+        """Tell how many dead letters wait, by topic and reason; those of which none waits any more as 0."""
+        self._waiting_labels |= waiting.keys()
+        for labels in self._waiting_labels:
+            self.dead_letters_waiting.labels(*labels).set(waiting.get(labels, 0))
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

@@ -115,10 +115,7 @@ def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCou
     """
     values: dict[str, Any] = {
         "next_offset": one.next_offset,
-        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
-        "records_written": PROGRESS.c.records_written + counts.written,
-        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
-        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
+        **_added(counts),
         "updated_on": func.utc_timestamp(6),
     }
     if one.complete_through_ms is not None:
@@ -156,6 +153,45 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
             for (topic_partition, table_name), rows in counts.items()
         ],
     )
+
+
+REDRIVE_GROUP_ID = "(redrive)"
+"""Under which the ledgers count what was redriven. No consumer group may be called so (config.Settings.group_id)."""
+
+
+def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_id: str) -> None:
+    """Lock the partition's row of redriven records until the transaction ends.
+
+    An erasure's sweep waits for it, as it does for the rows of consumers, and so does another redrive.
+    """
+    now = func.utc_timestamp(6)
+    fresh = insert(PROGRESS).values(
+        group_id=REDRIVE_GROUP_ID,
+        topic=topic_partition.topic,
+        kafka_partition=topic_partition.partition,
+        topic_id=topic_id,
+        owner_epoch=0,
+        owner="stream dead-letters redrive",
+        next_offset=0,  # it follows no log
+        updated_on=now,
+    )
+    connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=now))
+
+
+def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:
+    """Add to the ledger of redriven records."""
+    mine = _is_row(REDRIVE_GROUP_ID, topic_partition)
+    connection.execute(update(PROGRESS).where(mine).values(_added(counts)))
+
+
+def _added(counts: RecordCounts) -> dict[str, Any]:
+    """What a ledger of records becomes by some more."""
+    return {
+        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
+        "records_written": PROGRESS.c.records_written + counts.written,
+        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
+        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
+    }
 
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:

@@ -20,6 +20,7 @@ from stream.eraser import Eraser
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
 from stream.health import HealthServer
+from stream.housekeeper import Housekeeper
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
@@ -39,7 +40,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
     hasher = settings.hasher()
-    _require_key(names, hasher)
+    require_key(names, hasher)
     registry_url = settings.registry_url()
     registry = None if registry_url is None else Registry(registry_url)
     store = SchemaStore(hasher=hasher, ids=None if registry is None else {})
@@ -57,6 +58,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
             return progress.next_offsets(connection, settings.group_id, names)
 
     eraser = Eraser(lane_engine, metrics, hasher)
+    housekeeper = Housekeeper(lane_engine, metrics, settings.dead_letter_days)
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,
@@ -88,9 +90,11 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     _stop_on_signals(engine)
     eraser.start()
+    housekeeper.start()
     try:
         ending = engine.run()
     finally:
+        housekeeper.stop()
         eraser.stop()
         health.close()
         if registry is not None:
@@ -99,7 +103,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     return ending
 
 
-def _require_key(topics: Sequence[str], hasher: Hasher | None) -> None:
+def require_key(topics: Sequence[str], hasher: Hasher | None) -> None:
     """Raises ConfigurationError where a topic needs a key to make hashes with, and there is none."""
     hashed = [topic for topic in topics if STREAMS[topic].is_hashed]
     if hashed and hasher is None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from operator import methodcaller
 from typing import Any, NamedTuple
 
@@ -181,7 +182,7 @@ class Source:
                 one = fetched[where] = Fetched()
             error = message.error()
             if error is None:
-                one.records.append(_record(message))
+                one.records.append(record_of(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 one.end_offset = message.offset()
             elif error.code() in ASTRAY:
@@ -259,7 +260,7 @@ class Source:
         Raises KafkaUnavailable.
         """
         with self._asking() as admin:
-            group = _describe_group(admin, self.group_id)
+            group = describe_group(admin, self.group_id)
         if group.state is not ConsumerGroupState.STABLE:
             return None
         member_id = self._consumer.memberid()
@@ -376,7 +377,7 @@ def admin_client(properties: Mapping[str, str]) -> AdminClient:
     return client
 
 
-def _describe_group(admin: AdminClient, group_id: str) -> Any:
+def describe_group(admin: AdminClient, group_id: str) -> Any:
     """What the coordinator says of the group. Raises KafkaUnavailable."""
     try:
         described = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
@@ -430,6 +431,16 @@ def _watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> d
     return {one: Watermarks(low[one], high[one]) for one in low}
 
 
+def offsets_at(admin: AdminClient, partitions: Iterable[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
+    """The first offset whose record is of the moment (UTC, without a zone) or younger; -1 where there is none.
+
+    Raises KafkaUnavailable.
+    """
+    timestamp_ms = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+    at = OffsetSpec.for_timestamp(timestamp_ms)
+    return _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
+
+
 def _partitions(admin: AdminClient, topics: Iterable[str]) -> list[TopicPartition]:
     described = describe_topics(admin, topics)
     return [TopicPartition(topic, partition.id) for topic, one in described.items() for partition in one.partitions]
@@ -449,7 +460,8 @@ def _offsets(
         raise KafkaUnavailable("the brokers did not tell where partitions begin and end") from None
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """What a record that was consumed is to us."""
     # Typed as optional, or as text, for messages that are produced; what was consumed is as Record says.
     offset: Any = message.offset()
     key: Any = message.key()

@@ -83,6 +83,26 @@ LEDGER = Table(
     **TABLE_OPTIONS,
 )
 
+OFFSET_RESET = Table(
+    "offset_reset",
+    METADATA,
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
+    Column(
+        "owner_epoch",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=False,
+        comment="the epoch that the reset began",
+    ),
+    Column("from_offset", mysql.BIGINT(unsigned=True), comment="next_offset before; null where there was no progress"),
+    Column("to_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="next_offset from then on"),
+    _moment("reset_on", "UTC"),
+    comment="Where an operator moved progress: why records of a partition are counted twice, or not at all",
+    **TABLE_OPTIONS,
+)
+
 DEAD_LETTER = Table(
     "dead_letter",
     METADATA,
@@ -99,7 +119,7 @@ DEAD_LETTER = Table(
     _text("stage", 16, comment="decode, validate or write"),
     _text("reason", 32, comment="a code of the runbook"),
     _text("field", 64, nullable=True, comment="which field is at fault, where it is known"),
-    _text("status", 16, comment="waiting, resolved, discarded or erased"),
+    _text("status", 16, comment="waiting, resolved, discarded, erased or expired"),
     Column("attempts", mysql.INTEGER(unsigned=True), nullable=False, comment="how often it was rejected"),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
     _moment("first_rejected_on", "UTC"),
@@ -107,7 +127,11 @@ DEAD_LETTER = Table(
     Column("record_key", mysql.MEDIUMBLOB, comment="as it came"),
     Column("record_value", mysql.LONGBLOB, comment="as it came"),
     Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
+    _text("discarded_because", 200, nullable=True, comment="what whoever discarded it said"),
+    _moment("published_on", "when it was last copied to the dead letter topic (UTC)", nullable=True),
     Index(None, "status", "reason"),
+    # The oldest of those that wait expire.
+    Index(None, "status", "last_rejected_on"),
     Index(None, "last_rejected_on"),
     # An erasure finds the records about a person by their key.
     Index(None, "topic", "record_key", mysql_length={"record_key": 64}),

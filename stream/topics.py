@@ -65,9 +65,8 @@ def create(admin: AdminClient, streams: Sequence[Stream], replication_factor: in
     """
     existing = _existing_partitions(admin)
     missing = [stream for stream in streams if stream.topic not in existing]
-    if not missing:
-        return []
-    futures = admin.create_topics(
+    _create(
+        admin,
         [
             NewTopic(
                 stream.topic,
@@ -77,15 +76,30 @@ def create(admin: AdminClient, streams: Sequence[Stream], replication_factor: in
             )
             for stream in missing
         ],
-        operation_timeout=CREATE_TIMEOUT_SECONDS,
     )
-    for topic, future in futures.items():
+    return [stream.topic for stream in missing]
+
+
+def create_missing(admin: AdminClient, topics: Sequence[NewTopic]) -> list[str]:
+    """Create those of some topics that are missing, such as no catalog declares, and return their names.
+
+    Raises KafkaUnavailable.
+    """
+    existing = _existing_partitions(admin)
+    missing = [one for one in topics if one.topic not in existing]
+    _create(admin, missing)
+    return [one.topic for one in missing]
+
+
+def _create(admin: AdminClient, topics: Sequence[NewTopic]) -> None:
+    if not topics:
+        return
+    for topic, future in admin.create_topics(list(topics), operation_timeout=CREATE_TIMEOUT_SECONDS).items():
         try:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was quicker: as good
                 raise KafkaUnavailable(f"topic {topic} was not created: {error.args[0].name()}") from None
-    return [stream.topic for stream in missing]
 
 
 def _existing_partitions(admin: AdminClient) -> dict[str, int]:

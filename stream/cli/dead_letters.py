@@ -1,36 +1,60 @@
-"""Commands for dead letters: what was rejected, and why."""
+"""Commands for dead letters: what was rejected and why, and what becomes of it."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Engine
 
-from stream import config
+from stream import config, service
 from stream import dead_letters as letters
+from stream.catalog import STREAMS
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine, read_connection
+from stream.config import Settings
+from stream.content import content_of
+from stream.database import connect_engine, read_connection, translated_errors
+from stream.dead_letter_topic import Published, Publisher
+from stream.dead_letters import Selection, Status
 from stream.errors import Reason, TerminalError
+from stream.log_reader import LogReader
+from stream.redrive import Redrive, Redriven
+from stream.schemas import SchemaStore
 
 app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
 
 HIDDEN = "(hidden: --reveal shows it)"
+NOTHING_WAITS = "no dead letter that waits is selected"
+
+TopicOption = Annotated[str | None, typer.Option(help="Only of this topic.")]
+ReasonOption = Annotated[Reason | None, typer.Option(help="Only with this reason.")]
+SinceOption = Annotated[datetime | None, typer.Option(help="Only those rejected last at this moment (UTC) or later.")]
+UntilOption = Annotated[datetime | None, typer.Option(help="Only those rejected last before this moment (UTC).")]
+CoordinatesArgument = Annotated[
+    list[str] | None, typer.Argument(help="topic/partition/offset, as `list` prints them; may be several.")
+]
+ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")]
 
 
 @app.command("list")
 def list_command(
-    topic: Annotated[str | None, typer.Option(help="Only of this topic.")] = None,
-    reason: Annotated[Reason | None, typer.Option(help="Only with this reason.")] = None,
-    status: Annotated[str | None, typer.Option(help="waiting, resolved, discarded or erased.")] = None,
+    topic: TopicOption = None,
+    reason: ReasonOption = None,
+    status: Annotated[Status | None, typer.Option(help="Only with this status.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 50,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """The latest rejected records: coordinates, stage, reason and field, never their content.
 
-    Example: stream dead-letters list --topic trip --reason out_of_range
+    Examples: stream dead-letters list --topic trip --reason out_of_range;
+    stream dead-letters list --status waiting --since 2026-11-01
     """
-    with read_connection(connect_engine(config.load().required_database_url())) as connection:
-        found = letters.find(connection, topic=topic, reason=reason, status=status, limit=limit)
+    selection = Selection(topic, reason, status, since, until)
+    with read_connection(_database(config.load())) as connection:
+        found = letters.find(connection, selection, limit)
     rows = [{"coordinates": _coordinates(row), **_without_coordinates(row)} for row in found]
     show(rows, output_format, empty="no dead letters")
 
@@ -38,25 +62,178 @@ def list_command(
 @app.command("show")
 def show_command(
     coordinates: Annotated[str, typer.Argument(help="topic/partition/offset, as `list` prints them.")],
-    reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show key, value and headers too; they may be personal.")
-    ] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show every value too; they may be personal.")] = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """One rejected record, with its content as hex where that is asked for.
+    """One rejected record, decoded as far as it goes, and what would become of it now.
+
+    Values are told by their kind and size, unless --reveal asks for them: then key and value are shown as hex as well.
 
     Example: stream dead-letters show trip/3/1045 --reveal
     """
-    try:
-        where = letters.Coordinates.parse(coordinates)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    with read_connection(connect_engine(config.load().required_database_url())) as connection:
+    settings = config.load()
+    (where,) = _parsed([coordinates])
+    with read_connection(_database(settings)) as connection:
         found = letters.get(connection, where)
     if found is None:
         raise TerminalError(f"no dead letter at {coordinates}: `stream dead-letters list` shows what there is")
     rows = [{"name": name, "value": _shown(name, value, reveal)} for name, value in found.items()]
+    rows += [{"name": name, "value": value} for name, value in _decoded(found, settings, reveal).items()]
     show(rows, output_format, empty="")
+
+
+@app.command("redrive")
+def redrive_command(
+    coordinates: CoordinatesArgument = None,
+    topic: TopicOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    most: Annotated[int | None, typer.Option("--max", min=1, help="The most to redrive.")] = None,
+    execute: ExecuteOption = False,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Send records that wait through the same line again, once what rejected them is mended; all, or those selected.
+
+    What passes is in the tables and resolved, at once or not at all. What is rejected again stays, with an attempt
+    more. It can be repeated, ended at any moment, and run beside consumers: no newer state is overwritten.
+
+    Examples: stream dead-letters redrive --topic trip --reason constraint;
+    stream dead-letters redrive trip/3/1045 --execute
+    """
+    settings = config.load()
+    database = _database(settings)
+    selection = _selected(coordinates, topic, reason, since, until)
+    topics = _show_plan(database, selection, output_format, is_shown=not execute)
+    if not execute or not topics:
+        return
+    service.require_key(topics, settings.hasher())
+    store = SchemaStore(hasher=settings.hasher())
+    readers = {name: store.readers(name) for name in topics}
+    with LogReader(settings.required_kafka()) as log:
+        redrive = Redrive(
+            connect_engine(settings.required_database_url(), for_lane=True),
+            selection,
+            readers,
+            lambda part, offsets: log.read(part.topic_id, part.topic_partition, offsets),
+        )
+        done: dict[str, Redriven] = {}
+        for one in redrive.run(most):
+            done[one.topic] = done.get(one.topic, Redriven(one.topic)) + one
+    show(list(done.values()), output_format, empty=NOTHING_WAITS)
+    if any(one.gone_from_log for one in done.values()):
+        typer.echo(
+            "gone_from_log: only their coordinates were kept, and Kafka no longer has the records; "
+            "they can only be discarded",
+            err=True,
+        )
+
+
+@app.command("discard")
+def discard_command(
+    coordinates: CoordinatesArgument = None,
+    because: Annotated[str, typer.Option(help="Why, for those who ask later: at most 200 characters.")] = "",
+    topic: TopicOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    execute: ExecuteOption = False,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Give up records that wait, for good: nothing is left of them but where they were and why.
+
+    A record that is read and rejected again stays discarded.
+
+    Examples: stream dead-letters discard --topic trip --reason truncated --because "a test of the producer's";
+    stream dead-letters discard trip/3/1045 --because "rider asked" --execute
+    """
+    database = _database(config.load())
+    selection = _selected(coordinates, topic, reason, since, until)
+    if selection.is_everything:
+        raise typer.BadParameter("name coordinates or a filter: everything that waits is not discarded at once")
+    if not 1 <= len(because.strip()) <= letters.BECAUSE_LENGTH_MAX:
+        raise typer.BadParameter(f"--because wants 1 to {letters.BECAUSE_LENGTH_MAX} characters")
+    _show_plan(database, selection, output_format, is_shown=True)
+    if not execute:
+        return
+    discarded = 0
+    while True:
+        with translated_errors(), database.begin() as connection:
+            some = letters.discard_some(connection, selection, because.strip())
+        if not some:
+            break
+        discarded += some
+    typer.echo(f"discarded: {discarded}", err=True)
+
+
+@app.command("publish")
+def publish_command(
+    coordinates: CoordinatesArgument = None,
+    topic: TopicOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    again: Annotated[bool, typer.Option("--again", help="Publish those too that were published before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what waits among the selected.")] = False,
+    replication_factor: Annotated[int, typer.Option(min=1, help="Copies of a topic that is created.")] = 1,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Copy records that wait to the topic `<topic>.dlq`, with Kafka Connect's headers about errors and ours.
+
+    What was published before is left out. The copies may be personal, and an erasure doesn't reach them: the topic
+    keeps them for STREAM_DEAD_LETTER_DAYS. Where only coordinates are kept, so does the copy.
+
+    Examples: stream dead-letters publish --topic trip; stream dead-letters publish --again
+    """
+    settings = config.load()
+    database = _database(settings)
+    selection = _selected(coordinates, topic, reason, since, until)
+    if dry_run:
+        _show_plan(database, selection, output_format, is_shown=True)
+        return
+    publisher = Publisher(database, settings.required_kafka(), selection, again=again)
+    for name in publisher.create_topics(replication_factor, settings.dead_letter_days):
+        typer.echo(f"created: {name}", err=True)
+    done: dict[str, int] = {}
+    for one in publisher.run():
+        done[one.topic] = done.get(one.topic, 0) + one.records
+    published = [Published(name, records) for name, records in done.items()]
+    show(published, output_format, empty="nothing new to publish: --again publishes what was published before")
+
+
+def _database(settings: Settings) -> Engine:
+    return connect_engine(settings.required_database_url())
+
+
+def _parsed(texts: list[str]) -> tuple[letters.Coordinates, ...]:
+    try:
+        return tuple(letters.Coordinates.parse(text) for text in texts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _selected(
+    coordinates: list[str] | None,
+    topic: str | None,
+    reason: Reason | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Selection:
+    return Selection(topic, reason, None, since, until, _parsed(coordinates or []))
+
+
+def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[str]:
+    """Show what waits among the selected, where that is wanted; the topics of it that are in the catalog."""
+    with read_connection(database) as connection:
+        waiting = letters.waiting(connection, selection)
+    if is_shown or not waiting:
+        show(waiting, output_format, empty=NOTHING_WAITS)
+    if waiting and is_shown:
+        typer.echo("a plan: without --execute nothing is changed", err=True)
+    found = {one.topic for one in waiting}
+    for name in sorted(found - STREAMS.keys()):
+        typer.echo(f"topic {name} is no longer in the catalog: its records can't be redriven", err=True)
+    return sorted(found & STREAMS.keys())
 
 
 def _coordinates(row: Any) -> str:
@@ -69,8 +246,18 @@ def _without_coordinates(row: Any) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any, is_revealed: bool) -> Any:
-    if name not in ("record_key", "record_value", "record_headers") or value is None:
+    if name not in letters.PERSONAL_COLUMNS or value is None:
         return value
     if not is_revealed:
         return HIDDEN
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
+    """What the record says; nothing where its content isn't kept, or nobody knows the topic's events any more."""
+    if row["record_headers"] is None or row["topic"] not in STREAMS:
+        return {}
+    readers = SchemaStore(hasher=settings.hasher()).readers(row["topic"])
+    content = content_of(letters.record_of(row), readers, is_revealed=is_revealed)
+    fields = {f"datum.{name}": value for name, value in content.fields.items()}
+    return {"schema": content.schema, **fields, "judgement": content.judgement}

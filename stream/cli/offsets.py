@@ -1,8 +1,9 @@
-"""Commands for where partitions go on."""
+"""Commands for where partitions stand, and where they go on."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,10 +12,82 @@ from stream import config
 from stream.catalog import STREAMS
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine
+from stream.engine import readable_topics
+from stream.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset
 from stream.offsets import accept, acceptances
-from stream.source import admin_client
+from stream.records import TopicPartition
+from stream.source import KafkaUnavailable, admin_client, offset_ranges
 
-app = typer.Typer(help="Where partitions go on.", no_args_is_help=True)
+app = typer.Typer(help="Where partitions stand, and where they go on.", no_args_is_help=True)
+
+TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
+
+
+@app.command("show")
+def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
+
+    The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
+
+    Example: stream offsets show --topic trip
+    """
+    settings = config.load()
+    found = partition_offsets(
+        admin_client(settings.required_kafka()),
+        connect_engine(settings.required_database_url()),
+        settings.group_id,
+        readable_topics(topic or []),
+    )
+    show(found, output_format, empty="the topics have no partitions")
+
+
+@app.command("reset")
+def reset_command(
+    topic: TopicOption = None,
+    partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
+    all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
+    to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
+    to_latest: Annotated[bool, typer.Option("--to-latest", help="To the end: what lies before is skipped.")] = False,
+    to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
+    to_datetime: Annotated[datetime | None, typer.Option(help="To the first record of this moment (UTC).")] = None,
+    shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Have partitions go on elsewhere, while no `stream run` of the group runs.
+
+    What is read again changes no row; what is skipped is never applied. Table offset_reset keeps what was moved.
+
+    Examples: stream offsets reset --topic trip --to-datetime 2026-11-01T06:00:00;
+    stream offsets reset --topic trip --partition 3 --shift-by -1000 --execute
+    """
+    if bool(topic) == all_topics:
+        raise typer.BadParameter("name either --topic or --all-topics")
+    target = Target(to_earliest, to_latest, to_offset, to_datetime, shift_by)
+    if not target.is_one:
+        raise typer.BadParameter("name one of --to-earliest, --to-latest, --to-offset, --to-datetime and --shift-by")
+    settings = config.load()
+    admin = admin_client(settings.required_kafka())
+    database = connect_engine(settings.required_database_url())
+    topics = readable_topics(topic or [])
+    if partition:
+        chosen = [TopicPartition(name, number) for name in topics for number in partition]
+    else:
+        chosen = list(offset_ranges(admin, topics))
+    require_inactive(admin, settings.group_id)
+    resets = plan(admin, database, settings.group_id, chosen, target)
+    hidden = ("topic_id", "epoch")
+    rows = [{name: value for name, value in asdict(one).items() if name not in hidden} for one in resets]
+    show(rows, output_format, empty="nothing to reset: every partition stands there")
+    if resets and execute:
+        reset(database, settings.group_id, resets)
+        typer.echo(f"reset: {len(resets)} partition(s)", err=True)
+        try:
+            inform(admin, settings.group_id, resets)
+        except KafkaUnavailable as error:
+            typer.echo(f"{error}: it is told when `stream run` goes on; MySQL's progress is what counts", err=True)
+    elif resets:
+        typer.echo("nothing was changed: --execute does it", err=True)
 
 
 @app.command("accept")

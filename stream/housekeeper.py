@@ -30,6 +30,7 @@ class Housekeeper(threading.Thread):
         self._database = database
         self._metrics = metrics
         self._kept = timedelta(days=dead_letter_days)
+        self._told: dict[tuple[str, str], int] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -51,7 +52,7 @@ class Housekeeper(threading.Thread):
         while not self._stopping.is_set():
             with translated_errors(), self._database.begin() as connection:
                 emptied = dead_letters.expire_some(connection, before)
-            self._metrics.dead_letters_expired.inc(emptied)
+            self._metrics.expired_dead_letters.inc(emptied)
             expired += emptied
             if not emptied:
                 break
@@ -61,4 +62,6 @@ class Housekeeper(threading.Thread):
     def _count(self) -> None:
         with read_connection(self._database) as connection:
             waiting = dead_letters.count_waiting(connection)
-        self._metrics.observe_waiting(waiting)
+        # What was told once is told as 0 when none waits any more.
+        self._told = {**dict.fromkeys(self._told, 0), **waiting}
+        self._metrics.observe_waiting(self._told)

@@ -46,8 +46,8 @@ class Metrics:
             "Dead letters that nobody has redriven or discarded; every process tells the same",
             ["topic", "reason"],
         )
-        self.dead_letters_expired = counter(
-            "stream_dead_letters_expired", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
+        self.expired_dead_letters = counter(
+            "stream_expired_dead_letters", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
         )
         self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
         self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
@@ -73,7 +73,6 @@ class Metrics:
             "stream_partitions_stopped", "Partitions that wait for an operator", ["topic", "partition", "reason"]
         )
         build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
-        self._waiting_labels: set[tuple[str, str]] = set()
         build.labels(__version__, platform.python_version()).set(1)
 
     def observe_written(self, written: Sequence[WrittenSlice]) -> None:
@@ -89,10 +88,9 @@ class Metrics:
                 self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()
 
     def observe_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
-        """Tell how many dead letters wait, by topic and reason; those of which none waits any more as 0."""
-        self._waiting_labels |= waiting.keys()
-        for labels in self._waiting_labels:
-            self.dead_letters_waiting.labels(*labels).set(waiting.get(labels, 0))
+        """Tell how many dead letters wait, by topic and reason."""
+        for labels, count in waiting.items():
+            self.dead_letters_waiting.labels(*labels).set(count)
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

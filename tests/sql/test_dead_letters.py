@@ -239,7 +239,7 @@ def test_what_waited_too_long_expires_and_the_gauge_tells_what_still_waits(
     wait_for(lambda: metrics.registry.get_sample_value("stream_dead_letters_waiting", labels) == 2, "the gauge")
     housekeeper.stop()
     housekeeper.join(30)
-    assert metrics.registry.get_sample_value("stream_dead_letters_expired_total") == count
+    assert metrics.registry.get_sample_value("stream_expired_dead_letters_total") == count
     expired = [row for row in database.rows("dead_letter") if row["status"] == "expired"]
     assert len(expired) == count
     assert {(row["record_key"], row["record_value"], row["record_headers"]) for row in expired} == {(None, None, None)}

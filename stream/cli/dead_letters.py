@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -153,6 +154,8 @@ def discard_command(
         raise typer.BadParameter("name coordinates or a filter: everything that waits is not discarded at once")
     if not 1 <= len(because.strip()) <= letters.BECAUSE_LENGTH_MAX:
         raise typer.BadParameter(f"--because wants 1 to {letters.BECAUSE_LENGTH_MAX} characters")
+    # What is rejected from now on is not in the plan.
+    selection = replace(selection, until=selection.until or datetime.now(UTC).replace(tzinfo=None))
     _show_plan(database, selection, output_format, is_shown=True)
     if not execute:
         return

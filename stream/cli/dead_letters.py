@@ -103,8 +103,8 @@ def redrive_command(
     stream dead-letters redrive trip/3/1045 --execute
     """
     settings = config.load()
-    database = _database(settings)
     selection = _selected(coordinates, topic, reason, since, until)
+    database = _database(settings)
     topics = _show_plan(database, selection, output_format, is_shown=not execute)
     if not execute or not topics:
         return
@@ -148,12 +148,12 @@ def discard_command(
     Examples: stream dead-letters discard --topic trip --reason truncated --because "a test of the producer's";
     stream dead-letters discard trip/3/1045 --because "rider asked" --execute
     """
-    database = _database(config.load())
     selection = _selected(coordinates, topic, reason, since, until)
     if selection.is_everything:
         raise typer.BadParameter("name coordinates or a filter: everything that waits is not discarded at once")
     if not 1 <= len(because.strip()) <= letters.BECAUSE_LENGTH_MAX:
         raise typer.BadParameter(f"--because wants 1 to {letters.BECAUSE_LENGTH_MAX} characters")
+    database = _database(config.load())
     # What is rejected from now on is not in the plan.
     selection = replace(selection, until=selection.until or datetime.now(UTC).replace(tzinfo=None))
     _show_plan(database, selection, output_format, is_shown=True)
@@ -189,8 +189,8 @@ def publish_command(
     Examples: stream dead-letters publish --topic trip; stream dead-letters publish --again
     """
     settings = config.load()
-    database = _database(settings)
     selection = _selected(coordinates, topic, reason, since, until)
+    database = _database(settings)
     if dry_run:
         _show_plan(database, selection, output_format, is_shown=True)
         return

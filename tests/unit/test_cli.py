@@ -65,6 +65,10 @@ def test_the_version_is_printed() -> None:
         ["lag", "--format", "xml"],
         ["dead-letters", "list", "--limit", "0"],
         ["dead-letters", "show", "nonsense"],
+        ["dead-letters", "redrive", "nonsense"],
+        ["dead-letters", "list", "--status", "nonsense"],
+        ["offsets", "reset", "--topic", "trip"],
+        ["offsets", "reset", "--to-earliest"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:

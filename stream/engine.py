@@ -394,7 +394,12 @@ class Engine:
         for lane in self.lanes:
             lane.join(timeout=REVOKE_SECONDS_MAX)
 
-    # What health asks.
+    # What health, and whoever watches a replay, ask.
+
+    def applied(self) -> dict[TopicPartition, int]:
+        """How far each partition that this process has claimed is applied."""
+        held = list(self._assignment.partitions.values())
+        return {one.topic_partition: one.claim.next_offset for one in held if one.claim is not None}
 
     def stuck(self) -> list[str]:
         """What no longer moves; a restart is the cure."""

@@ -5,7 +5,7 @@ A refused statement is bisected down to the record at fault: about 2·log₂ n s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from stream import erasure
 from stream.catalog.declaration import sets_of
-from stream.compact import Compacted, Row, TableRows, compact
+from stream.compact import Compacted, ErasedPerson, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
 from stream.decode import Decoded
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
@@ -53,11 +53,14 @@ class WrittenSlice:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
 
 
-def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
+Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]
+
+
+def write_slice(connection: Connection, one: DecodedSlice, mark: Mark = erasure.mark) -> WrittenSlice:
     """Write a slice's rows within the caller's transaction; records that the database refuses are rejected.
 
     Then the slice is written again as a whole without them, for what a refused record had superseded takes its
-    place.
+    place. `mark` writes the markers of the persons whom records erase.
     """
     partition = one.slice.topic_partition.partition
     accepted, rejected = one.decoded.accepted, list(one.decoded.rejected)
@@ -66,7 +69,7 @@ def write_slice(connection: Connection, one: DecodedSlice) -> WrittenSlice:
         savepoint = connection.begin_nested()
         try:
             # Markers first: rows of the same slice about an erased person are left out already.
-            markers = erasure.mark(connection, compacted.erased)
+            markers = mark(connection, compacted.erased)
             rows = {table.feed.table.name: send(connection, partition, table, table.rows) for table in compacted.tables}
             for table in compacted.tables:
                 delete_outdated_members(connection, table)

@@ -65,6 +65,23 @@ def claim(
     return Claim(topic_partition, row.topic_id, row.owner_epoch, row.next_offset)
 
 
+def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:
+    """Say where partitions begin, each with its topic's id and an offset, before anybody claims them."""
+    now = func.utc_timestamp(6)
+    for (topic, partition), (topic_id, offset) in positions.items():
+        fresh = insert(PROGRESS).values(
+            group_id=group_id,
+            topic=topic,
+            kafka_partition=partition,
+            topic_id=topic_id,
+            owner_epoch=0,
+            owner="",
+            next_offset=offset,
+            updated_on=now,
+        )
+        connection.execute(fresh)
+
+
 class Standing(Enum):
     """How the stored progress stands to what we are about to write."""
 
@@ -202,6 +219,11 @@ def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -
         )
     )
     return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
+
+
+def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
+    """Who claimed the partition last."""
+    return connection.execute(select(PROGRESS.c.owner).where(_is_row(group_id, topic_partition))).scalar_one_or_none()
 
 
 def moment_of(timestamp_ms: int) -> datetime:

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -86,9 +86,9 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     health = HealthServer(
         settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
     )
-    _calm_garbage_collector()
+    calm_garbage_collector()
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
-    _stop_on_signals(engine)
+    stop_on_signals(engine)
     eraser.start()
     housekeeper.start()
     try:
@@ -103,7 +103,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     return ending
 
 
-def require_key(topics: Sequence[str], hasher: Hasher | None) -> None:
+def require_key(topics: Collection[str], hasher: Hasher | None) -> None:
     """Raises ConfigurationError where a topic needs a key to make hashes with, and there is none."""
     hashed = [topic for topic in topics if STREAMS[topic].is_hashed]
     if hashed and hasher is None:
@@ -113,7 +113,7 @@ def require_key(topics: Sequence[str], hasher: Hasher | None) -> None:
         )
 
 
-def _calm_garbage_collector() -> None:
+def calm_garbage_collector() -> None:
     """Look for cycles seldom: events and rows have none, but there are thousands of them in each batch, and walking
     them took a quarter of the time. Reference counts free them as soon as the batch is done.
     """
@@ -122,7 +122,7 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def _stop_on_signals(engine: Engine) -> None:
+def stop_on_signals(engine: Engine) -> None:
     """The first signal drains; a second one does what it usually does."""
 
     def stop(number: int, _frame: object) -> None:

@@ -441,6 +441,21 @@ def offsets_at(admin: AdminClient, partitions: Iterable[TopicPartition], moment:
     return _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
 
 
+def offsets_at(
+    admin: AdminClient, partitions: Sequence[TopicPartition], timestamp_ms: int
+) -> dict[TopicPartition, int]:
+    """The first offset of each partition whose record has this Kafka timestamp or a later one; behind the last where
+    none has.
+
+    Raises KafkaUnavailable.
+    """
+    at = OffsetSpec.for_timestamp(timestamp_ms)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    found = _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
+    ends = _offsets(admin, partitions, latest, IsolationLevel.READ_UNCOMMITTED)
+    return {one: ends[one] if offset < 0 else offset for one, offset in found.items()}
+
+
 def _partitions(admin: AdminClient, topics: Iterable[str]) -> list[TopicPartition]:
     described = describe_topics(admin, topics)
     return [TopicPartition(topic, partition.id) for topic, one in described.items() for partition in one.partitions]

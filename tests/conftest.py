@@ -182,13 +182,13 @@ StartConsumer = Callable[..., Consumer]
 
 @pytest.fixture
 def start_consumer(stream_settings: dict[str, str], tmp_path: Path) -> Iterator[StartConsumer]:
-    """Start `stream run`: arguments as on the command line, keywords are settings (lanes=1)."""
+    """Start `stream run`, or another command: arguments as on the command line, keywords are settings (lanes=1)."""
     started: list[Consumer] = []
 
-    def start(*arguments: str, **changes: object) -> Consumer:
+    def start(*arguments: str, command: str = "run", **changes: object) -> Consumer:
         changed = {f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}
         log = tmp_path / f"consumer-{len(started)}.log"
-        started.append(Consumer({**stream_settings, **changed}, log, *arguments))
+        started.append(Consumer({**stream_settings, **changed}, log, *arguments, command=command))
         return started[-1]
 
     yield start

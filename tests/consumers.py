@@ -44,15 +44,20 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> subprocess.Comp
 
 
 class Consumer:
-    """A running `stream run`."""
+    """A running `stream run`, or another command that runs for a while."""
 
     def __init__(
-        self, settings: Mapping[str, str], log: Path, *arguments: str, program: Sequence[str] = (str(STREAM),)
+        self,
+        settings: Mapping[str, str],
+        log: Path,
+        *arguments: str,
+        program: Sequence[str] = (str(STREAM),),
+        command: str = "run",
     ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *program, "run", *arguments],
+                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *program, command, *arguments],
                 env=environment({**DEFAULTS, **settings}),
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
@@ -79,6 +84,9 @@ class Consumer:
         """It ends by itself, with this exit code."""
         ended = self.wait(seconds)
         assert ended == code, f"exit code {ended}, expected {code}:\n{self.log_text()[-6000:]}"
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
 
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -161,3 +161,27 @@ ERASURE_REMOVAL = Table(
     comment="What erasing a person removed from where",
     **TABLE_OPTIONS,
 )
+
+REPLAY_RUN = Table(
+    "replay_run",
+    METADATA,
+    _text(
+        "run_id", 32, primary_key=True, comment="names the run; its progress and ledgers are of group replay:<run_id>"
+    ),
+    Column(
+        "ranges",
+        mysql.MEDIUMTEXT(),
+        nullable=False,
+        comment="JSON: [[topic, partition, topic id, first offset, the offset behind the last], …]",
+    ),
+    Column(
+        "rows_before",
+        mysql.MEDIUMTEXT(),
+        nullable=False,
+        comment="JSON: rows by table and date of created_on when the run began",
+    ),
+    _moment("started_on", "when the run began (UTC)"),
+    _moment("ended_on", "when the last of its records was applied (UTC); null until then", nullable=True),
+    comment="Which part of the log each replay reads again",
+    **TABLE_OPTIONS,
+)

@@ -1,0 +1,140 @@
+"""The command that reads a part of the log again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from stream import config, runs
+from stream import replay as replaying
+from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.output import Format, FormatOption, show
+from stream.cli.progress import shown
+from stream.config import Settings
+from stream.database import connect_engine
+from stream.engine import readable_topics
+from stream.errors import TransientError
+from stream.preview import preview
+from stream.ranges import Range, Wanted, plan
+from stream.replay import Reached
+from stream.runs import Run
+from stream.schemas import SchemaStore
+from stream.service import require_key
+from stream.source import admin_client
+
+
+def replay_command(
+    topic: Annotated[list[str] | None, typer.Option("--topic", help="Read this topic again; may be repeated.")] = None,
+    partition: Annotated[
+        list[int] | None, typer.Option("--partition", min=0, help="Only this partition; may be repeated.")
+    ] = None,
+    from_offset: Annotated[int | None, typer.Option(min=0, help="Begin here; asks for one --partition.")] = None,
+    to_offset: Annotated[
+        int | None, typer.Option(min=0, help="End before this offset; asks for one --partition.")
+    ] = None,
+    from_time: Annotated[
+        str | None, typer.Option(help="Begin with the first record of this Kafka timestamp, as 2026-03-01T12:00:00Z.")
+    ] = None,
+    to_time: Annotated[
+        str | None,
+        typer.Option(help="End before the first record of this Kafka timestamp; UTC where no zone is named."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
+    ] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")] = None,
+    output_format: FormatOption = Format.TABLE,
+) -> None:
+    """Read a part of the log again, into the same tables: to fill a gap, or after a rule was mended.
+
+    Safe beside `stream run`: an older event changes no newer row. It waits while the live group falls behind. The end
+    of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and end with 75; --resume
+    goes on, also after a crash.
+
+    Examples: stream replay --topic trip; stream replay --topic trip --from-time 2026-03-01 --to-time 2026-03-02
+    --dry-run; stream replay --topic trip --partition 3 --from-offset 1000 --to-offset 2000 --execute
+    """
+    settings = config.load()
+    if resume is not None:
+        if topic or partition or execute or dry_run:
+            raise typer.BadParameter("a run that is resumed keeps its plan: nothing goes with --resume but --format")
+        _run(settings, replaying.resume(settings, resume), output_format)
+        return
+    ranges = plan(
+        admin_client(settings.required_kafka()),
+        _wanted(topic, partition, (from_offset, to_offset), (from_time, to_time)),
+    )
+    if not ranges:
+        show([], output_format, empty="nothing to replay: the log holds no such records")
+    elif execute:
+        _run(settings, replaying.begin(settings, ranges), output_format)
+    elif dry_run:
+        show(_preview(settings, ranges), output_format, empty="")
+        typer.echo("nothing was changed: --execute does it", err=True)
+    else:
+        show([{**asdict(one), "records_max": one.records_max} for one in ranges], output_format, empty="")
+        typer.echo("nothing was changed: --dry-run tells what would, --execute does it", err=True)
+
+
+def _wanted(
+    topics: list[str] | None,
+    partitions: list[int] | None,
+    offsets: tuple[int | None, int | None],
+    times: tuple[str | None, str | None],
+) -> Wanted:
+    """Raises BadParameter for bounds that don't go together."""
+    if not topics:
+        raise typer.BadParameter("say which topic to read again, or which run to --resume", param_hint="--topic")
+    has_offsets = offsets != (None, None)
+    if has_offsets and (len(topics) != 1 or len(partitions or ()) != 1):
+        raise typer.BadParameter("an offset means something in one --partition of one --topic only")
+    if has_offsets and times != (None, None):
+        raise typer.BadParameter("offsets and times don't go together: choose either")
+    begin, end = (_moment(one) for one in times)
+    return Wanted(readable_topics(topics), tuple(partitions or ()), *offsets, begin, end)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is not a moment like 2026-03-01T12:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
+    store = SchemaStore(hasher=settings.hasher())
+    topics = {one.topic for one in ranges}
+    require_key(topics, settings.hasher())
+    total = sum(one.records_max for one in ranges)
+    with shown("replayed") as tell:
+        return preview(
+            settings.required_kafka(),
+            connect_engine(settings.required_database_url()),
+            ranges,
+            {name: store.readers(name) for name in topics},
+            lambda done: tell(Reached(done, total, is_held_back=False)),
+        )
+
+
+def _run(settings: Settings, run: Run, output_format: Format) -> None:
+    again = f"stream replay --resume {run.run_id}"
+    typer.echo(f"replay {run.run_id}: if anything interrupts it, `{again}` goes on", err=True)
+    try:
+        with shown("replayed") as tell:
+            is_done = replaying.execute(settings, run, tell)
+    except TransientError:
+        typer.echo(f"interrupted: go on with `{again}`", err=True)
+        raise
+    if is_done:
+        show(runs.effects(connect_engine(settings.required_database_url()), run), output_format, empty="")
+        return
+    typer.echo(f"not done yet: go on with `{again}`", err=True)
+    raise typer.Exit(EXIT_TRY_AGAIN)

@@ -1,0 +1,110 @@
+"""`stream replay --dry-run`: what a replay would do to the tables, found out by reading alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
+
+from stream.catalog import STREAMS
+from stream.catalog.declaration import OnErasure, persons_of
+from stream.database import read_connection
+from stream.ranges import Range, read
+from stream.runs import Effect
+from stream.schemas import Readers
+from stream.shadow import Shadow, key_of
+from stream.tables import ERASURE
+
+Version = tuple[Any, Any]
+
+
+def preview(
+    properties: Mapping[str, str],
+    database: Engine,
+    ranges: Sequence[Range],
+    readers: Mapping[str, Readers],
+    tell: Callable[[int], None],
+) -> list[Effect]:
+    """What replaying the ranges would do; `tell` is told the offsets read so far.
+
+    Rows count by what becomes of them in the end, each key once, in however many batches its versions come. Not
+    foreseen: a row that would claim another one's unique key (`conflict`).
+    Raises KafkaUnavailable, DatabaseUnavailable and TerminalError.
+    """
+    tables = {table.name: table for one in ranges for table in STREAMS[one.topic].tables}
+    records: Counter[tuple[str, str, str]] = Counter()
+    rows: Counter[tuple[str, str]] = Counter()
+    done = 0
+    with Shadow(database, list(tables.values())) as shadow:
+        for one, some in read(properties, "replay:dry-run", ranges):
+            written = shadow.apply(one.topic_partition, some, readers[one.topic])
+            done += len(some)
+            tell(done)
+            records["records", one.topic, "consumed"] += len(some)
+            records["records", one.topic, "dead_lettered"] += len(written.rejected)
+            for _, rejection in written.rejected:
+                records["dead letters", one.topic, rejection.reason.value] += 1
+            for name, counts in written.rows.items():
+                rows[name, "suppressed"] += counts.suppressed
+        with read_connection(database) as live:
+            for table in tables.values():
+                rows.update(_outcomes(live, shadow, table))
+            erased = _not_yet_erased(live, shadow)
+    found = [Effect(what, name, None, outcome, count) for (what, name, outcome), count in sorted(records.items())]
+    for name in tables:
+        found += [
+            Effect("rows", name, None, outcome, rows[name, outcome])
+            for outcome in ("inserted", "updated", "unchanged", "suppressed")
+        ]
+    return found + ([Effect("persons", ERASURE.name, None, "erased", erased)] if erased else [])
+
+
+def _outcomes(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple[str, str]]:
+    """What becomes of a shadow's rows once they meet the live ones."""
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for some in shadow.rows(table):
+        stored = _versions(live, table, [key_of(table, row) for row in some])
+        parent: Table | None = table.info.get("set_of")
+        parents = {} if parent is None else _versions(live, parent, [_parent_key(table, row) for row in some])
+        for row in some:
+            version = (row["event_time"], row["event_id"])
+            known = stored.get(key_of(table, row))
+            if _is_about_any(table, row, shadow):
+                outcome = "suppressed"
+            elif (known is not None and known >= version) or (
+                parent is not None and parents.get(_parent_key(table, row), version) > version
+            ):
+                outcome = "unchanged"  # a member of an older set goes at once
+            else:
+                outcome = "inserted" if known is None else "updated"
+            outcomes[table.name, outcome] += 1
+    return outcomes
+
+
+def _versions(live: Connection, table: Table, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Version]:
+    columns = list(table.primary_key)
+    query = select(*columns, table.c.event_time.label("_time"), table.c.event_id.label("_id"))
+    rows = live.execute(query.where(tuple_(*columns).in_(set(keys)))).all()
+    return {tuple(row[: len(columns)]): (row._time, row._id) for row in rows}
+
+
+def _parent_key(table: Table, row: RowMapping) -> tuple[Any, ...]:
+    (reference,) = table.foreign_keys
+    return (row[reference.parent.name],)
+
+
+def _is_about_any(table: Table, row: RowMapping, shadow: Shadow) -> bool:
+    """Whether the row is about a person whom the same records erase."""
+    return any(
+        (one.kind, str(row[one.column])) in shadow.erased
+        for one in persons_of(table)
+        if one.is_stored and one.on_erasure is OnErasure.DELETE_ROW
+    )
+
+
+def _not_yet_erased(live: Connection, shadow: Shadow) -> int:
+    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
+    known = live.execute(select(*columns).where(tuple_(*columns).in_(shadow.erased))).all() if shadow.erased else []
+    return len(shadow.erased) - len(known)

@@ -1,0 +1,96 @@
+"""Shadow tables: what records would make of empty tables, worked out by the server, beside the live ones.
+
+They are temporary tables that have the names of the live ones, for one connection alone. So the statements are those
+of the writer; nobody else sees them, no live row is locked, and they go with the connection, however it ends.
+Erasures that are known count here too: the upsert joins with the live markers. Those that the records themselves ask
+for are kept apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
+
+from stream.catalog.declaration import PersonKind
+from stream.compact import ErasedPerson
+from stream.database import translated_errors
+from stream.decode import decode
+from stream.isolate import DecodedSlice, WrittenSlice, write_slice
+from stream.records import Claim, Record, Slice, TopicPartition
+from stream.schemas import Readers
+from stream.upsert import RowCounts
+
+ROWS_AT_ONCE = 1_000
+"""How many rows are fetched, or looked up, at a time."""
+
+IDLE_SECONDS_MAX = 24 * 3600
+"""How long a connection may be silent while the log is read: some servers close it after minutes by default."""
+
+
+class Shadow:
+    """The shadows of some tables, empty at first, until the block ends.
+
+    Every method may raise DatabaseUnavailable, after which nothing is left: begin anew.
+    """
+
+    def __init__(self, database: Engine, tables: Sequence[Table]) -> None:
+        self.tables = tables
+        self.erased: set[tuple[PersonKind, str]] = set()
+        """Whom the records erase. There are few, so they are kept in memory."""
+        self._database = database
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        with translated_errors():
+            self._connection = self._database.connect()
+            with self._connection.begin():
+                self._connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
+                for table in self.tables:
+                    # Not directly: the server would say that the name isn't unique.
+                    self._connection.execute(text(f"CREATE TEMPORARY TABLE `{table.name}_shadow` LIKE `{table.name}`"))
+                    self._connection.execute(text(f"ALTER TABLE `{table.name}_shadow` RENAME TO `{table.name}`"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()  # the server drops them
+            self._connection.close()
+
+    def apply(self, topic_partition: TopicPartition, records: Sequence[Record], readers: Readers) -> WrittenSlice:
+        """Decode records of a partition and write them into the shadows."""
+        claim = Claim(topic_partition, "", 0, 0)
+        piece = DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records, readers))
+        with translated_errors(), self._opened.begin():
+            return write_slice(self._opened, piece, self._mark)
+
+    def rows(self, table: Table) -> Iterator[Sequence[RowMapping]]:
+        """A shadow's rows in the order of its key, some at a time."""
+        with translated_errors(), self._opened.begin():
+            yield from in_key_order(self._opened, table)
+
+    @property
+    def _opened(self) -> Connection:
+        assert self._connection is not None, "used outside its block"
+        return self._connection
+
+    def _mark(self, _connection: Connection, persons: Sequence[tuple[ErasedPerson, int]]) -> RowCounts:
+        self.erased.update((person.kind, person.person_id) for person, _ in persons)
+        return RowCounts(sent=len(persons))
+
+
+def in_key_order(connection: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
+    """A table's rows in the order of its key, some at a time: the server keeps the rest.
+
+    Until they are all read, or given up, the connection can do nothing else.
+    """
+    query = select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE)
+    yield from connection.execute(query).mappings().partitions(ROWS_AT_ONCE)
+
+
+def key_of(table: Table, row: RowMapping) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.primary_key)

@@ -1,0 +1,222 @@
+"""`stream verify`: proof that MySQL equals the log.
+
+1. take a snapshot of MySQL; the live group's progress is in it, so its offsets fit the rows exactly
+2. read the log up to these offsets into shadow tables (`shadow`), beside the live ones
+3. read both in the order of their keys, and compare
+
+A row whose event isn't in the part that was read (it left the log, or a replay brought it ahead of the live group)
+can't be proved, and is counted. Where it came from and when it was loaded is not compared: any order of events gives
+the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from sqlalchemy import Connection, Engine, RowMapping, Table, select, text, tuple_
+
+from stream.catalog import STREAMS
+from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, persons_of
+from stream.database import read_connection
+from stream.errors import TerminalError
+from stream.ranges import Range, read
+from stream.records import TopicPartition
+from stream.schemas import Readers
+from stream.shadow import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of
+from stream.source import describe_topics, offset_ranges
+from stream.tables import ERASURE, PROGRESS
+
+FAULTS_SHOWN_MAX = 50
+"""Of each table: somebody who has more looks at the first, mends the cause, and verifies again."""
+
+
+class Outcome(StrEnum):
+    """What became of one key's comparison."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    MISSING = "missing"
+    TOO_MANY = "too_many"
+    NOT_PROVABLE = "not_provable"
+    BEING_ERASED = "being_erased"
+    """About a person who was erased meanwhile: not compared."""
+
+
+FAULTS = (Outcome.DIFFERS, Outcome.MISSING, Outcome.TOO_MANY)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of a table: how many rows, or one of those that aren't as the log says."""
+
+    table: str
+    outcome: Outcome
+    rows: int
+    coordinates: str | None = None
+    """Where the event of the row is: topic/partition/offset. Never a key, which may be personal."""
+    columns: str | None = None
+    """The columns that differ."""
+
+
+@dataclass
+class Comparison:
+    """Counts the outcomes of one table, and keeps the first faults."""
+
+    topic: str
+    table: Table
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    faults: list[Finding] = field(default_factory=list)
+
+    def add(self, outcome: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> None:
+        self.outcomes[outcome] += 1
+        if outcome in FAULTS and len(self.faults) < FAULTS_SHOWN_MAX:
+            where = f"{self.topic}/{row['kafka_partition']}/{row['kafka_offset']}"
+            self.faults.append(Finding(self.table.name, outcome, 1, where, ", ".join(columns) or None))
+
+    @property
+    def findings(self) -> list[Finding]:
+        counts = [Finding(self.table.name, one, self.outcomes[one]) for one in Outcome if self.outcomes[one]]
+        return [*counts, *self.faults]
+
+
+def verify(
+    properties: Mapping[str, str],
+    admin: AdminClient,
+    database: Engine,
+    group_id: str,
+    readers: Mapping[str, Readers],
+    tell: Callable[[int, int], None],
+) -> list[Finding]:
+    """Compare the tables of some topics with their log; `tell` is told the records read so far, and of how many.
+
+    Raises KafkaUnavailable, DatabaseUnavailable, and TerminalError where the log isn't the one that was applied.
+    """
+    tables = [(topic, table) for topic in readers for table in STREAMS[topic].tables]
+    with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
+        ranges = applied_ranges(admin, live, group_id, list(readers))
+        total, done = sum(one.records_max for one in ranges), 0
+        for one, some in read(properties, "verify", ranges):
+            shadow.apply(one.topic_partition, some, readers[one.topic])
+            done += len(some)
+            tell(done, total)
+        found: list[Finding] = []
+        for topic, table in tables:
+            comparison = Comparison(topic, table)
+            its = {one.partition: one for one in ranges if one.topic == topic}
+            compare(comparison, its, in_key_order(live, table), shadow.rows(table), _Erased(database))
+            found += comparison.findings
+    return found
+
+
+@contextmanager
+def snapshot(database: Engine) -> Iterator[Connection]:
+    """A connection that sees the database as it is now, whatever others commit meanwhile; it locks nothing."""
+    with read_connection(database) as connection:
+        connection.execute(text("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
+        connection.commit()
+        connection.execute(text("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"))
+        yield connection
+
+
+def applied_ranges(admin: AdminClient, live: Connection, group_id: str, topics: Sequence[str]) -> list[Range]:
+    """What of the log is applied in the snapshot, and still there.
+
+    Raises TerminalError where a topic was made anew since.
+    """
+    ids = {topic: str(one.topic_id) for topic, one in describe_topics(admin, topics).items()}
+    lows = {one: low for one, (low, _) in offset_ranges(admin, topics).items()}
+    query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
+    ranges = []
+    for row in live.execute(query.order_by("topic", "kafka_partition")):
+        one = TopicPartition(row.topic, row.kafka_partition)
+        if row.topic_id != ids[row.topic] or one not in lows:
+            raise TerminalError(f"{one} is not the log that was applied: `stream offsets accept` says how to go on")
+        if lows[one] < row.next_offset:
+            ranges.append(Range(*one, row.topic_id, lows[one], row.next_offset))
+    return ranges
+
+
+class _Erased:
+    """Who is erased now: after the snapshot there may be others than in it."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+
+    def is_about_any(self, table: Table, row: RowMapping, columns: Sequence[str] = ()) -> bool:
+        """Whether the row, or these columns of it, go with a person who is erased. Asked of faults only."""
+        persons = [
+            (one.kind.value, str(row[one.column]))
+            for one in persons_of(table)
+            if one.is_stored and (one.on_erasure is OnErasure.DELETE_ROW or set(columns) & set(one.emptied))
+        ]
+        if not persons:
+            return False
+        marked = select(ERASURE.c.person_kind).where(tuple_(ERASURE.c.person_kind, ERASURE.c.person_id).in_(persons))
+        with read_connection(self._database) as connection:
+            return connection.execute(marked.limit(1)).first() is not None
+
+
+def compare(
+    comparison: Comparison,
+    ranges: Mapping[int, Range],
+    live: Iterator[Sequence[RowMapping]],
+    shadow: Iterator[Sequence[RowMapping]],
+    erased: _Erased,
+) -> None:
+    """Walk through a table's rows and its shadow's, both in the order of the key, and judge each key."""
+    table = comparison.table
+    ours, theirs = chain.from_iterable(live), chain.from_iterable(shadow)
+    row, wanted = next(ours, None), next(theirs, None)
+    while row is not None or wanted is not None:
+        if wanted is None or (row is not None and key_of(table, row) < key_of(table, wanted)):
+            assert row is not None
+            _judge_live_only(comparison, ranges, row, erased)
+            row = next(ours, None)
+        elif row is None or key_of(table, wanted) < key_of(table, row):
+            is_theirs = erased.is_about_any(table, wanted)
+            comparison.add(Outcome.BEING_ERASED if is_theirs else Outcome.MISSING, wanted)
+            wanted = next(theirs, None)
+        else:
+            _judge_both(comparison, ranges, row, wanted, erased)
+            row, wanted = next(ours, None), next(theirs, None)
+
+
+def _judge_live_only(comparison: Comparison, ranges: Mapping[int, Range], row: RowMapping, erased: _Erased) -> None:
+    if not _was_read(ranges, row):
+        comparison.add(Outcome.NOT_PROVABLE, row)
+    elif erased.is_about_any(comparison.table, row):
+        comparison.add(Outcome.BEING_ERASED, row)
+    else:
+        comparison.add(Outcome.TOO_MANY, row)
+
+
+def _judge_both(
+    comparison: Comparison, ranges: Mapping[int, Range], row: RowMapping, wanted: RowMapping, erased: _Erased
+) -> None:
+    columns = [name for name in row if name not in LINEAGE_COLUMNS and row[name] != wanted[name]]
+    if not columns:
+        comparison.add(Outcome.SAME, row)
+    elif _version(row) > _version(wanted) and not _was_read(ranges, row):
+        comparison.add(Outcome.NOT_PROVABLE, row)
+    elif erased.is_about_any(comparison.table, row, columns):
+        comparison.add(Outcome.BEING_ERASED, row)
+    else:
+        comparison.add(Outcome.DIFFERS, row, columns)
+
+
+def _version(row: RowMapping) -> tuple[Any, Any]:
+    return row["event_time"], row["event_id"]
+
+
+def _was_read(ranges: Mapping[int, Range], row: RowMapping) -> bool:
+    """Whether the event that wrote the row is in the part of the log that was read."""
+    one = ranges.get(row["kafka_partition"])
+    return one is not None and one.from_offset <= row["kafka_offset"] < one.to_offset

@@ -1,0 +1,72 @@
+"""Shadow tables: records tried out beside the live ones, on each server."""
+
+from __future__ import annotations
+
+from stream.catalog import STREAMS
+from stream.records import TopicPartition
+from stream.shadow import Shadow, key_of
+from tests import events
+from tests.databases import Database
+from tests.events import NOON, SECOND, TOPICS, samples, trip, uuid_text
+from tests.sql.applying import READERS, Applier
+
+TABLES = [table for stream in STREAMS.values() for table in stream.tables]
+LINEAGE = ("kafka_partition", "kafka_offset", "loaded_on")
+
+
+def shadowed(shadow: Shadow) -> dict[str, list[dict[str, object]]]:
+    """Each table's rows but where they came from, in the order of the key."""
+    return {
+        table.name: [
+            {name: value for name, value in row.items() if name not in LINEAGE}
+            for some in shadow.rows(table)
+            for row in some
+        ]
+        for table in TABLES
+    }
+
+
+def live(database: Database) -> dict[str, list[dict[str, object]]]:
+    """The same of the live tables."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for table in TABLES:
+        rows = sorted(database.rows(table.name), key=lambda row: key_of(table, row))  # type: ignore[arg-type]
+        found[table.name] = [{name: value for name, value in row.items() if name not in LINEAGE} for row in rows]
+    return found
+
+
+def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database, applier: Applier) -> None:
+    with Shadow(database.engine(), TABLES) as shadow:
+        for name, datum in samples().items():
+            record = events.record(name, datum)
+            shadow.apply(TopicPartition(TOPICS[name], 0), [record], READERS[TOPICS[name]])
+        tried = shadowed(shadow)
+        assert not any(database.count(table.name) for table in TABLES), "the live tables are as they were"
+        assert database.count("erasure") == 0
+        assert shadow.erased
+    for name, datum in samples().items():
+        if "Deleted" not in name or name == "MessageDeleted":
+            applier.apply((name, datum))
+    assert tried == live(database)
+    assert sum(map(len, tried.values())) > 20
+
+
+def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> None:
+    database.erase(["7"])
+    newer = trip(trip_id=1, user_id=8, distance=2, occurred_at=NOON + SECOND, event_id=uuid_text(2))
+    older = trip(trip_id=1, user_id=8, distance=1)
+    where = TopicPartition("trip", 0)
+    with Shadow(database.engine(), TABLES) as shadow:
+        for datum in (newer, older, trip(trip_id=2, user_id=7)):
+            shadow.apply(where, [events.record("TripRecorded", datum)], READERS["trip"])
+        assert [row["id"] for row in shadowed(shadow)["trip"]] == [1]
+        assert shadowed(shadow)["trip"][0]["event_time"] == shadowed(shadow)["trip"][0]["modified_on"]
+        assert str(shadowed(shadow)["trip"][0]["event_id"]) == str(bytes.fromhex(uuid_text(2).replace("-", "")))
+
+
+def test_shadows_are_gone_with_their_connection_and_others_never_see_them(database: Database) -> None:
+    with Shadow(database.engine(), TABLES) as shadow:
+        shadow.apply(TopicPartition("trip", 0), [events.record("TripRecorded", trip())], READERS["trip"])
+        with Shadow(database.engine(), TABLES) as another:
+            assert not any(shadowed(another).values())
+    assert database.count("trip") == 0

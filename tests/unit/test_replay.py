@@ -1,0 +1,56 @@
+"""What a replay tells of itself, and what it asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.catalog import STREAMS
+from stream.cli.progress import Pace
+from stream.replay import Reached
+from stream.runs import Effect, differences
+from tests.consumers import run_command
+
+SETTINGS = {"STREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAM_DATABASE_URL": "mysql+pymysql://a:b@127.0.0.1:1/c"}
+
+
+def test_dates_are_told_where_their_rows_differ_only() -> None:
+    before = {"trip": {"2026-03-01": 5, "2026-03-02": 7, "2026-03-03": 1}}
+    after = {"trip": {"2026-03-01": 5, "2026-03-02": 9, "2026-03-04": 2}, "user_rating": {}}
+    assert differences(before, after) == [
+        Effect("rows by date", "trip", "2026-03-02", "before", 7),
+        Effect("rows by date", "trip", "2026-03-02", "after", 9),
+        Effect("rows by date", "trip", "2026-03-03", "before", 1),
+        Effect("rows by date", "trip", "2026-03-03", "after", 0),
+        Effect("rows by date", "trip", "2026-03-04", "before", 0),
+        Effect("rows by date", "trip", "2026-03-04", "after", 2),
+    ]
+
+
+def test_the_pace_of_a_resumed_run_is_that_of_this_process() -> None:
+    now = 100.0
+    pace = Pace(lambda: now)
+    assert pace.observe(Reached(500, 1000, is_held_back=False)) == (0.0, None)
+    now = 110.0
+    assert pace.observe(Reached(600, 1000, is_held_back=False)) == (10.0, 40.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "which topic"),
+        (["--topic", "trip", "--from-offset", "5"], "one --partition"),
+        (["--topic", "trip", "--partition", "1", "--from-offset", "5", "--to-time", "2026-03-01"], "go together"),
+        (["--topic", "trip", "--from-time", "yesterday"], "not a moment"),
+        (["--resume", "20260301-120000-abcd", "--topic", "trip"], "keeps its plan"),
+    ],
+)
+def test_bounds_that_mean_nothing_are_refused(arguments: list[str], said: str) -> None:
+    done = run_command(SETTINGS, "replay", *arguments)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_every_topic_can_be_named() -> None:
+    done = run_command(SETTINGS, "replay", "--topic", "no.such.topic")
+    assert done.returncode == 1
+    assert all(topic in done.stderr for topic in STREAMS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
+
 from stream.catalog import STREAMS
 from stream.records import TopicPartition
 from stream.shadow import Shadow, key_of
@@ -70,3 +72,15 @@ def test_shadows_are_gone_with_their_connection_and_others_never_see_them(databa
         with Shadow(database.engine(), TABLES) as another:
             assert not any(shadowed(another).values())
     assert database.count("trip") == 0
+
+
+def test_no_lock_on_a_live_row_holds_a_shadow_up(database: Database, applier: Applier) -> None:
+    """So it takes none either: a lock of its own would have to wait."""
+    database.erase(["8"])
+    applier.apply(("TripRecorded", trip(trip_id=1)))
+    with database.engine().connect() as other, other.begin(), Shadow(database.engine(), TABLES) as shadow:
+        for name in ("trip", "hntb_trip", "erasure", "progress"):
+            other.execute(text(f"SELECT * FROM {name} FOR UPDATE")).all()
+        record = events.record("TripRecorded", trip(trip_id=1, user_id=8, event_id=uuid_text(2)))
+        written = shadow.apply(TopicPartition("trip", 0), [record], READERS["trip"])
+        assert written.rows["trip"].suppressed == 1

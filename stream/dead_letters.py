@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -40,7 +40,7 @@ from sqlalchemy.dialects.mysql import insert
 from stream.catalog import STREAMS
 from stream.errors import Reason, Rejection
 from stream.progress import moment_of
-from stream.records import Headers, Record, TopicPartition
+from stream.records import Headers, Record, Slice, TopicPartition
 from stream.tables import DEAD_LETTER, ERASURE
 
 
@@ -347,6 +347,21 @@ def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> No
     if offsets:
         theirs = and_(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
         connection.execute(update(DEAD_LETTER).where(theirs).values(status=Status.RESOLVED, **EMPTIED))
+
+
+def resolve_slice(connection: Connection, topic_id: str, one: Slice, rejected: Collection[int]) -> None:
+    """Note that the records of a slice passed, where they were rejected before; `rejected` are the offsets that were
+    again."""
+    passed = and_(
+        DEAD_LETTER.c.topic_id == topic_id,
+        DEAD_LETTER.c.topic == one.topic_partition.topic,
+        DEAD_LETTER.c.kafka_partition == one.topic_partition.partition,
+        DEAD_LETTER.c.kafka_offset >= one.start_offset,
+        DEAD_LETTER.c.kafka_offset < one.next_offset,
+        DEAD_LETTER.c.kafka_offset.not_in(rejected),
+        IS_WAITING,
+    )
+    connection.execute(update(DEAD_LETTER).where(passed).values(status=Status.RESOLVED, **EMPTIED))
 
 
 def discard_some(connection: Connection, selection: Selection, because: str) -> int:

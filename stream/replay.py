@@ -124,7 +124,7 @@ def execute(settings: Settings, run: Run, tell: Callable[[Reached], None]) -> bo
             is_held_back=brake.holds,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, run.group_id, owner), readers, metrics, report)
+            Lane(f"lane-{number}", Writer(lane_engine, run.group_id, owner, resolves=True), readers, metrics, report)
             for number in range(settings.lanes)
         ],
         metrics=metrics,

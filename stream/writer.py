@@ -4,7 +4,7 @@ The order of effects, numbered here and in `Writer._transact`:
 
 1. lock the progress rows and see that they are ours (fence)
 2. upsert each slice's rows; where the database refuses a row, find its record and write the slice without it
-3. keep the rejected records as dead letters
+3. keep the rejected records as dead letters; of those that pass in a replay, resolve them
 4. add to the ledger of rows
 5. move progress, only where it is still ours
 6. commit
@@ -32,10 +32,13 @@ class Writer:
     Every method may raise DatabaseUnavailable, after which the connection is gone and the next call opens another.
     """
 
-    def __init__(self, engine: Engine, group_id: str, owner: str) -> None:
+    def __init__(self, engine: Engine, group_id: str, owner: str, *, resolves: bool = False) -> None:
         self.engine = engine
         self.group_id = group_id
         self.owner = owner
+        self._resolves = resolves
+        """Whether records may be among these that were rejected before, as in a replay: then those that pass now
+        leave no dead letter waiting."""
         self._connection: Connection | None = None
         self._in_doubt: list[WrittenSlice] = []
         """What the last transaction did whose COMMIT was sent and not answered."""
@@ -116,6 +119,10 @@ class Writer:
             written = [write_slice(connection, one) for one in slices]
             # 3. dead letters
             dead_letters.keep(connection, [letter for one in written for letter in _dead_letters(one)])
+            if self._resolves:
+                for one in written:
+                    rejected = [record.offset for record, _ in one.rejected]
+                    dead_letters.resolve_slice(connection, one.slice.claim.topic_id, one.slice, rejected)
             # 4. the ledger of rows
             progress.record_rows(connection, self.group_id, _rows_by_table(written))
             # 5. progress

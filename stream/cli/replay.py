@@ -50,11 +50,12 @@ def replay_command(
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")] = None,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """Read a part of the log again, into the same tables: to fill a gap, or after a rule was mended.
+    """Read a part of the log again, into the same tables: to fill a gap, or after a rule was mended that
+    had rejected records.
 
-    Safe beside `stream run`: an older event changes no newer row. It waits while the live group falls behind. The end
-    of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and end with 75; --resume
-    goes on, also after a crash.
+    Safe beside `stream run`: an event changes no row of the same version or a newer one. It waits while the live group
+    falls behind. The end of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and
+    end with 75; --resume goes on, also after a crash.
 
     Examples: stream replay --topic trip; stream replay --topic trip --from-time 2026-03-01 --to-time 2026-03-02
     --dry-run; stream replay --topic trip --partition 3 --from-offset 1000 --to-offset 2000 --execute

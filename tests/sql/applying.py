@@ -25,8 +25,10 @@ TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 class Applier:
     """Appends records to partitions and applies them, in transactions as the caller cuts them."""
 
-    def __init__(self, database: Database, owner: str = "tester", group_id: str = GROUP_ID) -> None:
-        self.writer = Writer(database.engine(for_lane=True), group_id, owner)
+    def __init__(
+        self, database: Database, owner: str = "tester", group_id: str = GROUP_ID, *, resolves: bool = False
+    ) -> None:
+        self.writer = Writer(database.engine(for_lane=True), group_id, owner, resolves=resolves)
         self.claims: dict[TopicPartition, Claim] = {}
         self.log: list[LogRecord] = []
         self._ends: dict[TopicPartition, int] = defaultdict(int)

@@ -9,6 +9,7 @@ from stream.errors import TerminalError
 from stream.ranges import Range
 from stream.records import TopicPartition
 from stream.runs import Effect
+from tests import events
 from tests.databases import Database
 from tests.events import trip, uuid_text
 from tests.sql.applying import TOPIC_ID, Applier
@@ -41,6 +42,19 @@ def test_its_effects_are_its_ledgers_and_the_dates_that_changed(database: Databa
     assert {(one.name, one.outcome, one.count) for one in found if one.date} == {
         (table, outcome, count) for table in ("trip", "hntb_trip") for outcome, count in (("before", 0), ("after", 2))
     }
+
+
+def test_a_dead_letter_whose_record_passes_in_a_replay_is_resolved(database: Database, applier: Applier) -> None:
+    sound = events.record("TripRecorded", trip())
+    records = [sound, sound._replace(value=b"nonsense")]
+    applier.write(applier.slice("trip", records))
+    database.execute("UPDATE dead_letter SET kafka_offset = 0")  # as if a rule had rejected the sound one
+    for resolves, status in ((False, "waiting"), (True, "resolved")):
+        again = Applier(database, group_id=f"replay:{resolves}", resolves=resolves)
+        again.write(again.slice("trip", records))
+        again.close()
+        statuses = {row["kafka_offset"]: (row["status"], row["attempts"]) for row in database.rows("dead_letter")}
+        assert statuses == {0: (status, 1), 1: ("waiting", 2 if resolves else 1)}
 
 
 def test_what_left_the_log_is_passed_over_and_nothing_goes_back(database: Database) -> None:

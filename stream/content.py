@@ -21,7 +21,7 @@ class Content:
     """A record's schema and datum, and what would become of it now."""
 
     schema: str | None
-    """Such as `TripRated.v2`; None where the bytes in front name none that we know."""
+    """What `Reader.name` says; None where the bytes in front name none that we know."""
     fields: dict[str, Any]
     """None where nothing could be read."""
     judgement: str
@@ -35,7 +35,7 @@ def content_of(record: Record, readers: Readers, *, is_revealed: bool) -> Conten
         if record.value:
             header_bytes = header_length(record.value)
             reader = reader_of(record.value[:header_bytes], readers)
-            schema = reader.version.name
+            schema = reader.name
             datum = read_datum(record.value, header_bytes, reader)
             fields = {name: _shown(name, value, reader.route, is_revealed) for name, value in datum.items()}
         decode_record(record, readers)

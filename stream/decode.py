@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -33,6 +33,10 @@ class Decoded:
 
     accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+
+
+Decode = Callable[[Sequence[Record]], Decoded]
+"""Decodes records of one topic."""
 
 
 def decode(records: Iterable[Record], readers: Readers) -> Decoded:

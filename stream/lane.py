@@ -19,13 +19,14 @@ import structlog
 
 from stream.database import remedy
 from stream.decode import decode, unknown_headers
+from stream.decoder import Decoder
 from stream.errors import Fenced, RegistryUnavailable, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.metrics import Metrics
 from stream.records import Batch, Claim, TopicPartition
 from stream.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.registry import Registry
-from stream.schemas import CONFLUENT_MAGIC, Readers
+from stream.schemas import Readers, confluent_id
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -100,10 +101,9 @@ class Lane(threading.Thread):
         self,
         name: str,
         writer: Writer,
-        readers: Mapping[str, Readers],
+        decoder: Decoder,
         metrics: Metrics,
         report: Callable[[Report], None],
-        registry: Registry | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.moved_at = time.monotonic()
@@ -111,10 +111,9 @@ class Lane(threading.Thread):
         self.trouble: str | None = None
         """Why the work at hand is being tried again; None while all is well."""
         self._writer = writer
-        self._readers = readers
+        self._decoder = decoder
         self._metrics = metrics
         self._report = report
-        self._registry = registry
         self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -211,11 +210,11 @@ class Lane(threading.Thread):
 
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
-        if self._registry is not None:
-            self._learn_schemas(batch, self._registry)
+        if self._decoder.registry is not None:
+            self._learn_schemas(batch, self._decoder.registry)
         started = time.monotonic()
         slices = [
-            DecodedSlice(one, decode(one.records, self._readers[one.topic_partition.topic]))
+            DecodedSlice(one, decode(one.records, self._decoder.readers[one.topic_partition.topic]))
             for one in batch.slices
             if one.claim.is_held
         ]
@@ -251,7 +250,7 @@ class Lane(threading.Thread):
 
         for one in batch.slices:
             topic, partition = one.topic_partition
-            readers = self._readers[topic]
+            readers = self._decoder.readers[topic]
             for header, latest_ms in unknown_headers(one.records, readers).items():
                 question = self._question(registry, readers, header, latest_ms)
                 self._persist(question, is_wanted, topic=topic, partition=partition)
@@ -262,7 +261,7 @@ class Lane(threading.Thread):
         An id that stays unknown beyond the grace is left unknown: its records are rejected, and the next batch that
         names it asks again.
         """
-        schema_id = int.from_bytes(header[len(CONFLUENT_MAGIC) :], "big")
+        schema_id = confluent_id(header)
         age_seconds = max(0.0, time.time() - latest_ms / 1000)
         grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - age_seconds
 

@@ -183,8 +183,7 @@ def _wanted(target: Target, low: int, end: int, current: int, at_time: int | Non
         return target.to_offset
     if target.shift_by is not None:
         return current + target.shift_by
-    # No record is as young as the moment: at_time is None, or below 0.
-    return at_time if at_time is not None and at_time >= 0 else end
+    return end if at_time is None else at_time  # None: no record is as young as the moment
 
 
 def reset(database: Engine, group_id: str, resets: Collection[Reset]) -> None:

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 from stream.catalog import STREAMS
 from stream.catalog.declaration import OnErasure, persons_of
 from stream.database import read_connection
+from stream.decoder import Decoder
 from stream.ranges import Range, read
 from stream.runs import Effect
-from stream.schemas import Readers
 from stream.shadow import Shadow, key_of
 from stream.tables import ERASURE
 
@@ -24,14 +24,14 @@ def preview(
     properties: Mapping[str, str],
     database: Engine,
     ranges: Sequence[Range],
-    readers: Mapping[str, Readers],
+    decoder: Decoder,
     tell: Callable[[int], None],
 ) -> list[Effect]:
     """What replaying the ranges would do; `tell` is told the offsets read so far.
 
     Rows count by what becomes of them in the end, each key once, in however many batches its versions come. Not
     foreseen: a row that would claim another one's unique key (`conflict`).
-    Raises KafkaUnavailable, DatabaseUnavailable and TerminalError.
+    Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable and TerminalError.
     """
     tables = {table.name: table for one in ranges for table in STREAMS[one.topic].tables}
     records: Counter[tuple[str, str, str]] = Counter()
@@ -39,7 +39,7 @@ def preview(
     done = 0
     with Shadow(database, list(tables.values())) as shadow:
         for one, some in read(properties, "replay:dry-run", ranges):
-            written = shadow.apply(one.topic_partition, some, readers[one.topic])
+            written = shadow.apply(one.topic_partition, some, decoder.of(one.topic))
             done += len(some)
             tell(done)
             records["records", one.topic, "consumed"] += len(some)

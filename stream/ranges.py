@@ -68,22 +68,24 @@ def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:
     if missing:
         raise TerminalError(f"no partition {', '.join(map(str, sorted(missing)))} in {', '.join(wanted.topics)}")
     ends = end_offsets(admin, wanted.topics)
-    first = _bounds(admin, chosen, wanted.from_offset, wanted.from_time, lows)
-    behind = _bounds(admin, chosen, wanted.to_offset, wanted.to_time, ends)
+    first = _bounds(admin, lows, ends, wanted.from_offset, wanted.from_time)
+    behind = _bounds(admin, ends, ends, wanted.to_offset, wanted.to_time)
     ranges = [Range(*one, ids[one.topic], max(first[one], lows[one]), min(behind[one], ends[one])) for one in chosen]
     return [one for one in ranges if one.records_max > 0]
 
 
 def _bounds(
     admin: AdminClient,
-    partitions: Sequence[TopicPartition],
+    natural: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
     offset: int | None,
     moment: datetime | None,
-    otherwise: Mapping[TopicPartition, int],
 ) -> Mapping[TopicPartition, int]:
+    """By partition the bound that was asked for, else its natural one. What is younger than a moment may be yet to
+    come: then the partition's end bounds."""
     if moment is not None:
-        return offsets_at(admin, partitions, int(moment.timestamp() * 1000))
-    return otherwise if offset is None else dict.fromkeys(partitions, offset)
+        return {**ends, **offsets_at(admin, ends, moment)}
+    return natural if offset is None else dict.fromkeys(ends, offset)
 
 
 class RangeSource(Source):

@@ -26,11 +26,10 @@ from stream import dead_letters, progress
 from stream.catalog import STREAMS
 from stream.database import read_connection, translated_errors
 from stream.dead_letters import DeadLetter, LogPart, Selection
-from stream.decode import decode
+from stream.decoder import Decoder
 from stream.errors import Rejection, TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
 from stream.records import Claim, Record, Slice
-from stream.schemas import Readers
 
 RECORDS_MAX = 500
 """Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
@@ -68,12 +67,10 @@ class Redriven:
 class Redrive:
     """Redrives selected dead letters, each at most once."""
 
-    def __init__(
-        self, database: Engine, selection: Selection, readers: Mapping[str, Readers], read_log: ReadLog
-    ) -> None:
+    def __init__(self, database: Engine, selection: Selection, decoder: Decoder, read_log: ReadLog) -> None:
         self._database = database
         self._selection = selection
-        self._readers = readers
+        self._decoder = decoder
         self._read_log = read_log
 
     def run(self, records_max: int | None = None) -> Iterator[Redriven]:
@@ -85,7 +82,7 @@ class Redrive:
         with read_connection(self._database) as connection:
             parts = dead_letters.parts_waiting(connection, self._selection)
         for part in parts:
-            if part.topic not in self._readers:
+            if part.topic not in self._decoder.readers:
                 continue  # no longer in the catalog: nobody knows its events
             after = -1
             while left and (offsets := self._next(part, after, left)):
@@ -139,7 +136,7 @@ class Redrive:
         # 3. rows
         claim = Claim(part.topic_partition, part.topic_id, epoch=0, next_offset=records[0].offset)
         piece = Slice(claim, records[0].offset, records[-1].offset + 1, records)
-        decoded = decode(records, self._readers[part.topic])
+        decoded = self._decoder.of(part.topic)(records)
         written = write_slice(connection, DecodedSlice(piece, decoded))
         # 4. what is rejected again
         dead_letters.keep(connection, [_letter(part, *rejected) for rejected in written.rejected])

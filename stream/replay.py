@@ -22,6 +22,7 @@ from stream.catalog import STREAMS
 from stream.check import require_fit_database
 from stream.config import Settings
 from stream.database import connect_engine, read_connection
+from stream.decoder import Decoder, opened_decoder, require_key
 from stream.engine import Ending, Engine, EngineOptions
 from stream.eraser import Eraser
 from stream.errors import TerminalError, TransientError
@@ -31,8 +32,7 @@ from stream.metrics import Metrics
 from stream.ranges import Range, RangeSource
 from stream.records import TopicPartition
 from stream.runs import Run
-from stream.schemas import SchemaStore
-from stream.service import calm_garbage_collector, require_key, stop_on_signals
+from stream.service import calm_garbage_collector, stop_on_signals
 from stream.source import admin_client, describe_topics, offset_ranges
 from stream.writer import Writer
 
@@ -97,16 +97,19 @@ def execute(settings: Settings, run: Run, tell: Callable[[Reached], None]) -> bo
 
     Raises ConfigurationError, TransientError and TerminalError.
     """
-    database_url, hasher = settings.required_database_url(), settings.hasher()
-    require_key(run.topics, hasher)
+    with opened_decoder(settings, run.topics) as decoder:
+        return _execute(settings, run, decoder, tell)
+
+
+def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Reached], None]) -> bool:
+    database_url = settings.required_database_url()
     require_fit_database(database_url)
     queries = connect_engine(database_url)
     lane_engine = connect_engine(database_url, for_lane=True)
-    metrics, store = Metrics(), SchemaStore(hasher=hasher)
-    readers = {topic: store.readers(topic) for topic in run.topics}
+    metrics = Metrics()
     owner = f"{socket.gethostname()}-{os.getpid()}"
     brake = Brake(_live_lag(settings, queries))
-    eraser = Eraser(lane_engine, metrics, hasher)
+    eraser = Eraser(lane_engine, metrics, settings.hasher())
     engine = Engine(
         EngineOptions(
             group_id=run.group_id,
@@ -124,7 +127,7 @@ def execute(settings: Settings, run: Run, tell: Callable[[Reached], None]) -> bo
             is_held_back=brake.holds,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, run.group_id, owner, resolves=True), readers, metrics, report)
+            Lane(f"lane-{number}", Writer(lane_engine, run.group_id, owner, resolves=True), decoder, metrics, report)
             for number in range(settings.lanes)
         ],
         metrics=metrics,

@@ -82,6 +82,8 @@ class SchemaVersion:
 class Reader:
     """How to read the data of one writer schema: resolved to our newest version, for one route."""
 
+    name: str
+    """What people call the writer schema: `TripRated.v2`, or the full name where it is no file of ours."""
     route: Route
     writer_schema: Json
     reader_schema: Json | None
@@ -172,7 +174,7 @@ class SchemaStore:
                 )
             route, ours = routes[version.record_name], newest[version.record_name]
             _refuse_other_decimals(version, route, ours)
-            found[header] = Reader(route, version.plain, None if version is ours else ours.plain)
+            found[header] = Reader(version.name, route, version.plain, None if version is ours else ours.plain)
         carried = [(route, newest[name]) for name, route in routes.items()]
         return Readers(found, refused, carried, self.streams[topic].tombstone_routes, self.hasher)
 
@@ -210,6 +212,11 @@ class SchemaStore:
 def confluent_header(schema_id: int) -> bytes:
     """What stands before a datum whose writer schema a registry has under this id."""
     return CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")
+
+
+def confluent_id(header: bytes) -> int:
+    """The id that stands in front of a datum in Confluent's wire format."""
+    return int.from_bytes(header[len(CONFLUENT_MAGIC) :], "big")
 
 
 def full_name(source: Json) -> str:
@@ -269,7 +276,7 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
     except (*NO_SCHEMA, KeyError, TypeError, AttributeError):  # it is what somebody has put into a registry
         return None
     is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
-    return Reader(route, plain, None if is_newest else newest.plain)
+    return Reader(full_name(source), route, plain, None if is_newest else newest.plain)
 
 
 def _refuse_other_decimals(version: SchemaVersion, route: Route, newest: SchemaVersion) -> None:

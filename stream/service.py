@@ -6,26 +6,22 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from stream import progress
-from stream.catalog import STREAMS
 from stream.check import require_fit_database
 from stream.config import Settings
 from stream.database import connect_engine, read_connection
+from stream.decoder import Decoder, opened_decoder
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
-from stream.errors import ConfigurationError
-from stream.hashing import Hasher
 from stream.health import HealthServer
 from stream.housekeeper import Housekeeper
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
-from stream.registry import Registry
-from stream.schemas import SchemaStore
 from stream.source import Source, admin_client, describe_topics
 from stream.writer import Writer
 
@@ -37,14 +33,15 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
 
     Raises ConfigurationError for what has to be set right first, and TerminalError.
     """
-    kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
-    hasher = settings.hasher()
-    require_key(names, hasher)
-    registry_url = settings.registry_url()
-    registry = None if registry_url is None else Registry(registry_url)
-    store = SchemaStore(hasher=hasher, ids=None if registry is None else {})
-    readers = {topic: store.readers(topic) for topic in names}
+    with opened_decoder(settings, names) as decoder:
+        ending = _run(settings, names, decoder, is_until_caught_up=is_until_caught_up)
+    log.info("ended", how=ending.value)
+    return ending
+
+
+def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until_caught_up: bool) -> Ending:
+    kafka, database_url = settings.required_kafka(), settings.required_database_url()
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
     describe_topics(admin_client(kafka), names)
@@ -57,7 +54,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
         with read_connection(queries) as connection:
             return progress.next_offsets(connection, settings.group_id, names)
 
-    eraser = Eraser(lane_engine, metrics, hasher)
+    eraser = Eraser(lane_engine, metrics, settings.hasher())
     housekeeper = Housekeeper(lane_engine, metrics, settings.dead_letter_days)
     engine = Engine(
         EngineOptions(
@@ -76,7 +73,7 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
             on_lost=engine.on_lost,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), readers, metrics, report, registry)
+            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), decoder, metrics, report)
             for number in range(settings.lanes)
         ],
         metrics=metrics,
@@ -92,25 +89,11 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
     eraser.start()
     housekeeper.start()
     try:
-        ending = engine.run()
+        return engine.run()
     finally:
         housekeeper.stop()
         eraser.stop()
         health.close()
-        if registry is not None:
-            registry.close()
-    log.info("ended", how=ending.value)
-    return ending
-
-
-def require_key(topics: Collection[str], hasher: Hasher | None) -> None:
-    """Raises ConfigurationError where a topic needs a key to make hashes with, and there is none."""
-    hashed = [topic for topic in topics if STREAMS[topic].is_hashed]
-    if hashed and hasher is None:
-        raise ConfigurationError(
-            f"STREAM_HASH_KEY is not set: topic {', '.join(hashed)} needs it, for ids that are never stored; "
-            "set it to what `openssl rand -hex 32` prints, and keep it, or leave the topic out with --topic"
-        )
 
 
 def calm_garbage_collector() -> None:

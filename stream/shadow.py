@@ -17,10 +17,9 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 from stream.catalog.declaration import PersonKind
 from stream.compact import ErasedPerson
 from stream.database import translated_errors
-from stream.decode import decode
+from stream.decode import Decode
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas import Readers
 from stream.upsert import RowCounts
 
 ROWS_AT_ONCE = 1_000
@@ -61,10 +60,10 @@ class Shadow:
             self._connection.invalidate()  # the server drops them
             self._connection.close()
 
-    def apply(self, topic_partition: TopicPartition, records: Sequence[Record], readers: Readers) -> WrittenSlice:
-        """Decode records of a partition and write them into the shadows."""
+    def apply(self, topic_partition: TopicPartition, records: Sequence[Record], decode: Decode) -> WrittenSlice:
+        """Decode records of a partition and write them into the shadows. Raises what decoding raises, too."""
         claim = Claim(topic_partition, "", 0, 0)
-        piece = DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records, readers))
+        piece = DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
         with translated_errors(), self._opened.begin():
             return write_slice(self._opened, piece, self._mark)
 

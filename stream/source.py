@@ -432,28 +432,14 @@ def _watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> d
 
 
 def offsets_at(admin: AdminClient, partitions: Iterable[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
-    """The first offset whose record is of the moment (UTC, without a zone) or younger; -1 where there is none.
+    """The first offset of each partition whose record is of the moment (UTC, without a zone) or younger; partitions
+    without such a record are left out.
 
     Raises KafkaUnavailable.
     """
-    timestamp_ms = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
-    at = OffsetSpec.for_timestamp(timestamp_ms)
-    return _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
-
-
-def offsets_at(
-    admin: AdminClient, partitions: Sequence[TopicPartition], timestamp_ms: int
-) -> dict[TopicPartition, int]:
-    """The first offset of each partition whose record has this Kafka timestamp or a later one; behind the last where
-    none has.
-
-    Raises KafkaUnavailable.
-    """
-    at = OffsetSpec.for_timestamp(timestamp_ms)
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    at = OffsetSpec.for_timestamp(round(moment.replace(tzinfo=UTC).timestamp() * 1000))
     found = _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
-    ends = _offsets(admin, partitions, latest, IsolationLevel.READ_UNCOMMITTED)
-    return {one: ends[one] if offset < 0 else offset for one, offset in found.items()}
+    return {one: offset for one, offset in found.items() if offset >= 0}
 
 
 def _partitions(admin: AdminClient, topics: Iterable[str]) -> list[TopicPartition]:

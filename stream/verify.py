@@ -25,10 +25,10 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, text, tupl
 from stream.catalog import STREAMS
 from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, persons_of
 from stream.database import read_connection
+from stream.decoder import Decoder
 from stream.errors import TerminalError
 from stream.ranges import Range, read
 from stream.records import TopicPartition
-from stream.schemas import Readers
 from stream.shadow import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of
 from stream.source import describe_topics, offset_ranges
 from stream.tables import ERASURE, PROGRESS
@@ -91,19 +91,20 @@ def verify(
     admin: AdminClient,
     database: Engine,
     group_id: str,
-    readers: Mapping[str, Readers],
+    decoder: Decoder,
     tell: Callable[[int, int], None],
 ) -> list[Finding]:
     """Compare the tables of some topics with their log; `tell` is told the records read so far, and of how many.
 
-    Raises KafkaUnavailable, DatabaseUnavailable, and TerminalError where the log isn't the one that was applied.
+    Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
+    that was applied.
     """
-    tables = [(topic, table) for topic in readers for table in STREAMS[topic].tables]
+    tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
-        ranges = applied_ranges(admin, live, group_id, list(readers))
+        ranges = applied_ranges(admin, live, group_id, list(decoder.readers))
         total, done = sum(one.records_max for one in ranges), 0
         for one, some in read(properties, "verify", ranges):
-            shadow.apply(one.topic_partition, some, readers[one.topic])
+            shadow.apply(one.topic_partition, some, decoder.of(one.topic))
             done += len(some)
             tell(done, total)
         found: list[Finding] = []

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine
 
-from stream import config, service
+from stream import config
 from stream import dead_letters as letters
 from stream.catalog import STREAMS
 from stream.cli.output import Format, FormatOption, show
@@ -18,10 +18,10 @@ from stream.content import content_of
 from stream.database import connect_engine, read_connection, translated_errors
 from stream.dead_letter_topic import Published, Publisher
 from stream.dead_letters import Selection, Status
+from stream.decoder import opened_decoder
 from stream.errors import Reason, TerminalError
 from stream.log_reader import LogReader
 from stream.redrive import Redrive, Redriven
-from stream.schemas import SchemaStore
 
 app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
 
@@ -108,14 +108,11 @@ def redrive_command(
     topics = _show_plan(database, selection, output_format, is_shown=not execute)
     if not execute or not topics:
         return
-    service.require_key(topics, settings.hasher())
-    store = SchemaStore(hasher=settings.hasher())
-    readers = {name: store.readers(name) for name in topics}
-    with LogReader(settings.required_kafka()) as log:
+    with opened_decoder(settings, topics) as decoder, LogReader(settings.required_kafka()) as log:
         redrive = Redrive(
             connect_engine(settings.required_database_url(), for_lane=True),
             selection,
-            readers,
+            decoder,
             lambda part, offsets: log.read(part.topic_id, part.topic_partition, offsets),
         )
         done: dict[str, Redriven] = {}
@@ -260,7 +257,8 @@ def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
     """What the record says; nothing where its content isn't kept, or nobody knows the topic's events any more."""
     if row["record_headers"] is None or row["topic"] not in STREAMS:
         return {}
-    readers = SchemaStore(hasher=settings.hasher()).readers(row["topic"])
-    content = content_of(letters.record_of(row), readers, is_revealed=is_revealed)
+    record = letters.record_of(row)
+    with opened_decoder(settings, [row["topic"]]) as decoder:
+        content = content_of(record, decoder.readers_for(row["topic"], [record]), is_revealed=is_revealed)
     fields = {f"datum.{name}": value for name, value in content.fields.items()}
     return {"schema": content.schema, **fields, "judgement": content.judgement}

@@ -16,14 +16,13 @@ from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.config import Settings
 from stream.database import connect_engine
+from stream.decoder import opened_decoder
 from stream.engine import readable_topics
 from stream.errors import TransientError
 from stream.preview import preview
 from stream.ranges import Range, Wanted, plan
 from stream.replay import Reached
 from stream.runs import Run
-from stream.schemas import SchemaStore
-from stream.service import require_key
 from stream.source import admin_client
 
 
@@ -111,16 +110,14 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
-    store = SchemaStore(hasher=settings.hasher())
     topics = {one.topic for one in ranges}
-    require_key(topics, settings.hasher())
     total = sum(one.records_max for one in ranges)
-    with shown("replayed") as tell:
+    with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
         return preview(
             settings.required_kafka(),
             connect_engine(settings.required_database_url()),
             ranges,
-            {name: store.readers(name) for name in topics},
+            decoder,
             lambda done: tell(Reached(done, total, is_held_back=False)),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -12,10 +11,9 @@ from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.database import connect_engine
+from stream.decoder import opened_decoder
 from stream.engine import readable_topics
 from stream.replay import Reached
-from stream.schemas import Readers, SchemaStore
-from stream.service import require_key
 from stream.source import admin_client
 from stream.verify import FAULTS, verify
 
@@ -35,17 +33,14 @@ def verify_command(
     Examples: stream verify; stream verify --topic trip --format json
     """
     settings = config.load()
-    kafka, topics, hasher = settings.required_kafka(), readable_topics(topic or []), settings.hasher()
-    require_key(topics, hasher)
-    store = SchemaStore(hasher=hasher)
-    readers: Mapping[str, Readers] = {name: store.readers(name) for name in topics}
-    with shown("read") as tell:
+    kafka, topics = settings.required_kafka(), readable_topics(topic or [])
+    with opened_decoder(settings, topics) as decoder, shown("read") as tell:
         findings = verify(
             kafka,
             admin_client(kafka),
             connect_engine(settings.required_database_url()),
             settings.group_id,
-            readers,
+            decoder,
             lambda done, total: tell(Reached(done, total, is_held_back=False)),
         )
     show(findings, output_format, empty="the tables are empty, and the log says so too")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from stream.decode import decode
+from stream.decoder import Decoder
 from stream.errors import TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
@@ -18,6 +19,7 @@ from tests.model import LogRecord
 from tests.stores import STORE
 
 READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
+DECODER = Decoder(READERS)
 GROUP_ID = "sql"
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 

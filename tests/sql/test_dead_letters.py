@@ -22,7 +22,7 @@ from tests.balance import assert_tables
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, trip, uuid_text
 from tests.model import expect
-from tests.sql.applying import READERS, Applier
+from tests.sql.applying import DECODER, Applier
 from tests.waiting import wait_for
 
 NONSENSE = Record(0, NOON // 1000, b"11", b"nonsense")
@@ -56,7 +56,7 @@ def redrive(
         return log.get("log", {})
 
     engine = database.engine(for_lane=True)
-    return list(Redrive(engine, selection or Selection(), READERS, read_log).run(most))
+    return list(Redrive(engine, selection or Selection(), DECODER, read_log).run(most))
 
 
 def statuses(database: Database) -> dict[int, str]:

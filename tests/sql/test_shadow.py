@@ -10,7 +10,7 @@ from stream.shadow import Shadow, key_of
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, samples, trip, uuid_text
-from tests.sql.applying import READERS, Applier
+from tests.sql.applying import DECODER, Applier
 
 TABLES = [table for stream in STREAMS.values() for table in stream.tables]
 LINEAGE = ("kafka_partition", "kafka_offset", "loaded_on")
@@ -41,7 +41,7 @@ def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database,
     with Shadow(database.engine(), TABLES) as shadow:
         for name, datum in samples().items():
             record = events.record(name, datum)
-            shadow.apply(TopicPartition(TOPICS[name], 0), [record], READERS[TOPICS[name]])
+            shadow.apply(TopicPartition(TOPICS[name], 0), [record], DECODER.of(TOPICS[name]))
         tried = shadowed(shadow)
         assert not any(database.count(table.name) for table in TABLES), "the live tables are as they were"
         assert database.count("erasure") == 0
@@ -60,7 +60,7 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
     where = TopicPartition("trip", 0)
     with Shadow(database.engine(), TABLES) as shadow:
         for datum in (newer, older, trip(trip_id=2, user_id=7)):
-            shadow.apply(where, [events.record("TripRecorded", datum)], READERS["trip"])
+            shadow.apply(where, [events.record("TripRecorded", datum)], DECODER.of("trip"))
         assert [row["id"] for row in shadowed(shadow)["trip"]] == [1]
         assert shadowed(shadow)["trip"][0]["event_time"] == shadowed(shadow)["trip"][0]["modified_on"]
         assert str(shadowed(shadow)["trip"][0]["event_id"]) == str(bytes.fromhex(uuid_text(2).replace("-", "")))
@@ -68,7 +68,7 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
 
 def test_shadows_are_gone_with_their_connection_and_others_never_see_them(database: Database) -> None:
     with Shadow(database.engine(), TABLES) as shadow:
-        shadow.apply(TopicPartition("trip", 0), [events.record("TripRecorded", trip())], READERS["trip"])
+        shadow.apply(TopicPartition("trip", 0), [events.record("TripRecorded", trip())], DECODER.of("trip"))
         with Shadow(database.engine(), TABLES) as another:
             assert not any(shadowed(another).values())
     assert database.count("trip") == 0
@@ -82,5 +82,5 @@ def test_no_lock_on_a_live_row_holds_a_shadow_up(database: Database, applier: Ap
         for name in ("trip", "hntb_trip", "erasure", "progress"):
             other.execute(text(f"SELECT * FROM {name} FOR UPDATE")).all()
         record = events.record("TripRecorded", trip(trip_id=1, user_id=8, event_id=uuid_text(2)))
-        written = shadow.apply(TopicPartition("trip", 0), [record], READERS["trip"])
+        written = shadow.apply(TopicPartition("trip", 0), [record], DECODER.of("trip"))
         assert written.rows["trip"].suppressed == 1

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from stream import lane
+from stream.decoder import Decoder
 from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.lane import INBOX_BATCHES_MAX, BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed
@@ -87,7 +88,7 @@ class Running:
         self.reports: SimpleQueue[Any] = SimpleQueue()
         self.metrics = Metrics()
         readers = {"trip": SchemaStore(ids={}).readers("trip")}
-        self.lane = Lane("lane-0", writer, readers, self.metrics, self.reports.put, registry)  # type: ignore[arg-type]
+        self.lane = Lane("lane-0", writer, Decoder(readers, registry), self.metrics, self.reports.put)  # type: ignore[arg-type]
         self.lane.start()
 
     def report(self) -> Any:

@@ -33,6 +33,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "migrate",
         "topics",
         "registry",
+        "decoder",
         "produce",
     ),
     "engine": (
@@ -74,6 +75,7 @@ EDGE_LIBRARIES = {
         "source",
         "topics",
         "registry",
+        "decoder",
         "lag",
         "produce",
         "erase",

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from stream import registry, source
 from stream.database import remedy
 from stream.decode import decode, unknown_headers
 from stream.decoder import Decoder
@@ -24,7 +25,6 @@ from stream.errors import Fenced, RegistryUnavailable, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.metrics import Metrics
 from stream.records import Batch, Claim, TopicPartition
-from stream.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.registry import Registry
 from stream.schemas import Readers, confluent_id
 from stream.writer import Writer
@@ -45,6 +45,9 @@ RETRY_WAIT_SECONDS_MAX = 5.0
 """Back at work at most this long after the database is."""
 
 LOG_EVERY_ATTEMPTS = 10
+
+REMEDIES = {**registry.REMEDIES, **source.REMEDIES}
+"""What a person does where others than MySQL are to blame."""
 
 UNKNOWN_ID_GRACE_SECONDS = 10.0
 """How old a record must be until an id that the registry doesn't know is its own fault: the registry may be a replica
@@ -102,6 +105,7 @@ class Lane(threading.Thread):
         name: str,
         writer: Writer,
         decoder: Decoder,
+        topic_ids: Callable[[Collection[str]], Mapping[str, str]],
         metrics: Metrics,
         report: Callable[[Report], None],
     ) -> None:
@@ -112,6 +116,7 @@ class Lane(threading.Thread):
         """Why the work at hand is being tried again; None while all is well."""
         self._writer = writer
         self._decoder = decoder
+        self._topic_ids = topic_ids
         self._metrics = metrics
         self._report = report
         self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
@@ -210,6 +215,7 @@ class Lane(threading.Thread):
 
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
+        self._give_up_foreign(batch)
         if self._decoder.registry is not None:
             self._learn_schemas(batch, self._decoder.registry)
         started = time.monotonic()
@@ -239,21 +245,36 @@ class Lane(threading.Thread):
         self._metrics.observe_latency(slices)
         self._report(BatchApplied(written))
 
+    def _give_up_foreign(self, batch: Batch) -> None:
+        """Give up what may come from a topic that was made anew: its offsets have nothing to do with our progress.
+
+        The poller looks once a second, and the client goes on in the new topic as if nothing had happened. Who asks
+        after records were fetched, and finds the topic that was claimed, has that one's records.
+        """
+        ids = self._persist(
+            lambda: self._topic_ids({one.topic_partition.topic for one in batch.slices}), lambda: _is_held(batch)
+        )
+        known = ids or {}
+        foreign = [
+            one.claim
+            for one in batch.slices
+            if one.claim.is_held and known.get(one.topic_partition.topic, one.claim.topic_id) != one.claim.topic_id
+        ]
+        if foreign:
+            self._give_up(foreign, Fenced([one.topic_partition for one in foreign]))
+
     def _learn_schemas(self, batch: Batch, registry: Registry) -> None:
         """Have the registry explain the ids that a batch names and we don't know: nearly always none.
 
         Given up only where the batch is: what is then decoded without its schemas is not written.
         """
 
-        def is_wanted() -> bool:
-            return any(one.claim.is_held for one in batch.slices)
-
         for one in batch.slices:
             topic, partition = one.topic_partition
             readers = self._decoder.readers[topic]
             for header, latest_ms in unknown_headers(one.records, readers).items():
                 question = self._question(registry, readers, header, latest_ms)
-                self._persist(question, is_wanted, topic=topic, partition=partition)
+                self._persist(question, lambda: _is_held(batch), topic=topic, partition=partition)
 
     def _question(self, registry: Registry, readers: Readers, header: bytes, latest_ms: int) -> Callable[[], bool]:
         """An attempt to learn what an id means.
@@ -266,7 +287,6 @@ class Lane(threading.Thread):
         grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - age_seconds
 
         def ask() -> bool:
-            self._writer.ping()  # MySQL must not take a lane that waits here for dead
             source = registry.schema(schema_id)
             if source is not None:
                 readers.learn(header, source)
@@ -306,6 +326,7 @@ class Lane(threading.Thread):
                     self._note_trouble(error, failures, wait, where)
                     failures += 1
                     self._stopping.wait(wait)
+                    self._writer.ping()  # whoever it waits for: MySQL must not take the lane for dead
                 else:
                     if failures:
                         log.info("works again", lane=self.name, attempts=failures + 1, **where)
@@ -324,11 +345,15 @@ class Lane(threading.Thread):
                 "trying again",
                 lane=self.name,
                 why=str(error),
-                todo=REGISTRY_REMEDIES.get(error.reason) or remedy(error),
+                todo=REMEDIES.get(error.reason) or remedy(error),
                 attempt=failures + 1,
                 wait_seconds=round(wait, 2),
                 **where,
             )
+
+
+def _is_held(batch: Batch) -> bool:
+    return any(one.claim.is_held for one in batch.slices)
 
 
 def _calls(error: BaseException) -> list[str]:

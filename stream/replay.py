@@ -33,7 +33,7 @@ from stream.ranges import Range, RangeSource
 from stream.records import TopicPartition
 from stream.runs import Run
 from stream.service import calm_garbage_collector, stop_on_signals
-from stream.source import admin_client, describe_topics, offset_ranges
+from stream.source import Brokers, admin_client, describe_topics, offset_ranges
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -106,6 +106,7 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Rea
     require_fit_database(database_url)
     queries = connect_engine(database_url)
     lane_engine = connect_engine(database_url, for_lane=True)
+    brokers = Brokers(settings.required_kafka())
     metrics = Metrics()
     owner = f"{socket.gethostname()}-{os.getpid()}"
     brake = Brake(_live_lag(settings, queries))
@@ -127,7 +128,14 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Rea
             is_held_back=brake.holds,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, run.group_id, owner, resolves=True), decoder, metrics, report)
+            Lane(
+                f"lane-{number}",
+                Writer(lane_engine, run.group_id, owner, resolves=True),
+                decoder,
+                brokers.topic_ids,
+                metrics,
+                report,
+            )
             for number in range(settings.lanes)
         ],
         metrics=metrics,

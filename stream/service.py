@@ -22,7 +22,7 @@ from stream.housekeeper import Housekeeper
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
-from stream.source import Source, admin_client, describe_topics
+from stream.source import Brokers, Source, admin_client, describe_topics
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -33,15 +33,23 @@ def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) 
 
     Raises ConfigurationError for what has to be set right first, and TerminalError.
     """
+    kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
     with opened_decoder(settings, names) as decoder:
-        ending = _run(settings, names, decoder, is_until_caught_up=is_until_caught_up)
+        ending = _run(settings, kafka, database_url, names, decoder, is_until_caught_up=is_until_caught_up)
     log.info("ended", how=ending.value)
     return ending
 
 
-def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until_caught_up: bool) -> Ending:
-    kafka, database_url = settings.required_kafka(), settings.required_database_url()
+def _run(
+    settings: Settings,
+    kafka: Mapping[str, str],
+    database_url: str,
+    names: Sequence[str],
+    decoder: Decoder,
+    *,
+    is_until_caught_up: bool,
+) -> Ending:
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
     describe_topics(admin_client(kafka), names)
@@ -49,6 +57,7 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
     metrics = Metrics()
     owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"
     lane_engine = connect_engine(database_url, for_lane=True)
+    brokers = Brokers(kafka)
 
     def applied_offsets() -> Mapping[TopicPartition, int]:
         with read_connection(queries) as connection:
@@ -73,7 +82,14 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
             on_lost=engine.on_lost,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), decoder, metrics, report)
+            Lane(
+                f"lane-{number}",
+                Writer(lane_engine, settings.group_id, owner),
+                decoder,
+                brokers.topic_ids,
+                metrics,
+                report,
+            )
             for number in range(settings.lanes)
         ],
         metrics=metrics,

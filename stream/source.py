@@ -80,6 +80,12 @@ class KafkaUnavailable(TransientError):
     reason = "kafka_unavailable"
 
 
+REMEDIES = {
+    KafkaUnavailable.reason: "nothing, unless it lasts: then see that the brokers run and can be reached",
+}
+"""What a person does about it."""
+
+
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
     """What every client of ours has in common; `properties` come from the settings and win."""
     return {
@@ -161,7 +167,7 @@ class Source:
         self._consumer = self._new_consumer()
         self._brokers_down = False
         self._reachable_since: float | None = None
-        self._admin = admin_client(properties)
+        self._brokers = Brokers(properties)
 
     def _new_consumer(self) -> Any:
         return make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
@@ -228,7 +234,7 @@ class Source:
 
         Raises KafkaUnavailable.
         """
-        with self._asking() as admin:
+        with self._brokers.asking() as admin:
             return _watermarks(admin, partitions)
 
     def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
@@ -240,26 +246,15 @@ class Source:
         return high if high >= 0 else None
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Kafka's own ids of topics, which tell a topic from another one that later took its name; none for a topic
-        that is gone.
-
-        Raises KafkaUnavailable.
-        """
-        ids = {}
-        for topic in topics:
-            try:
-                with self._asking() as admin:
-                    ids[topic] = str(describe_topics(admin, [topic])[topic].topic_id)
-            except ConfigurationError:
-                log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
-        return ids
+        """As `Brokers.topic_ids`."""
+        return self._brokers.topic_ids(topics)
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing.
 
         Raises KafkaUnavailable.
         """
-        with self._asking() as admin:
+        with self._brokers.asking() as admin:
             group = describe_group(admin, self.group_id)
         if group.state is not ConsumerGroupState.STABLE:
             return None
@@ -271,20 +266,8 @@ class Source:
 
     def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Where each partition ends now for readers of committed records."""
-        with self._asking() as admin:
+        with self._brokers.asking() as admin:
             return end_offsets(admin, topics)
-
-    @contextmanager
-    def _asking(self) -> Iterator[AdminClient]:
-        """The client that asks; the next question goes to another one where the brokers did not answer this.
-
-        One whose broker restarted may have forgotten it, and then times out for ever.
-        """
-        try:
-            yield self._admin
-        except KafkaUnavailable:
-            self._admin = admin_client(self._properties)
-            raise
 
     def is_cut_off(self) -> bool:
         """Whether the consumer has lost sight of the brokers for good, although they answer others.
@@ -362,6 +345,36 @@ class Source:
             self._on_lost(_ours(partitions))
 
 
+class Brokers:
+    """Questions to the brokers, from any thread."""
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._properties = properties
+        self._admin = admin_client(properties)
+
+    @contextmanager
+    def asking(self) -> Iterator[AdminClient]:
+        """The client that asks; the next question goes to another one where the brokers did not answer this.
+
+        One whose broker restarted may have forgotten it, and then times out for ever.
+        """
+        try:
+            yield self._admin
+        except KafkaUnavailable:
+            self._admin = admin_client(self._properties)
+            raise
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's own ids of topics, which tell a topic from another one that later took its name; none for a topic
+        that is gone.
+
+        Raises KafkaUnavailable.
+        """
+        with self.asking() as admin:
+            described = _descriptions(admin, topics)
+        return {topic: str(one.topic_id) for topic, one in described.items() if one is not None}
+
+
 def _does_answer(client: Any) -> bool:
     """Whether the brokers answer the client."""
     try:
@@ -391,15 +404,24 @@ def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
     """
+    described = _descriptions(admin, topics)
+    for topic, one in described.items():
+        if one is None:
+            raise ConfigurationError(f"topic {topic} does not exist: run `stream topics create`")
+    return described
+
+
+def _descriptions(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
+    """Kafka's descriptions of topics; None of one that doesn't exist. Raises KafkaUnavailable."""
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
     described = {}
     for topic, future in futures.items():
         try:
             described[topic] = future.result(REQUEST_TIMEOUT_SECONDS + 1)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise ConfigurationError(f"topic {topic} does not exist: run `stream topics create`") from None
-            raise KafkaUnavailable(f"topic {topic} not described: {error.args[0].name()}") from None
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise KafkaUnavailable(f"topic {topic} not described: {error.args[0].name()}") from None
+            described[topic] = None
         except TimeoutError:
             raise KafkaUnavailable(f"topic {topic} not described: no answer") from None
     return described

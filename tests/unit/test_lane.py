@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,6 +21,7 @@ from stream.metrics import Metrics
 from stream.progress import RecordCounts
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas import SchemaStore, confluent_header
+from stream.source import KafkaUnavailable
 from tests import events
 from tests.waiting import wait_for
 
@@ -83,12 +84,33 @@ class ScriptedRegistry:
         return answer
 
 
+class ScriptedBrokers:
+    """Say which ids topics have, once they have failed to answer so many times."""
+
+    def __init__(self, failures: int = 0, **ids: str) -> None:
+        self.failures = failures
+        self.ids = ids
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        if self.failures:
+            self.failures -= 1
+            raise KafkaUnavailable("away")
+        return {topic: self.ids[topic] for topic in topics if topic in self.ids}
+
+
 class Running:
-    def __init__(self, writer: ScriptedWriter, registry: ScriptedRegistry | None = None) -> None:
+    def __init__(
+        self,
+        writer: ScriptedWriter,
+        registry: ScriptedRegistry | None = None,
+        brokers: ScriptedBrokers | None = None,
+    ) -> None:
         self.reports: SimpleQueue[Any] = SimpleQueue()
         self.metrics = Metrics()
         readers = {"trip": SchemaStore(ids={}).readers("trip")}
-        self.lane = Lane("lane-0", writer, Decoder(readers, registry), self.metrics, self.reports.put)  # type: ignore[arg-type]
+        decoder = Decoder(readers, registry)  # type: ignore[arg-type]
+        topic_ids = (brokers or ScriptedBrokers(trip="id")).topic_ids
+        self.lane = Lane("lane-0", writer, decoder, topic_ids, self.metrics, self.reports.put)  # type: ignore[arg-type]
         self.lane.start()
 
     def report(self) -> Any:
@@ -104,8 +126,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
     monkeypatch.setattr(lane, "RETRY_WAIT_SECONDS_MAX", 0.002)
     started: list[Running] = []
 
-    def start(writer: ScriptedWriter, registry: ScriptedRegistry | None = None) -> Running:
-        started.append(Running(writer, registry))
+    def start(writer: ScriptedWriter, *others: Any) -> Running:
+        started.append(Running(writer, *others))
         return started[-1]
 
     yield start
@@ -245,6 +267,35 @@ def test_a_fence_gives_up_every_claim_of_the_batch_and_what_waits_behind(run: Ru
     assert not other.is_held
     assert len(writer.attempts) == 1, "trying again is no answer to a fence"
     assert running.retries("fenced") == 1
+
+
+def test_what_may_come_from_a_topic_made_anew_is_given_up_unwritten(run: RunLane) -> None:
+    writer = ScriptedWriter()
+    old, new = claim(), Claim(TRIP_1, "id of the new one", 1, 0)
+    running = run(writer, None, ScriptedBrokers(trip="id of the new one"))
+    running.lane.offer(batch(old, new), 0)
+    report = running.report()
+    assert isinstance(report, BatchFenced)
+    assert report.claims == [old]
+    assert isinstance(running.report(), BatchApplied)
+    assert [[one.claim for one in attempt] for attempt in writer.attempts] == [[new]]
+
+
+def test_a_topic_that_is_gone_was_the_claimed_one(run: RunLane) -> None:
+    running = run(ScriptedWriter(), None, ScriptedBrokers())
+    running.lane.offer(batch(claim()), 0)
+    assert isinstance(running.report(), BatchApplied)
+
+
+def test_brokers_that_do_not_answer_are_asked_again(run: RunLane) -> None:
+    writer = ScriptedWriter()
+    with capture_logs() as logs:
+        running = run(writer, None, ScriptedBrokers(3, trip="id"))
+        running.lane.offer(batch(claim()), 0)
+        assert isinstance(running.report(), BatchApplied)
+    assert len(writer.attempts) == 1
+    assert running.retries("kafka_unavailable") == 3
+    assert [line["todo"] for line in logs if line["event"] == "trying again"]
 
 
 def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:

@@ -61,7 +61,7 @@ def test_no_participant_is_named_anywhere(
     shown.append(run_command(stream_settings, "dead-letters", "list").stdout)
     letters = mysql.rows("dead_letter")
     assert len(letters) == len(put) - 4
-    for letter in letters:
+    for letter in {one["reason"]: one for one in letters}.values():
         where = f"{letter['topic']}/{letter['kafka_partition']}/{letter['kafka_offset']}"
         shown.append(run_command(stream_settings, "dead-letters", "show", where).stdout)
     consumer.terminate()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from prometheus_client.metrics import MetricWrapperBase
+
+from stream.metrics import Metrics
 from tests.consumers import CHECKOUT
 
 FOLDER = CHECKOUT / "deploy" / "prometheus"
@@ -41,3 +44,9 @@ def rules() -> list[Rule]:
 
 def alerts() -> list[Rule]:
     return [one for one in rules() if one.is_alert]
+
+
+def labels_by_metric() -> dict[str, set[str]]:
+    """The labels of each metric that `stream run` tells, under the name that it has in a rule."""
+    found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
+    return {f"{one._name}_total" if one._type == "counter" else one._name: set(one._labelnames) for one in found}

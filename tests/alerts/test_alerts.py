@@ -7,23 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from prometheus_client.metrics import MetricWrapperBase
 
 from deploy.local import promtool_program
 from stream.config import Settings
-from stream.metrics import Metrics
-from tests.alerts.rules import FOLDER, Rule, alerts, rules
+from tests.alerts.rules import FOLDER, Rule, alerts, labels_by_metric, rules
 
 CASES = sorted(Path(__file__).parent.glob("*.yml"))
 
 LABELS_OF_TARGETS = {"job", "instance"}
 """What Prometheus itself adds."""
-
-
-def told() -> dict[str, set[str]]:
-    """The labels of each metric, under the name that it has in a rule."""
-    found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
-    return {f"{one._name}_total" if one._type == "counter" else one._name: set(one._labelnames) for one in found}
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +62,9 @@ def expanded(rule: Rule) -> str:
 def test_a_rule_speaks_of_metrics_and_labels_that_there_are(rule: Rule) -> None:
     expression = expanded(rule)
     metrics = set(re.findall(r"\bstream_\w+", expression))
-    assert metrics <= told().keys()
-    known = LABELS_OF_TARGETS.union(*(told()[one] for one in metrics))
+    labels = labels_by_metric()
+    assert metrics <= labels.keys()
+    known = LABELS_OF_TARGETS.union(*(labels[one] for one in metrics))
     grouped = {one for names in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for one in names.split(", ")}
     matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
     assert grouped | matched | set(re.findall(r"\$labels\.(\w+)", rule.text)) <= known

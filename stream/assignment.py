@@ -91,7 +91,10 @@ class Claimer(Protocol):
 class Assignment:
     """The partitions that this process holds; only the poller's thread changes it."""
 
-    def __init__(self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics) -> None:
+    def __init__(
+        self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics, *, stop_remedy: str
+    ) -> None:
+        """`stop_remedy` says what an operator does about a stopped `{partition}`."""
         self.partitions: dict[TopicPartition, Assigned] = {}
         self.brokers_trouble: str | None = None
         """Why the brokers' last answer is missing; None while all is well."""
@@ -99,6 +102,7 @@ class Assignment:
         self._source = source
         self._lane_of = lane_of
         self._metrics = metrics
+        self._stop_remedy = stop_remedy
 
     def all_in(self, *states: State) -> list[Assigned]:
         return [one for one in self.partitions.values() if one.state in states]
@@ -251,20 +255,27 @@ class Assignment:
         self._rest(one, State.STOPPED, reason, LOOK_AGAIN_SECONDS)
         if is_new:
             topic, partition = one.topic_partition
-            self._metrics.partitions_stopped.labels(topic, partition, reason).set(1)
             log.error(
                 "partition stopped",
                 topic=topic,
                 partition=partition,
                 reason=reason,
                 stored_offset=one.claim.next_offset if one.claim else None,
-                todo=f"decide how to go on: stream offsets accept {one.topic_partition}",
+                todo=self._stop_remedy.format(partition=one.topic_partition),
             )
 
     def _rest(self, one: Assigned, state: State, reason: str, seconds: float) -> None:
         one.state = state
-        one.resting_for = reason
+        if one.resting_for != reason:
+            one.resting_for = reason
+            self._tell_rest(one.topic_partition, state, reason)
         one.rest_until = time.monotonic() + seconds
+
+    def _tell_rest(self, topic_partition: TopicPartition, state: State, reason: str) -> None:
+        self._metrics.forget_rest(topic_partition)  # it may have rested for another reason
+        is_stopped = state is State.STOPPED
+        gauge = self._metrics.partitions_stopped if is_stopped else self._metrics.partitions_suspended
+        gauge.labels(*topic_partition, reason).set(1)
 
     def _end_rest(self, one: Assigned) -> None:
         if one.is_resting:

@@ -86,6 +86,8 @@ class EngineOptions:
     linger_seconds: float
     dead_letter_ratio_max: float = 1.0
     is_until_caught_up: bool = False
+    stop_remedy: str = "decide how to go on: stream offsets accept {partition}"
+    """What an operator does about a partition that stopped, for its log line."""
 
 
 class Engine:
@@ -108,7 +110,7 @@ class Engine:
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self.lanes = list(lanes(self._reports.put))
         self._source = source(self)
-        self._assignment = Assignment(self._source, self._lane_of, metrics)
+        self._assignment = Assignment(self._source, self._lane_of, metrics, stop_remedy=options.stop_remedy)
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
         self._erasures = erasures

@@ -72,6 +72,11 @@ class Metrics:
         self.partitions_stopped = gauge(
             "stream_partitions_stopped", "Partitions that wait for an operator", ["topic", "partition", "reason"]
         )
+        self.partitions_suspended = gauge(
+            "stream_partitions_suspended",
+            "Partitions that rest because too many of their topic's records are rejected",
+            ["topic", "partition", "reason"],
+        )
         build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
 
@@ -106,4 +111,10 @@ class Metrics:
         topic, partition = topic_partition
         for gauge in (self.lag_records, self.lag_seconds):
             gauge.remove_by_labels({"topic": topic, "partition": str(partition)})
-        self.partitions_stopped.remove_by_labels({"topic": topic, "partition": str(partition)})
+        self.forget_rest(topic_partition)
+
+    def forget_rest(self, topic_partition: TopicPartition) -> None:
+        """Remove what was told of why a partition rests."""
+        topic, partition = topic_partition
+        for gauge in (self.partitions_stopped, self.partitions_suspended):
+            gauge.remove_by_labels({"topic": topic, "partition": str(partition)})

@@ -112,13 +112,7 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Rea
     brake = Brake(_live_lag(settings, queries))
     eraser = Eraser(lane_engine, metrics, settings.hasher())
     engine = Engine(
-        EngineOptions(
-            group_id=run.group_id,
-            topics=run.topics,
-            batch_records_max=settings.batch_records_max,
-            linger_seconds=settings.linger_ms / 1000,
-            is_until_caught_up=True,
-        ),
+        engine_options(settings, run),
         source=lambda engine: RangeSource(
             settings.required_kafka(),
             run.group_id,
@@ -153,6 +147,19 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Rea
     if ending is Ending.CAUGHT_UP:
         runs.end(queries, run)
     return ending is Ending.CAUGHT_UP
+
+
+def engine_options(settings: Settings, run: Run) -> EngineOptions:
+    """How the engine serves a run: to its end, and under its own group."""
+    return EngineOptions(
+        group_id=run.group_id,
+        topics=run.topics,
+        batch_records_max=settings.batch_records_max,
+        linger_seconds=settings.linger_ms / 1000,
+        is_until_caught_up=True,
+        stop_remedy=f"once this run has ended: stream replay --resume {run.run_id}, "
+        "which passes over what has left the log",
+    )
 
 
 def _holds(queries: DatabaseEngine, run: Run, owner: str) -> Callable[[TopicPartition], bool | None]:

@@ -15,6 +15,7 @@ from deploy.local.fallback import start_database
 from deploy.local.kafka import Kafka, start_kafka
 from deploy.local.mariadb import start_mariadb
 from deploy.local.mysql import start_mysql
+from deploy.local.promtool import promtool_program
 from deploy.local.registry import Registry, start_registry
 from deploy.local.server import Server
 
@@ -26,6 +27,7 @@ __all__ = [
     "Server",
     "ServerError",
     "UnavailableError",
+    "promtool_program",
     "start_database",
     "start_kafka",
     "start_mariadb",

@@ -58,6 +58,8 @@ def assert_says_that_trip_rests(consumer: Consumer) -> None:
     assert "stream dead-letters list" in line["todo"]
     status, body = consumer.get("/readyz")
     rests = [f"trip/{n} rests: flood_of_unknown_framing" for n in range(STREAMS["trip"].partitions)]
+    suspended = consumer.metric("stream_partitions_suspended", topic="trip", reason="flood_of_unknown_framing")
+    assert suspended == len(rests)
     assert (status, sorted(body.splitlines())) == (503, rests)
     assert consumer.get("/livez")[0] == 200
     assert consumer.metric("stream_floods_total", topic="trip", reason="unknown_framing") == 1

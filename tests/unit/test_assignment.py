@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from stream.assignment import (
     ASK_AGAIN_SECONDS,
@@ -70,7 +71,9 @@ class Turns:
         self.wanted: list[ClaimWanted] = []
         self.metrics = Metrics()
         self.renewed = 0
-        self.assignment = Assignment(cast("Source", self.brokers), lambda _partition: self, self.metrics)
+        self.assignment = Assignment(
+            cast("Source", self.brokers), lambda _partition: self, self.metrics, stop_remedy="see to {partition}"
+        )
 
     def want_claim(self, wanted: ClaimWanted) -> None:
         self.wanted.append(wanted)
@@ -100,6 +103,10 @@ class Turns:
     def stopped(self, reason: StopReason) -> float | None:
         labels = {"topic": TRIP.topic, "partition": str(TRIP.partition), "reason": str(reason)}
         return self.metrics.registry.get_sample_value("stream_partitions_stopped", labels)
+
+    def suspended(self, reason: str) -> float | None:
+        labels = {"topic": TRIP.topic, "partition": str(TRIP.partition), "reason": reason}
+        return self.metrics.registry.get_sample_value("stream_partitions_suspended", labels)
 
     def state(self) -> State:
         return self.assignment.partitions[TRIP].state
@@ -269,6 +276,7 @@ def test_a_suspended_topic_rests_and_gives_up_what_lanes_hold(turns: Turns, cloc
     turns.assignment.suspend("trip", "from_the_future")
     assert (turns.state(), one.claim.is_held, one.resting_for) == (State.SUSPENDED, False, "from_the_future")
     assert turns.brokers.paused == [TRIP]
+    assert turns.suspended("from_the_future") == 1
     assert turns.assignment.reading(OTHER) is not None
     clock[0] += SUSPENDED_SECONDS - 0.1
     turns.assignment.look_again()
@@ -276,6 +284,29 @@ def test_a_suspended_topic_rests_and_gives_up_what_lanes_hold(turns: Turns, cloc
     clock[0] += 0.1
     turns.assignment.look_again()
     assert turns.state() is State.WAITING
+    turns.settle()
+    turns.claimed()
+    assert turns.suspended("from_the_future") == 1, "it is told until it reads again"
+    turns.settle()
+    assert turns.suspended("from_the_future") is None
+
+
+def test_a_partition_tells_only_the_newest_reason_of_its_rest(turns: Turns, clock: list[float]) -> None:
+    turns.read()
+    turns.assignment.suspend("trip", "from_the_future")
+    clock[0] += SUSPENDED_SECONDS
+    turns.assignment.look_again()
+    turns.settle()
+    turns.claimed(topic_id="id-0")
+    assert (turns.stopped(StopReason.TOPIC_RECREATED), turns.suspended("from_the_future")) == (1, None)
+
+
+def test_the_log_line_of_a_stop_says_what_to_do(turns: Turns) -> None:
+    turns.assignment.add([TRIP])
+    turns.settle()
+    with capture_logs() as lines:
+        turns.claimed(topic_id="id-0")
+    assert [(line["event"], line["todo"]) for line in lines] == [("partition stopped", "see to trip/3")]
 
 
 def test_a_suspension_does_not_wake_what_waits_for_an_operator(turns: Turns) -> None:

@@ -92,11 +92,14 @@ def test_a_partition_that_is_gone_leaves_no_gauge(gauge: str) -> None:
         metrics.lag_records.labels("trip", partition).set(7)
         metrics.lag_seconds.labels("trip", partition).set(7)
         metrics.partitions_stopped.labels("trip", partition, "topic_recreated").set(1)
+        metrics.partitions_suspended.labels("trip", partition, "flood_of_truncated").set(1)
     metrics.forget(TopicPartition("trip", 3))
     assert metrics.registry.get_sample_value(gauge, {"topic": "trip", "partition": "3"}) is None
     assert metrics.registry.get_sample_value(gauge, {"topic": "trip", "partition": "4"}) == 7
     stopped = {"topic": "trip", "partition": "3", "reason": "topic_recreated"}
     assert metrics.registry.get_sample_value("stream_partitions_stopped", stopped) is None
+    suspended = {"topic": "trip", "partition": "3", "reason": "flood_of_truncated"}
+    assert metrics.registry.get_sample_value("stream_partitions_suspended", suspended) is None
 
 
 def test_a_partition_of_which_nothing_was_told_can_be_forgotten() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from stream import config
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
-from stream.replay import Reached
-from stream.runs import Effect, differences
+from stream.ranges import Range
+from stream.replay import Reached, engine_options
+from stream.runs import Effect, Run, differences
 from tests.consumers import run_command
 
 SETTINGS = {"STREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAM_DATABASE_URL": "mysql+pymysql://a:b@127.0.0.1:1/c"}
@@ -54,3 +56,11 @@ def test_every_topic_can_be_named() -> None:
     done = run_command(SETTINGS, "replay", "--topic", "no.such.topic")
     assert done.returncode == 1
     assert all(topic in done.stderr for topic in STREAMS)
+
+
+def test_a_partition_that_stops_in_a_replay_is_told_to_resume_the_replay() -> None:
+    """`stream offsets accept` would move the live group instead."""
+    run = Run("20260301-120000-3fa2", [Range("trip", 3, "id", 0, 10)], {})
+    remedy = engine_options(config.load(SETTINGS), run).stop_remedy
+    assert "stream replay --resume 20260301-120000-3fa2" in remedy.format(partition="trip/3")
+    assert "offsets accept" not in remedy

@@ -1,0 +1,202 @@
+"""The runbook has an entry for each alert, reason and refusal, none too many, and what it tells to type exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from docs.reference import FOLDER
+from stream import config
+from stream.assignment import StopReason
+from stream.check import PACKET_BYTES_MIN
+from stream.cli.main import app
+from stream.config import KAFKA_PREFIX, SECRETS, setting_names
+from stream.database import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
+from stream.errors import ConfigurationError, Fenced, Reason, TransientError
+from stream.registry import REMEDIES as REGISTRY_REMEDIES
+from stream.source import KafkaUnavailable
+from tests.alerts.rules import Rule, alerts, labels_by_metric
+from tests.consumers import CHECKOUT
+
+RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
+NOT_FOR_OPERATORS = {"produce", "migrate.py"}
+"""What developers alone use: synthetic events, and drafts of migrations."""
+
+
+# What the page says.
+
+
+def section(title: str) -> str:
+    """What stands under a heading of the second or third level, up to the next of its kind."""
+    level, _, _ = next(line for line in RUNBOOK.splitlines() if line.lstrip("#") == f" {title}").partition(" ")
+    behind = RUNBOOK.split(f"\n{level} {title}\n")[1]
+    return "\n".join(takewhile(lambda line: not re.match(rf"#{{2,{len(level)}}} ", line), behind.splitlines()))
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^### (.+)$", text, re.MULTILINE)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The tables' rows: what stands in their first cell, and the other cells."""
+    found = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
+    return {first.strip("`"): others for first, *others in found}
+
+
+def anchors() -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# What the code says.
+
+
+def calls(*names: str) -> Iterator[ast.Call]:
+    """The calls of functions, or methods, of these names, wherever an operator may meet them."""
+    for path in sorted((CHECKOUT / "stream").rglob("*.py")):
+        if not NOT_FOR_OPERATORS & set(path.parts):
+            yield from (one for one in calls_in(path) if ast.unparse(one.func).rpartition(".")[2] in names)
+
+
+@cache
+def calls_in(path: Path) -> list[ast.Call]:
+    return [one for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(one, ast.Call)]
+
+
+def template(text: ast.expr) -> str:
+    """A text of the code, with `…` for what is filled in; empty where it is no literal."""
+    match text:
+        case ast.Constant(value=str(constant)):
+            return constant
+        case ast.JoinedStr(values=values):
+            return "".join(template(one) or "…" for one in values)
+        case _:
+            return ""
+
+
+def retry_reasons() -> set[str]:
+    classes = {KafkaUnavailable.reason, Fenced.reason, error_of(None).reason}
+    raised = calls("TransientError", "DatabaseUnavailable", "TransactionConflict", "RegistryUnavailable")
+    counted = (one for one in calls("labels") if ast.unparse(one.func).endswith("retries.labels"))
+    literal = {template(one.args[0]) for one in (*raised, *counted)} - {""}
+    return {*UNAVAILABLE.values(), *CONFLICTS.values(), *classes, *literal}
+
+
+def refusals(error: str) -> set[str]:
+    """What an error of this class may say."""
+    literal = {template(one.args[0]) for one in calls(error)} - {""}
+    return literal | computed_refusals() if error == "ConfigurationError" else literal
+
+
+def computed_refusals() -> set[str]:
+    """Those whose text is made up of several: by settings that are wrong, and of the database's findings."""
+    made = set()
+    for wrong in ({"STREAM_LANE": "2"}, {"STREAM_LANES": "0"}):
+        with pytest.raises(ConfigurationError) as refused:
+            config.load(wrong)
+        made.add(str(refused.value))
+    findings = [[template(argument) for argument in one.args[:2]] for one in calls("Finding")]
+    return made | {f"{subject}: …" for area, subject in findings if area == "database" and subject != "server"}
+
+
+def is_said(row: str, refusal: str) -> bool:
+    """Whether a refusal says what the row quotes; `…` stands for anything in both."""
+    return re.search(re.escape(row).replace("…", ".+?"), refusal) is not None
+
+
+# Whether they agree.
+
+
+def test_each_alert_has_an_entry() -> None:
+    assert headings(section("Alerts")) == [one.name for one in alerts()]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert.name))
+def test_an_alert_leads_to_its_entry(alert: Rule) -> None:
+    assert alert.annotation("runbook") == f"docs/runbook.md#{alert.name.lower()}"
+    assert alert.name.lower() in anchors()
+
+
+def test_each_reason_of_a_stop_has_an_entry() -> None:
+    assert headings(section("Partitions that stopped")) == list(StopReason)
+
+
+def test_each_reason_of_a_rest_has_an_entry() -> None:
+    assert headings(section("Topics that rest")) == [template(one.args[1]) for one in calls("suspend")]
+
+
+def test_each_reason_to_try_again_has_an_entry() -> None:
+    assert rows(section("Work that is tried again")).keys() == retry_reasons()
+
+
+def test_what_a_log_line_tells_to_do_is_told_of_reasons_that_there_are() -> None:
+    assert {*REMEDIES, *REGISTRY_REMEDIES} <= retry_reasons()
+
+
+def test_each_class_of_transient_error_is_known_here() -> None:
+    """One with a reason of its own would be missed by `retry_reasons`."""
+    own = {one for one in TransientError.__subclasses__() if "reason" in vars(one)}
+    assert own == {KafkaUnavailable, Fenced}
+
+
+def test_each_reason_of_a_rejection_has_an_entry_with_its_meaning() -> None:
+    entries = rows(section("Records that are rejected"))
+    assert {reason: cells[0] for reason, cells in entries.items()} == {one.value: one.meaning for one in Reason}
+
+
+@pytest.mark.parametrize(("title", "error"), [("Exit code 78", "ConfigurationError"), ("Exit code 1", "TerminalError")])
+def test_each_refusal_has_an_entry(title: str, error: str) -> None:
+    entries, said = rows(section(title)), refusals(error)
+    assert {one for one in said if not any(is_said(row, one) for row in entries)} == set(), "refusals without an entry"
+    assert {row for row in entries if not any(is_said(row, one) for one in said)} == set(), "entries of no refusal"
+
+
+def test_every_entry_says_what_it_means_what_to_look_at_and_what_to_type() -> None:
+    expected = ["It means", "Look at", "Type"]
+    for title in headings(RUNBOOK):
+        if not title.startswith("Exit code"):
+            assert re.findall(r"^- \*\*(.+?)\*\* ", section(title), re.MULTILINE) == expected, title
+    assert {first: len(cells) for first, cells in rows(RUNBOOK).items() if len([*filter(None, cells)]) != 3} == {}
+
+
+def typed() -> Iterator[str]:
+    """The commands of ours, in blocks and in sentences."""
+    for line in RUNBOOK.splitlines():
+        yield from (one for one in [line, *re.findall(r"`([^`]+)`", line)] if one.startswith("stream "))
+
+
+@pytest.mark.parametrize("line", sorted(set(typed())))
+def test_a_command_to_type_exists(line: str) -> None:
+    command: Any = typer.main.get_command(app)
+    _, *words = shlex.split(line, comments=True)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    if words != ["--help"]:
+        command.make_context(line, words)
+
+
+def test_settings_and_metrics_that_are_named_exist() -> None:
+    settings = {*setting_names(), *(f"STREAM_{one}_FILE" for one in SECRETS)}
+    named = set(re.findall(r"STREAM_[A-Z_]*[A-Z]", RUNBOOK))
+    assert {one for one in named - settings if not one.startswith(KAFKA_PREFIX)} == {"STREAM_KAFKA"}, "and its refusal"
+    assert set(re.findall(r"`(stream_\w+)", RUNBOOK)) <= labels_by_metric().keys()
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= anchors()
+
+
+def test_the_packet_that_it_tells_to_allow_is_large_enough() -> None:
+    sizes = {int(one) for one in re.findall(r"max_allowed_packet = (\d+)", RUNBOOK)}
+    assert sizes
+    assert min(sizes) >= PACKET_BYTES_MIN

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from stream import config
 from stream import dead_letters as letters
 from stream.catalog import STREAMS
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.config import Settings
 from stream.content import content_of
@@ -30,8 +31,8 @@ NOTHING_WAITS = "no dead letter that waits is selected"
 
 TopicOption = Annotated[str | None, typer.Option(help="Only of this topic.")]
 ReasonOption = Annotated[Reason | None, typer.Option(help="Only with this reason.")]
-SinceOption = Annotated[datetime | None, typer.Option(help="Only those rejected last at this moment (UTC) or later.")]
-UntilOption = Annotated[datetime | None, typer.Option(help="Only those rejected last before this moment (UTC).")]
+SinceOption = Annotated[datetime | None, moment_option(help="Only those rejected last at this moment or later.")]
+UntilOption = Annotated[datetime | None, moment_option(help="Only those rejected last before this moment.")]
 CoordinatesArgument = Annotated[
     list[str] | None, typer.Argument(help="topic/partition/offset, as `list` prints them; may be several.")
 ]

@@ -10,6 +10,7 @@ import typer
 
 from stream import config
 from stream.catalog import STREAMS
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine
 from stream.engine import readable_topics
@@ -49,7 +50,7 @@ def reset_command(
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
     to_latest: Annotated[bool, typer.Option("--to-latest", help="To the end: what lies before is skipped.")] = False,
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
-    to_datetime: Annotated[datetime | None, typer.Option(help="To the first record of this moment (UTC).")] = None,
+    to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
     output_format: FormatOption = Format.TABLE,

@@ -30,7 +30,9 @@ HIDDEN = "(hidden: --reveal shows it)"
 NOTHING_WAITS = "no dead letter that waits is selected"
 
 TopicOption = Annotated[str | None, typer.Option(help="Only of this topic.")]
-ReasonOption = Annotated[Reason | None, typer.Option(help="Only with this reason.")]
+ReasonOption = Annotated[
+    Reason | None, typer.Option(metavar="REASON", help="Only with this reason; docs/metrics.md lists them.")
+]
 SinceOption = Annotated[datetime | None, moment_option(help="Only those rejected last at this moment or later.")]
 UntilOption = Annotated[datetime | None, moment_option(help="Only those rejected last before this moment.")]
 CoordinatesArgument = Annotated[
@@ -51,8 +53,10 @@ def list_command(
 ) -> None:
     """The latest rejected records: coordinates, stage, reason and field, never their content.
 
-    Examples: stream dead-letters list --topic trip --reason out_of_range;
-    stream dead-letters list --status waiting --since 2026-11-01
+    Examples:
+
+        stream dead-letters list --topic trip --reason out_of_range
+        stream dead-letters list --status waiting --since 2026-11-01
     """
     selection = Selection(topic, reason, status, since, until)
     with read_connection(_database(config.load())) as connection:
@@ -71,7 +75,10 @@ def show_command(
 
     Values are told by their kind and size, unless --reveal asks for them: then key and value are shown as hex as well.
 
-    Example: stream dead-letters show trip/3/1045 --reveal
+    Examples:
+
+        stream dead-letters show trip/3/1045
+        stream dead-letters show trip/3/1045 --reveal
     """
     settings = config.load()
     (where,) = _parsed([coordinates])
@@ -100,8 +107,10 @@ def redrive_command(
     What passes is in the tables and resolved, at once or not at all. What is rejected again stays, with an attempt
     more. It can be repeated, ended at any moment, and run beside consumers: no newer state is overwritten.
 
-    Examples: stream dead-letters redrive --topic trip --reason constraint;
-    stream dead-letters redrive trip/3/1045 --execute
+    Examples:
+
+        stream dead-letters redrive --topic trip --reason constraint
+        stream dead-letters redrive trip/3/1045 --execute
     """
     settings = config.load()
     selection = _selected(coordinates, topic, reason, since, until)
@@ -143,8 +152,10 @@ def discard_command(
 
     A record that is read and rejected again stays discarded.
 
-    Examples: stream dead-letters discard --topic trip --reason truncated --because "a test of the producer's";
-    stream dead-letters discard trip/3/1045 --because "rider asked" --execute
+    Examples:
+
+        stream dead-letters discard --topic trip --because "load test of 12 May"
+        stream dead-letters discard trip/3/1045 --because "rider asked" --execute
     """
     selection = _selected(coordinates, topic, reason, since, until)
     if selection.is_everything:
@@ -184,7 +195,10 @@ def publish_command(
     What was published before is left out. The copies may be personal, and an erasure doesn't reach them: the topic
     keeps them for STREAM_DEAD_LETTER_DAYS. Where only coordinates are kept, so does the copy.
 
-    Examples: stream dead-letters publish --topic trip; stream dead-letters publish --again
+    Examples:
+
+        stream dead-letters publish --topic trip
+        stream dead-letters publish --topic trip --again
     """
     settings = config.load()
     selection = _selected(coordinates, topic, reason, since, until)

@@ -25,7 +25,11 @@ def erase_command(
     Publishes the deletion event, which a running `stream run` applies; a replay or a restored backup applies it
     again. Ends with 75 where that was not seen in time.
 
-    Examples: stream erase app:7; stream erase clerk:user_2aB --execute; stream erase app:7 --receipt
+    Examples:
+
+        stream erase app:7
+        stream erase app:7 --execute
+        stream erase app:7 --receipt
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())

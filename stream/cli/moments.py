@@ -24,4 +24,4 @@ def moment(text: str) -> datetime:
 
 def moment_option(*names: str, help: str) -> Any:  # noqa: A002 - as typer calls it
     """An option that takes a moment."""
-    return typer.Option(*names, parser=moment, metavar="MOMENT", help=help)
+    return typer.Option(*names, parser=moment, metavar="MOMENT", help=f"{help} UTC where no zone is named.")

@@ -30,7 +30,9 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
-    Example: stream offsets show --topic trip
+    Examples:
+
+        stream offsets show --topic trip
     """
     settings = config.load()
     found = partition_offsets(
@@ -59,8 +61,10 @@ def reset_command(
 
     What is read again changes no row; what is skipped is never applied. Table offset_reset keeps what was moved.
 
-    Examples: stream offsets reset --topic trip --to-datetime 2026-11-01T06:00:00;
-    stream offsets reset --topic trip --partition 3 --shift-by -1000 --execute
+    Examples:
+
+        stream offsets reset --topic trip --to-datetime 2026-11-01T06:00:00
+        stream offsets reset --topic trip --partition 3 --shift-by -1000 --execute
     """
     if bool(topic) == all_topics:
         raise typer.BadParameter("name either --topic or --all-topics")
@@ -103,7 +107,10 @@ def accept_command(
 
     They go on where the log begins; what is read again changes nothing. A running service notices within seconds.
 
-    Examples: stream offsets accept; stream offsets accept trip/3 --execute
+    Examples:
+
+        stream offsets accept
+        stream offsets accept trip/3 --execute
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())

@@ -54,8 +54,10 @@ def produce_command(
 
     Without --count and --seconds it publishes 10,000.
 
-    Examples: stream produce --count 100000 --duplicates 0.05 --late 0.05 --broken 0.01;
-    stream produce --rate 200 --seconds 60
+    Examples:
+
+        stream produce --count 1000 --duplicates 0.05 --late 0.05 --broken 0.1
+        stream produce --topic trip --rate 200 --seconds 2
     """
     settings = config.load()
     kafka = settings.required_kafka()

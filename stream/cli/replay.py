@@ -37,10 +37,10 @@ def replay_command(
         int | None, typer.Option(min=0, help="End before this offset; asks for one --partition.")
     ] = None,
     from_time: Annotated[
-        datetime | None, moment_option(help="Begin with the first record of this Kafka timestamp; UTC without a zone.")
+        datetime | None, moment_option(help="Begin with the first record of this Kafka timestamp.")
     ] = None,
     to_time: Annotated[
-        datetime | None, moment_option(help="End before the first record of this Kafka timestamp; UTC without a zone.")
+        datetime | None, moment_option(help="End before the first record of this Kafka timestamp.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
@@ -56,8 +56,11 @@ def replay_command(
     falls behind. The end of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and
     end with 75; --resume goes on, also after a crash.
 
-    Examples: stream replay --topic trip; stream replay --topic trip --from-time 2026-03-01 --to-time 2026-03-02
-    --dry-run; stream replay --topic trip --partition 3 --from-offset 1000 --to-offset 2000 --execute
+    Examples:
+
+        stream replay --topic trip
+        stream replay --topic trip --from-time 2026-03-01T06:00:00+02:00 --dry-run
+        stream replay --topic trip --partition 3 --to-offset 100 --execute
     """
     settings = config.load()
     if resume is not None:

@@ -30,7 +30,10 @@ def verify_command(
     many by the coordinates of their event, and counts those whose event has left the log. Ends with 1 where any row
     is not as the log says; `stream replay` brings back what is missing, or older than the log.
 
-    Examples: stream verify; stream verify --topic trip --format json
+    Examples:
+
+        stream verify
+        stream verify --topic trip --format json
     """
     settings = config.load()
     kafka, topics = settings.required_kafka(), readable_topics(topic or [])

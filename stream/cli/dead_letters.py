@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,14 +15,16 @@ from stream import dead_letters as letters
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
+from stream.cli.progress import shown
 from stream.config import Settings
 from stream.content import content_of
 from stream.database import connect_engine, read_connection, translated_errors
 from stream.dead_letter_topic import Published, Publisher
-from stream.dead_letters import Selection, Status
+from stream.dead_letters import Selection, Status, Waiting
 from stream.decoder import opened_decoder
 from stream.errors import Reason, TerminalError
 from stream.log_reader import LogReader
+from stream.reached import Reached
 from stream.redrive import Redrive, Redriven
 
 app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
@@ -115,10 +118,16 @@ def redrive_command(
     settings = config.load()
     selection = _selected(coordinates, topic, reason, since, until)
     database = _database(settings)
-    topics = _show_plan(database, selection, output_format, is_shown=not execute)
+    waiting = _show_plan(database, selection, output_format, is_shown=not execute)
+    topics = sorted({one.topic for one in waiting})
     if not execute or not topics:
         return
-    with opened_decoder(settings, topics) as decoder, LogReader(settings.required_kafka()) as log:
+    total = min(sum(one.records for one in waiting), most or sys.maxsize)
+    with (
+        opened_decoder(settings, topics) as decoder,
+        LogReader(settings.required_kafka()) as log,
+        shown("redriven") as tell,
+    ):
         redrive = Redrive(
             connect_engine(settings.required_database_url(), for_lane=True),
             selection,
@@ -128,6 +137,7 @@ def redrive_command(
         done: dict[str, Redriven] = {}
         for one in redrive.run(most):
             done[one.topic] = done.get(one.topic, Redriven(one.topic)) + one
+            tell(Reached(sum(each.records for each in done.values()), total))
     show(list(done.values()), output_format, empty=NOTHING_WAITS)
     if any(one.gone_from_log for one in done.values()):
         typer.echo(
@@ -210,8 +220,11 @@ def publish_command(
     for name in publisher.create_topics(replication_factor, settings.dead_letter_days):
         typer.echo(f"created: {name}", err=True)
     done: dict[str, int] = {}
-    for one in publisher.run():
-        done[one.topic] = done.get(one.topic, 0) + one.records
+    total = publisher.count()
+    with shown("published") as tell:
+        for one in publisher.run():
+            done[one.topic] = done.get(one.topic, 0) + one.records
+            tell(Reached(sum(done.values()), total))
     published = [Published(name, records) for name, records in done.items()]
     show(published, output_format, empty="nothing new to publish: --again publishes what was published before")
 
@@ -237,18 +250,17 @@ def _selected(
     return Selection(topic, reason, None, since, until, _parsed(coordinates or []))
 
 
-def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[str]:
-    """Show what waits among the selected, where that is wanted; the topics of it that are in the catalog."""
+def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[Waiting]:
+    """Show what waits among the selected, where that is wanted; what of it is of topics in the catalog."""
     with read_connection(database) as connection:
         waiting = letters.waiting(connection, selection)
     if is_shown or not waiting:
         show(waiting, output_format, empty=NOTHING_WAITS)
     if waiting and is_shown:
         typer.echo("a plan: without --execute nothing is changed", err=True)
-    found = {one.topic for one in waiting}
-    for name in sorted(found - STREAMS.keys()):
+    for name in sorted({one.topic for one in waiting} - STREAMS.keys()):
         typer.echo(f"topic {name} is no longer in the catalog: its records can't be redriven", err=True)
-    return sorted(found & STREAMS.keys())
+    return [one for one in waiting if one.topic in STREAMS]
 
 
 def _coordinates(row: Any) -> str:

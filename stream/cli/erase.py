@@ -50,4 +50,4 @@ def erase_command(
             typer.echo("not applied yet: look again with --receipt", err=True)
             raise typer.Exit(75)
     with read_connection(database) as connection:
-        show(erasing.receipt(connection, who), output_format, empty="")
+        show(erasing.receipt(connection, who, settings.dead_letter_days), output_format, empty="")

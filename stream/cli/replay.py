@@ -22,7 +22,7 @@ from stream.engine import readable_topics
 from stream.errors import TransientError
 from stream.preview import preview
 from stream.ranges import Range, Wanted, plan
-from stream.replay import Reached
+from stream.reached import Reached
 from stream.runs import Run
 from stream.source import admin_client
 
@@ -110,7 +110,7 @@ def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
             connect_engine(settings.required_database_url()),
             ranges,
             decoder,
-            lambda done: tell(Reached(done, total, is_held_back=False)),
+            lambda done: tell(Reached(done, total)),
         )
 
 

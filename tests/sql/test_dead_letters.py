@@ -11,8 +11,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from stream import dead_letters, erasure
+from stream.catalog.declaration import PersonKind
+from stream.compact import ErasedPerson
 from stream.config import Settings
 from stream.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
+from stream.erase import receipt
 from stream.errors import Reason
 from stream.housekeeper import Housekeeper, Kept
 from stream.metrics import Metrics
@@ -245,6 +248,21 @@ def test_what_waited_too_long_expires_and_the_gauge_tells_what_still_waits(
     assert len(expired) == count
     assert {(row["record_key"], row["record_value"], row["record_headers"]) for row in expired} == {(None, None, None)}
     assert redrive(database) == [Redriven("trip", rejected_again=2)]
+
+
+def test_a_receipt_counts_the_copies_that_an_erasure_cannot_reach(database: Database, applier: Applier) -> None:
+    """Those that are still in their topic, and hold anything: of hidden values there are coordinates only."""
+    applier.write(applier.slice("trip", [NONSENSE] * 3))
+    applier.write(applier.slice("research.target-user", [NONSENSE]))
+    published = "UPDATE dead_letter SET published_on = UTC_TIMESTAMP(6) - INTERVAL :days DAY WHERE kafka_offset = :o"
+    for offset, days in enumerate((0, 29, 31)):
+        database.execute(published, o=offset, days=days)
+    applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=7, event_id=uuid_text(71))))
+    sweep(database)
+    with database.engine().connect() as connection:
+        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"), copies_kept_days=30)
+    copies = [(line.what, line.rows, line.until) for line in lines if "copies" in line.what]
+    assert copies == [("remains: copies in trip.dlq, whoever they are about", 2, "its retention, 30 days")]
 
 
 def test_no_second_look_is_needed_at_what_an_index_finds(database: Database) -> None:

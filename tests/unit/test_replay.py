@@ -6,7 +6,7 @@ import pytest
 
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
-from stream.replay import Reached
+from stream.reached import Reached
 from stream.runs import Effect, differences
 from tests.consumers import run_command
 
@@ -29,9 +29,9 @@ def test_dates_are_told_where_their_rows_differ_only() -> None:
 def test_the_pace_of_a_resumed_run_is_that_of_this_process() -> None:
     now = 100.0
     pace = Pace(lambda: now)
-    assert pace.observe(Reached(500, 1000, is_held_back=False)) == (0.0, None)
+    assert pace.observe(Reached(500, 1000)) == (0.0, None)
     now = 110.0
-    assert pace.observe(Reached(600, 1000, is_held_back=False)) == (10.0, 40.0)
+    assert pace.observe(Reached(600, 1000)) == (10.0, 40.0)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import multiprocessing
 import os
 import shlex
@@ -17,7 +16,7 @@ from tests.conftest import StartConsumer
 from tests.consumers import COMMAND_SECONDS_MAX, environment
 from tests.databases import Database
 from tests.engine.logs import applied
-from tests.unit.test_cli import commands
+from tests.unit.test_cli import commands, examples
 from tests.waiting import wait_for
 
 BEFORE = ("migrate", "topics create", "schemas register", "schemas check", "check", "produce")
@@ -38,16 +37,6 @@ AFTER = ("offsets reset", "offsets accept")
 PROGRAM = multiprocessing.get_context("forkserver")
 PROGRAM.set_forkserver_preload(["stream.cli.main"])
 """Processes that begin with the program imported, which is most of what a short command takes."""
-
-
-def examples() -> dict[str, list[str]]:
-    """By command what its help shows."""
-    return {
-        name.removeprefix("stream "): [
-            line.strip() for line in inspect.cleandoc(command.help).splitlines() if line.startswith("    stream ")
-        ]
-        for name, command in commands()
-    }
 
 
 def run_example(example: str, settings: Mapping[str, str], log: Path) -> str:
@@ -79,7 +68,7 @@ def test_each_example_can_be_run_as_it_stands(
     start_consumer: StartConsumer,
     tmp_path: Path,
 ) -> None:
-    wanted = examples()
+    wanted = {name.removeprefix("stream "): examples(command) for name, command in commands()}
     assert [name for name, lines in wanted.items() if not lines] == [], "a command without an example"
     assert sorted(wanted) == sorted((*BEFORE, "run", *BESIDE, *AFTER)), "say when the command's examples are run"
     settings = {**stream_settings, "STREAM_SCHEMA_REGISTRY_URL": registry_server.url}

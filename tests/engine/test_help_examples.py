@@ -41,7 +41,8 @@ PROGRAM.set_forkserver_preload(["stream.cli.main"])
 
 def run_example(example: str, settings: Mapping[str, str], log: Path) -> str:
     """What an example prints; it ends with 0."""
-    process = PROGRAM.Process(target=_become, args=(shlex.split(example), environment(settings), log))
+    arguments = (shlex.split(example), environment(settings), log)
+    process = PROGRAM.Process(target=_become, args=arguments, daemon=True)  # killed with us, should it hang
     process.start()
     process.join(COMMAND_SECONDS_MAX)
     printed = log.read_text(encoding="utf-8")

@@ -71,6 +71,11 @@ class Settings(BaseModel):
         default=30,
         description="how long the content of a dead letter is kept after its last rejection, in days",
     )
+    keep_days: Annotated[int, Field(ge=7, le=3650)] = Field(  # less would take a replay that rests for one given up
+        default=365,
+        description="how long it is kept what was replayed, and where settled dead letters were and why, in days; "
+        "docs/housekeeping.md says what else is kept how long",
+    )
     http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9108, description="their port; 0 takes a free one and logs it"

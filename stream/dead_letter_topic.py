@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-from sqlalchemy import Engine, RowMapping, or_, select, update
+from sqlalchemy import Engine, RowMapping, func, or_, select, update
 
 from stream import dead_letters, topics
 from stream.catalog import STREAMS
@@ -78,6 +78,12 @@ class Publisher:
             for name in sorted(names)
         ]
         return topics.create_missing(admin_client(self._properties), wanted)
+
+    def count(self) -> int:
+        """How many there are to publish. Raises DatabaseUnavailable."""
+        query = select(func.count()).where(dead_letters.IS_WAITING, self._selection.condition(), self._wanted)
+        with read_connection(self._database) as connection:
+            return int(connection.execute(query.select_from(DEAD_LETTER)).scalar_one())
 
     def run(self) -> Iterator[Published]:
         """Publish, and tell of it batch by batch. Raises KafkaUnavailable and DatabaseUnavailable."""

@@ -7,8 +7,8 @@ So each exists exactly once, however often its record is read, and it outlives t
        │ ╰────────days─▶ expired      nobody did, and what was kept of it is too old
        ╰────an erasure─▶ erased       its key names a person of whom nothing may be kept
 
-Of all but those that wait nothing is left but where they were and why. A record that is read and rejected again waits
-again, unless it was discarded.
+Of all but those that wait nothing is left but where they were and why, and after a long time not even that. A record
+that is read and rejected again waits again, unless it was discarded.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    delete,
     func,
     literal_column,
     null,
@@ -370,10 +371,19 @@ def discard_some(connection: Connection, selection: Selection, because: str) -> 
     return _change_some(connection, and_(IS_WAITING, selection.condition()), values)
 
 
-def expire_some(connection: Connection, before: datetime) -> int:
-    """Empty some of those that were rejected last before a moment; how many: 0 when none is left."""
+def expire_some(connection: Connection, before: datetime) -> dict[str, int]:
+    """Empty some of those that were rejected last before a moment; how many, by table: 0 when none is left."""
     is_old = and_(IS_WAITING, DEAD_LETTER.c.last_rejected_on < before, HAS_CONTENT)
-    return _change_some(connection, is_old, {"status": Status.EXPIRED, **EMPTIED})
+    return {DEAD_LETTER.name: _change_some(connection, is_old, {"status": Status.EXPIRED, **EMPTIED})}
+
+
+def remove_settled(connection: Connection, before: datetime) -> dict[str, int]:
+    """Remove some of those that don't wait and were rejected last before a moment; how many, by table: 0 when none
+    is left."""
+    settled = [status for status in Status if status is not Status.WAITING]
+    is_old = and_(DEAD_LETTER.c.status.in_(settled), DEAD_LETTER.c.last_rejected_on < before)
+    statement = delete(DEAD_LETTER).where(is_old).with_dialect_options(mysql_limit=CHANGED_ROWS_MAX)
+    return {DEAD_LETTER.name: int(connection.execute(statement).rowcount)}
 
 
 def _change_some(connection: Connection, which: ColumnElement[bool], values: dict[str, Any]) -> int:

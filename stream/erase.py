@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Producer
@@ -21,6 +21,7 @@ from stream.catalog import STREAMS, Route, Stream
 from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
 from stream.compact import ErasedPerson
 from stream.database import read_connection
+from stream.dead_letter_topic import SUFFIX
 from stream.erasure import is_theirs, tables_about
 from stream.errors import TerminalError
 from stream.schemas import SchemaStore
@@ -101,8 +102,8 @@ def wait_until_swept(database: Engine, person: ErasedPerson, since: datetime, se
         time.sleep(LOOK_SECONDS)
 
 
-def receipt(connection: Connection, person: ErasedPerson) -> list[Receipt]:
-    """What was removed where, and what remains until when.
+def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int) -> list[Receipt]:
+    """What was removed where, and what remains until when; a topic of dead letters keeps copies for so many days.
 
     Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
     """
@@ -132,8 +133,22 @@ def receipt(connection: Connection, person: ErasedPerson) -> list[Receipt]:
             "they are redriven or discarded, or expire",
         )
     )
+    lines += _copies(connection, copies_kept_days)
     lines.append(Receipt("remains: the log in Kafka", None, f"its retention, {max(days)} days"))
     return lines
+
+
+def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
+    """What somebody published of dead letters, topic by topic: whose they were isn't known once they are settled."""
+    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=kept_days)
+    query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
+    return [
+        Receipt(
+            f"remains: copies in {topic}{SUFFIX}, whoever they are about", count, f"its retention, {kept_days} days"
+        )
+        for topic, count in connection.execute(query.group_by(DEAD_LETTER.c.topic).order_by(DEAD_LETTER.c.topic))
+        if topic not in STREAMS or not STREAMS[topic].has_hidden_values  # else they are coordinates and no more
+    ]
 
 
 def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, int]]:

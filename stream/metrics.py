@@ -49,6 +49,9 @@ class Metrics:
         self.expired_dead_letters = counter(
             "stream_expired_dead_letters", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
         )
+        self.removed_rows = counter(
+            "stream_removed_rows", "Rows of the service's own tables removed because nobody needs them", ["table"]
+        )
         self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
         self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
         self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
@@ -96,6 +99,11 @@ class Metrics:
         """Tell how many dead letters wait, by topic and reason."""
         for labels, count in waiting.items():
             self.dead_letters_waiting.labels(*labels).set(count)
+
+    def observe_removed(self, rows: Mapping[str, int]) -> None:
+        """Count what the housekeeper removed, by table."""
+        for table, count in rows.items():
+            self.removed_rows.labels(table).inc(count)
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

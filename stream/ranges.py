@@ -53,6 +53,7 @@ class Wanted:
     to_offset: int | None = None
     from_time: datetime | None = None
     to_time: datetime | None = None
+    """Both are UTC, without a zone."""
 
 
 def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:

@@ -55,6 +55,11 @@ class Redriven:
     gone_from_log: int = 0
     """Nothing but their coordinates is kept, and the log no longer has them: they can only be discarded."""
 
+    @property
+    def records(self) -> int:
+        """How many these are."""
+        return self.resolved + self.rejected_again + self.gone_from_log
+
     def __add__(self, other: Redriven) -> Redriven:
         return Redriven(
             self.topic,

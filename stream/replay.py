@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
@@ -30,6 +29,7 @@ from stream.lag import partition_lags
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.ranges import Range, RangeSource
+from stream.reached import Reached, Tell
 from stream.records import TopicPartition
 from stream.runs import Run
 from stream.service import calm_garbage_collector, stop_on_signals
@@ -40,15 +40,6 @@ log = structlog.get_logger(__name__)
 
 TELL_SECONDS = 0.5
 """How often somebody who watches is told how far it is."""
-
-
-@dataclass(frozen=True)
-class Reached:
-    """How far a run is, in offsets."""
-
-    done: int
-    total: int
-    is_held_back: bool
 
 
 def begin(settings: Settings, ranges: Sequence[Range]) -> Run:
@@ -92,7 +83,7 @@ def _skip_what_is_gone(database: DatabaseEngine, run: Run, lows: Mapping[TopicPa
     runs.skip_to(database, run, gone)
 
 
-def execute(settings: Settings, run: Run, tell: Callable[[Reached], None]) -> bool:
+def execute(settings: Settings, run: Run, tell: Tell) -> bool:
     """Go on with a run until it is done, or SIGTERM or SIGINT comes; whether it is done.
 
     Raises ConfigurationError, TransientError and TerminalError.
@@ -101,7 +92,7 @@ def execute(settings: Settings, run: Run, tell: Callable[[Reached], None]) -> bo
         return _execute(settings, run, decoder, tell)
 
 
-def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Callable[[Reached], None]) -> bool:
+def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool:
     database_url = settings.required_database_url()
     require_fit_database(database_url)
     queries = connect_engine(database_url)
@@ -199,7 +190,7 @@ def _done(run: Run, applied: Mapping[TopicPartition, int]) -> int:
 
 
 @contextmanager
-def _told(reached: Callable[[], Reached], tell: Callable[[Reached], None]) -> Iterator[None]:
+def _told(reached: Callable[[], Reached], tell: Tell) -> Iterator[None]:
     """Tell how far it is, now and then, while the block runs, and once more behind it."""
     is_over = threading.Event()
 

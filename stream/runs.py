@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from stream import progress
 from stream.catalog import STREAMS
@@ -22,6 +22,11 @@ from stream.errors import TerminalError
 from stream.ranges import Range
 from stream.records import TopicPartition
 from stream.tables import LEDGER, PROGRESS, REPLAY_RUN
+
+GROUP_PREFIX = "replay:"
+
+REMOVED_ROWS_MAX = 1000
+"""Ledger rows removed in one transaction: a run has one for each partition and table."""
 
 RowsByDate = Mapping[str, Mapping[str, int]]
 """How many rows each table has, by the date (UTC) of `created_on`."""
@@ -39,7 +44,7 @@ class Run:
     @property
     def group_id(self) -> str:
         """Under which its progress and its ledgers are kept."""
-        return f"replay:{self.run_id}"
+        return GROUP_PREFIX + self.run_id
 
     @property
     def topics(self) -> list[str]:
@@ -113,6 +118,28 @@ def end(database: Engine, run: Run) -> None:
     its = REPLAY_RUN.c.run_id == run.run_id
     with translated_errors(), database.begin() as connection:
         connection.execute(update(REPLAY_RUN).where(its).values(ended_on=func.utc_timestamp(6)))
+
+
+def remove_old(connection: Connection, before: datetime) -> dict[str, int]:
+    """Remove some rows of a run that nobody has gone on with since a moment; how many, by table: none when no such
+    run is left."""
+    gone_on_at = select(func.max(PROGRESS.c.updated_on)).where(
+        PROGRESS.c.group_id == func.concat(GROUP_PREFIX, REPLAY_RUN.c.run_id)
+    )
+    is_old = func.coalesce(gone_on_at.scalar_subquery(), REPLAY_RUN.c.started_on) < before
+    run_id = connection.execute(select(REPLAY_RUN.c.run_id).where(is_old).limit(1)).scalar()
+    if run_id is None:
+        return {}
+    its = PROGRESS.c.group_id == GROUP_PREFIX + run_id
+    locked = connection.execute(select(PROGRESS.c.updated_on).where(its).with_for_update()).scalars()
+    if any(moment >= before for moment in locked):
+        return {}  # somebody resumed it meanwhile
+    rows = delete(LEDGER).where(LEDGER.c.group_id == GROUP_PREFIX + run_id)
+    removed = {LEDGER.name: connection.execute(rows.with_dialect_options(mysql_limit=REMOVED_ROWS_MAX)).rowcount}
+    if removed[LEDGER.name] < REMOVED_ROWS_MAX:  # else the rest is for the next step
+        removed[PROGRESS.name] = connection.execute(delete(PROGRESS).where(its)).rowcount
+        removed[REPLAY_RUN.name] = connection.execute(delete(REPLAY_RUN).where(REPLAY_RUN.c.run_id == run_id)).rowcount
+    return removed
 
 
 def rows_by_date(database: Engine, topics: set[str]) -> dict[str, dict[str, int]]:

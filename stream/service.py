@@ -18,7 +18,7 @@ from stream.decoder import Decoder, opened_decoder
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
 from stream.health import HealthServer
-from stream.housekeeper import Housekeeper
+from stream.housekeeper import Housekeeper, Kept
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
@@ -64,7 +64,7 @@ def _run(
             return progress.next_offsets(connection, settings.group_id, names)
 
     eraser = Eraser(lane_engine, metrics, settings.hasher())
-    housekeeper = Housekeeper(lane_engine, metrics, settings.dead_letter_days)
+    housekeeper = Housekeeper(lane_engine, metrics, Kept.of(settings))
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,

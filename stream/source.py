@@ -459,7 +459,8 @@ def offsets_at(admin: AdminClient, partitions: Iterable[TopicPartition], moment:
 
     Raises KafkaUnavailable.
     """
-    at = OffsetSpec.for_timestamp(round(moment.replace(tzinfo=UTC).timestamp() * 1000))
+    milliseconds = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+    at = OffsetSpec.for_timestamp(max(milliseconds, 0))  # less than 0 means something else, such as the end
     found = _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
     return {one: offset for one, offset in found.items() if offset >= 0}
 

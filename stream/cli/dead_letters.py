@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,15 +13,18 @@ from sqlalchemy import Engine
 from stream import config
 from stream import dead_letters as letters
 from stream.catalog import STREAMS
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
+from stream.cli.progress import shown
 from stream.config import Settings
 from stream.content import content_of
 from stream.database import connect_engine, read_connection, translated_errors
 from stream.dead_letter_topic import Published, Publisher
-from stream.dead_letters import Selection, Status
+from stream.dead_letters import Selection, Status, Waiting
 from stream.decoder import opened_decoder
 from stream.errors import Reason, TerminalError
 from stream.log_reader import LogReader
+from stream.reached import Reached
 from stream.redrive import Redrive, Redriven
 
 app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
@@ -29,9 +33,11 @@ HIDDEN = "(hidden: --reveal shows it)"
 NOTHING_WAITS = "no dead letter that waits is selected"
 
 TopicOption = Annotated[str | None, typer.Option(help="Only of this topic.")]
-ReasonOption = Annotated[Reason | None, typer.Option(help="Only with this reason.")]
-SinceOption = Annotated[datetime | None, typer.Option(help="Only those rejected last at this moment (UTC) or later.")]
-UntilOption = Annotated[datetime | None, typer.Option(help="Only those rejected last before this moment (UTC).")]
+ReasonOption = Annotated[
+    Reason | None, typer.Option(metavar="REASON", help="Only with this reason; docs/metrics.md lists them.")
+]
+SinceOption = Annotated[datetime | None, moment_option(help="Only those rejected last at this moment or later.")]
+UntilOption = Annotated[datetime | None, moment_option(help="Only those rejected last before this moment.")]
 CoordinatesArgument = Annotated[
     list[str] | None, typer.Argument(help="topic/partition/offset, as `list` prints them; may be several.")
 ]
@@ -50,8 +56,10 @@ def list_command(
 ) -> None:
     """The latest rejected records: coordinates, stage, reason and field, never their content.
 
-    Examples: stream dead-letters list --topic trip --reason out_of_range;
-    stream dead-letters list --status waiting --since 2026-11-01
+    Examples:
+
+        stream dead-letters list --topic trip --reason out_of_range
+        stream dead-letters list --status waiting --since 2026-11-01
     """
     selection = Selection(topic, reason, status, since, until)
     with read_connection(_database(config.load())) as connection:
@@ -70,7 +78,10 @@ def show_command(
 
     Values are told by their kind and size, unless --reveal asks for them: then key and value are shown as hex as well.
 
-    Example: stream dead-letters show trip/3/1045 --reveal
+    Examples:
+
+        stream dead-letters show trip/3/1045
+        stream dead-letters show trip/3/1045 --reveal
     """
     settings = config.load()
     (where,) = _parsed([coordinates])
@@ -99,16 +110,24 @@ def redrive_command(
     What passes is in the tables and resolved, at once or not at all. What is rejected again stays, with an attempt
     more. It can be repeated, ended at any moment, and run beside consumers: no newer state is overwritten.
 
-    Examples: stream dead-letters redrive --topic trip --reason constraint;
-    stream dead-letters redrive trip/3/1045 --execute
+    Examples:
+
+        stream dead-letters redrive --topic trip --reason constraint
+        stream dead-letters redrive trip/3/1045 --execute
     """
     settings = config.load()
     selection = _selected(coordinates, topic, reason, since, until)
     database = _database(settings)
-    topics = _show_plan(database, selection, output_format, is_shown=not execute)
+    waiting = _show_plan(database, selection, output_format, is_shown=not execute)
+    topics = sorted({one.topic for one in waiting})
     if not execute or not topics:
         return
-    with opened_decoder(settings, topics) as decoder, LogReader(settings.required_kafka()) as log:
+    total = min(sum(one.records for one in waiting), most or sys.maxsize)
+    with (
+        opened_decoder(settings, topics) as decoder,
+        LogReader(settings.required_kafka()) as log,
+        shown("redriven") as tell,
+    ):
         redrive = Redrive(
             connect_engine(settings.required_database_url(), for_lane=True),
             selection,
@@ -118,6 +137,7 @@ def redrive_command(
         done: dict[str, Redriven] = {}
         for one in redrive.run(most):
             done[one.topic] = done.get(one.topic, Redriven(one.topic)) + one
+            tell(Reached(sum(each.records for each in done.values()), total))
     show(list(done.values()), output_format, empty=NOTHING_WAITS)
     if any(one.gone_from_log for one in done.values()):
         typer.echo(
@@ -142,8 +162,10 @@ def discard_command(
 
     A record that is read and rejected again stays discarded.
 
-    Examples: stream dead-letters discard --topic trip --reason truncated --because "a test of the producer's";
-    stream dead-letters discard trip/3/1045 --because "rider asked" --execute
+    Examples:
+
+        stream dead-letters discard --topic trip --because "load test of 12 May"
+        stream dead-letters discard trip/3/1045 --because "rider asked" --execute
     """
     selection = _selected(coordinates, topic, reason, since, until)
     if selection.is_everything:
@@ -183,7 +205,10 @@ def publish_command(
     What was published before is left out. The copies may be personal, and an erasure doesn't reach them: the topic
     keeps them for STREAM_DEAD_LETTER_DAYS. Where only coordinates are kept, so does the copy.
 
-    Examples: stream dead-letters publish --topic trip; stream dead-letters publish --again
+    Examples:
+
+        stream dead-letters publish --topic trip
+        stream dead-letters publish --topic trip --again
     """
     settings = config.load()
     selection = _selected(coordinates, topic, reason, since, until)
@@ -195,8 +220,11 @@ def publish_command(
     for name in publisher.create_topics(replication_factor, settings.dead_letter_days):
         typer.echo(f"created: {name}", err=True)
     done: dict[str, int] = {}
-    for one in publisher.run():
-        done[one.topic] = done.get(one.topic, 0) + one.records
+    total = publisher.count()
+    with shown("published") as tell:
+        for one in publisher.run():
+            done[one.topic] = done.get(one.topic, 0) + one.records
+            tell(Reached(sum(done.values()), total))
     published = [Published(name, records) for name, records in done.items()]
     show(published, output_format, empty="nothing new to publish: --again publishes what was published before")
 
@@ -222,18 +250,17 @@ def _selected(
     return Selection(topic, reason, None, since, until, _parsed(coordinates or []))
 
 
-def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[str]:
-    """Show what waits among the selected, where that is wanted; the topics of it that are in the catalog."""
+def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[Waiting]:
+    """Show what waits among the selected, where that is wanted; what of it is of topics in the catalog."""
     with read_connection(database) as connection:
         waiting = letters.waiting(connection, selection)
     if is_shown or not waiting:
         show(waiting, output_format, empty=NOTHING_WAITS)
     if waiting and is_shown:
         typer.echo("a plan: without --execute nothing is changed", err=True)
-    found = {one.topic for one in waiting}
-    for name in sorted(found - STREAMS.keys()):
+    for name in sorted({one.topic for one in waiting} - STREAMS.keys()):
         typer.echo(f"topic {name} is no longer in the catalog: its records can't be redriven", err=True)
-    return sorted(found & STREAMS.keys())
+    return [one for one in waiting if one.topic in STREAMS]
 
 
 def _coordinates(row: Any) -> str:

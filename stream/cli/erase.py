@@ -25,7 +25,11 @@ def erase_command(
     Publishes the deletion event, which a running `stream run` applies; a replay or a restored backup applies it
     again. Ends with 75 where that was not seen in time.
 
-    Examples: stream erase app:7; stream erase clerk:user_2aB --execute; stream erase app:7 --receipt
+    Examples:
+
+        stream erase app:7
+        stream erase app:7 --execute
+        stream erase app:7 --receipt
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())
@@ -46,4 +50,4 @@ def erase_command(
             typer.echo("not applied yet: look again with --receipt", err=True)
             raise typer.Exit(75)
     with read_connection(database) as connection:
-        show(erasing.receipt(connection, who), output_format, empty="")
+        show(erasing.receipt(connection, who, settings.dead_letter_days), output_format, empty="")

@@ -25,6 +25,7 @@ app = typer.Typer(
     "Settings come from the environment (STREAM_DATABASE_URL, STREAM_KAFKA_BOOTSTRAP_SERVERS, …); "
     "docs/settings.md lists them.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # which leaves the lines of examples as they are
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -10,6 +10,7 @@ import typer
 
 from stream import config
 from stream.catalog import STREAMS
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine
 from stream.engine import readable_topics
@@ -29,7 +30,9 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
-    Example: stream offsets show --topic trip
+    Examples:
+
+        stream offsets show --topic trip
     """
     settings = config.load()
     found = partition_offsets(
@@ -49,7 +52,7 @@ def reset_command(
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
     to_latest: Annotated[bool, typer.Option("--to-latest", help="To the end: what lies before is skipped.")] = False,
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
-    to_datetime: Annotated[datetime | None, typer.Option(help="To the first record of this moment (UTC).")] = None,
+    to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
     output_format: FormatOption = Format.TABLE,
@@ -58,8 +61,10 @@ def reset_command(
 
     What is read again changes no row; what is skipped is never applied. Table offset_reset keeps what was moved.
 
-    Examples: stream offsets reset --topic trip --to-datetime 2026-11-01T06:00:00;
-    stream offsets reset --topic trip --partition 3 --shift-by -1000 --execute
+    Examples:
+
+        stream offsets reset --topic trip --to-datetime 2026-11-01T06:00:00
+        stream offsets reset --topic trip --partition 3 --shift-by -1000 --execute
     """
     if bool(topic) == all_topics:
         raise typer.BadParameter("name either --topic or --all-topics")
@@ -102,7 +107,10 @@ def accept_command(
 
     They go on where the log begins; what is read again changes nothing. A running service notices within seconds.
 
-    Examples: stream offsets accept; stream offsets accept trip/3 --execute
+    Examples:
+
+        stream offsets accept
+        stream offsets accept trip/3 --execute
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())

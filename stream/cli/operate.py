@@ -32,7 +32,10 @@ def run_command(
     Run as many processes as you like: they share the partitions. Ends with 0 when drained or caught up, and with 75
     where something was left that another run can finish.
 
-    Examples: stream run; stream run --topic trip --until-caught-up
+    Examples:
+
+        stream run
+        stream run --topic trip --until-caught-up
     """
     ending = service.run(config.load(), topic or [], is_until_caught_up=until_caught_up)
     if ending is Ending.UNFINISHED:
@@ -43,7 +46,10 @@ def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.
     """How far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
     lag_seconds is the time since the last record that was applied, where any is left.
-    Example: stream lag --topic trip --format csv
+
+    Examples:
+
+        stream lag --topic trip --format csv
     """
     settings = config.load()
     lags = partition_lags(

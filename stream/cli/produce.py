@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stream import config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.produce import Framing, Plan, Published, publish, synthesize
 from stream.registry import Registry
@@ -35,8 +36,7 @@ def produce_command(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed, with the same other options, gives the same messages.")] = 1,
     until: Annotated[
-        str | None,
-        typer.Option(help="Nothing sound occurred after this moment, as in 2026-03-01T12:00:00Z; default now."),
+        datetime | None, moment_option(help="Nothing sound occurred after this moment; without it, after now.")
     ] = None,
     topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be repeated.")] = None,
     record: Annotated[
@@ -54,14 +54,16 @@ def produce_command(
 
     Without --count and --seconds it publishes 10,000.
 
-    Examples: stream produce --count 100000 --duplicates 0.05 --late 0.05 --broken 0.01;
-    stream produce --rate 200 --seconds 60
+    Examples:
+
+        stream produce --count 1000 --duplicates 0.05 --late 0.05 --broken 0.1
+        stream produce --topic trip --rate 200 --seconds 2
     """
     settings = config.load()
     kafka = settings.required_kafka()
     plan = Plan(
         seed=seed,
-        until=_moment(until),
+        until=datetime.now(UTC) if until is None else until.replace(tzinfo=UTC),
         count=count if count or seconds else 10_000,
         topics=tuple(topic or ()),
         records=tuple(record or ()),
@@ -102,12 +104,3 @@ def _publish(
             seconds_max=seconds,
             progress=lambda sent: progress.update(task, completed=sent),
         )
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is not a moment like 2026-03-01T12:00:00Z", param_hint="--until") from None

@@ -11,7 +11,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream.replay import Reached
+from stream.reached import Reached, Tell
 
 log = structlog.get_logger(__name__)
 
@@ -20,15 +20,15 @@ LOG_SECONDS = 10.0
 
 
 @contextmanager
-def shown(verb: str) -> Iterator[Callable[[Reached], None]]:
-    """Shows how many records are `verb` (read, replayed) while the block runs, to standard error."""
-    pace = Pace()
+def shown(verb: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Tell]:
+    """Shows how many records are `verb` (read, replayed, redriven) while the block runs, to standard error."""
+    pace = Pace(clock)
     if not sys.stderr.isatty():
         yield _Lines(verb, pace)
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),  # what the texts leave of the line
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
@@ -50,7 +50,7 @@ class _Lines:
     def __init__(self, verb: str, pace: Pace) -> None:
         self._verb = verb
         self._pace = pace
-        self._due_after = 0.0
+        self._due_after = LOG_SECONDS  # what is over sooner needs no line
 
     def __call__(self, reached: Reached) -> None:
         rate, seconds_left = self._pace.observe(reached)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from stream import config, runs
 from stream import replay as replaying
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.config import Settings
@@ -21,7 +22,7 @@ from stream.engine import readable_topics
 from stream.errors import TransientError
 from stream.preview import preview
 from stream.ranges import Range, Wanted, plan
-from stream.replay import Reached
+from stream.reached import Reached
 from stream.runs import Run
 from stream.source import admin_client
 
@@ -36,11 +37,10 @@ def replay_command(
         int | None, typer.Option(min=0, help="End before this offset; asks for one --partition.")
     ] = None,
     from_time: Annotated[
-        str | None, typer.Option(help="Begin with the first record of this Kafka timestamp, as 2026-03-01T12:00:00Z.")
+        datetime | None, moment_option(help="Begin with the first record of this Kafka timestamp.")
     ] = None,
     to_time: Annotated[
-        str | None,
-        typer.Option(help="End before the first record of this Kafka timestamp; UTC where no zone is named."),
+        datetime | None, moment_option(help="End before the first record of this Kafka timestamp.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
@@ -56,8 +56,11 @@ def replay_command(
     falls behind. The end of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and
     end with 75; --resume goes on, also after a crash.
 
-    Examples: stream replay --topic trip; stream replay --topic trip --from-time 2026-03-01 --to-time 2026-03-02
-    --dry-run; stream replay --topic trip --partition 3 --from-offset 1000 --to-offset 2000 --execute
+    Examples:
+
+        stream replay --topic trip
+        stream replay --topic trip --from-time 2026-03-01T06:00:00+02:00 --dry-run
+        stream replay --topic trip --partition 3 --to-offset 100 --execute
     """
     settings = config.load()
     if resume is not None:
@@ -85,7 +88,7 @@ def _wanted(
     topics: list[str] | None,
     partitions: list[int] | None,
     offsets: tuple[int | None, int | None],
-    times: tuple[str | None, str | None],
+    times: tuple[datetime | None, datetime | None],
 ) -> Wanted:
     """Raises BadParameter for bounds that don't go together."""
     if not topics:
@@ -95,18 +98,7 @@ def _wanted(
         raise typer.BadParameter("an offset means something in one --partition of one --topic only")
     if has_offsets and times != (None, None):
         raise typer.BadParameter("offsets and times don't go together: choose either")
-    begin, end = (_moment(one) for one in times)
-    return Wanted(readable_topics(topics), tuple(partitions or ()), *offsets, begin, end)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is not a moment like 2026-03-01T12:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return Wanted(readable_topics(topics), tuple(partitions or ()), *offsets, *times)
 
 
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
@@ -118,7 +110,7 @@ def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
             connect_engine(settings.required_database_url()),
             ranges,
             decoder,
-            lambda done: tell(Reached(done, total, is_held_back=False)),
+            lambda done: tell(Reached(done, total)),
         )
 
 

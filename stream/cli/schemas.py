@@ -23,7 +23,9 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
 
     Without STREAM_SCHEMA_REGISTRY_URL only the files are compared with each other. Ends with 1 where anything is wrong.
 
-    Example: stream schemas check --format json
+    Examples:
+
+        stream schemas check --format json
     """
     settings = config.load()
     findings = list(check_schema_files(settings))
@@ -39,12 +41,15 @@ def register_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """Register every version of every schema, the oldest first, under the subject <topic>-<record's full name>.
+    """Register every version of every schema, the oldest first, under the subject `<topic>-<record's full name>`.
 
     Each subject gets the compatibility level BACKWARD_TRANSITIVE. What is registered stays as it is, so doing it again
     changes nothing. Ends with 1 where the registry finds a schema incompatible with those that it has.
 
-    Example: stream schemas register --dry-run
+    Examples:
+
+        stream schemas register --dry-run
+        stream schemas register
     """
     store = SchemaStore()
     with Registry(config.load().required_registry_url()) as registry:

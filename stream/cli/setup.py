@@ -22,7 +22,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would b
 def migrate_command(dry_run: DryRun = False) -> None:
     """Create or change the tables so that they are as declared. Doing it again changes nothing.
 
-    Example: stream migrate --dry-run | less
+    Examples:
+
+        stream migrate --dry-run
+        stream migrate
     """
     engine = connect_engine(config.load().required_database_url())
     with read_connection(engine) as connection:
@@ -48,7 +51,10 @@ def create_command(
 ) -> None:
     """Create the declared topics that are missing. Those that exist are left as they are.
 
-    Example: stream topics create --replication-factor 3
+    Examples:
+
+        stream topics create --dry-run
+        stream topics create
     """
     admin = admin_client(config.load().required_kafka())
     if dry_run:
@@ -69,7 +75,11 @@ def create_command(
 def check_command(output_format: FormatOption = Format.TABLE) -> None:
     """Compare schemas, catalog, tables, topics, schema registry and server settings, and say what differs.
 
-    Ends with 1 where anything does. Example: stream check --format json
+    Ends with 1 where anything does.
+
+    Examples:
+
+        stream check --format json
     """
     findings = check(config.load())
     show(findings, output_format, empty="nothing was compared")

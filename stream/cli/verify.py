@@ -13,7 +13,7 @@ from stream.cli.progress import shown
 from stream.database import connect_engine
 from stream.decoder import opened_decoder
 from stream.engine import readable_topics
-from stream.replay import Reached
+from stream.reached import Reached
 from stream.source import admin_client
 from stream.verify import FAULTS, verify
 
@@ -30,7 +30,10 @@ def verify_command(
     many by the coordinates of their event, and counts those whose event has left the log. Ends with 1 where any row
     is not as the log says; `stream replay` brings back what is missing, or older than the log.
 
-    Examples: stream verify; stream verify --topic trip --format json
+    Examples:
+
+        stream verify
+        stream verify --topic trip --format json
     """
     settings = config.load()
     kafka, topics = settings.required_kafka(), readable_topics(topic or [])
@@ -41,7 +44,7 @@ def verify_command(
             connect_engine(settings.required_database_url()),
             settings.group_id,
             decoder,
-            lambda done, total: tell(Reached(done, total, is_held_back=False)),
+            lambda done, total: tell(Reached(done, total)),
         )
     show(findings, output_format, empty="the tables are empty, and the log says so too")
     if any(one.outcome in FAULTS for one in findings):

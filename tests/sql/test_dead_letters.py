@@ -11,9 +11,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from stream import dead_letters, erasure
+from stream.catalog.declaration import PersonKind
+from stream.compact import ErasedPerson
+from stream.config import Settings
 from stream.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
+from stream.erase import receipt
 from stream.errors import Reason
-from stream.housekeeper import Housekeeper
+from stream.housekeeper import Housekeeper, Kept
 from stream.metrics import Metrics
 from stream.records import Record
 from stream.redrive import Redrive, Redriven
@@ -233,7 +237,7 @@ def test_what_waited_too_long_expires_and_the_gauge_tells_what_still_waits(
     database.execute(f"{old} < :count", hours=24 * 7 + 1, count=count)
     database.execute(f"{old} >= :count", hours=24 * 7 - 1, count=count)
     metrics = Metrics()
-    housekeeper = Housekeeper(database.engine(for_lane=True), metrics, dead_letter_days=7)
+    housekeeper = Housekeeper(database.engine(for_lane=True), metrics, Kept.of(Settings(dead_letter_days=7)))
     housekeeper.start()
     labels = {"topic": "trip", "reason": "unknown_framing"}
     wait_for(lambda: metrics.registry.get_sample_value("stream_dead_letters_waiting", labels) == 2, "the gauge")
@@ -246,11 +250,27 @@ def test_what_waited_too_long_expires_and_the_gauge_tells_what_still_waits(
     assert redrive(database) == [Redriven("trip", rejected_again=2)]
 
 
+def test_a_receipt_counts_the_copies_that_an_erasure_cannot_reach(database: Database, applier: Applier) -> None:
+    """Those that are still in their topic, and hold anything: of hidden values there are coordinates only."""
+    applier.write(applier.slice("trip", [NONSENSE] * 3))
+    applier.write(applier.slice("research.target-user", [NONSENSE]))
+    published = "UPDATE dead_letter SET published_on = UTC_TIMESTAMP(6) - INTERVAL :days DAY WHERE kafka_offset = :o"
+    for offset, days in enumerate((0, 29, 31)):
+        database.execute(published, o=offset, days=days)
+    applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=7, event_id=uuid_text(71))))
+    sweep(database)
+    with database.engine().connect() as connection:
+        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"), copies_kept_days=30)
+    copies = [(line.what, line.rows, line.until) for line in lines if "copies" in line.what]
+    assert copies == [("remains: copies in trip.dlq, whoever they are about", 2, "its retention, 30 days")]
+
+
 def test_no_second_look_is_needed_at_what_an_index_finds(database: Database) -> None:
     """The housekeeper asks every few seconds, however many were kept over the years."""
     for query in (
         "SELECT topic, reason, COUNT(*) FROM dead_letter WHERE status = 'waiting' GROUP BY topic, reason",
         "SELECT 1 FROM dead_letter WHERE status = 'waiting' AND last_rejected_on < '2026-01-01'",
+        "SELECT 1 FROM dead_letter WHERE status IN ('resolved', 'discarded') AND last_rejected_on < '2026-01-01'",
     ):
         (step,) = database.explain(query)
         assert str(step["key"]).startswith("ix_dead_letter_status"), step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,30 @@ def commands() -> Iterator[tuple[str, Command]]:
     yield from walk("stream", typer.main.get_command(app))
 
 
+EXAMPLE_LENGTH_MAX = 76
+"""What a terminal of 80 columns shows in one line, behind an indentation."""
+
+
+def examples(command: Command) -> list[str]:
+    """The command lines that its help shows."""
+    lines = inspect.cleandoc(command.help).splitlines()
+    return [line.strip() for line in lines if line.startswith("    stream ")]
+
+
 @pytest.mark.parametrize(
     ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
 )
 def test_every_command_has_help_with_an_example(name: str, command: Command) -> None:
-    assert command.help
-    assert f"{name}" in command.help, "an example shows how it is called"
-    assert "Example" in command.help
+    assert examples(command), "tests/engine/test_help_examples.py runs them"
+    assert all(example.startswith(name) for example in examples(command))
+    assert all(len(example) <= EXAMPLE_LENGTH_MAX for example in examples(command)), "a line is folded"
+
+
+def test_examples_are_shown_line_by_line() -> None:
+    done = run_command({"COLUMNS": "80"}, "replay", "--help")
+    shown = [line.strip() for line in done.stdout.splitlines()]
+    wanted = examples(dict(commands())["stream replay"])
+    assert shown[(first := shown.index(wanted[0])) : first + len(wanted)] == wanted
 
 
 @pytest.mark.parametrize(

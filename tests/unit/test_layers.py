@@ -13,7 +13,7 @@ from tests.consumers import CHECKOUT
 PACKAGE = CHECKOUT / "stream"
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("stream", "errors", "records", "hashing", "config", "files", "logs"),
+    "words": ("stream", "errors", "records", "reached", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
     "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert"),
     "edges": (

@@ -8,7 +8,8 @@ from stream import config
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
 from stream.ranges import Range
-from stream.replay import Reached, engine_options
+from stream.reached import Reached
+from stream.replay import engine_options
 from stream.runs import Effect, Run, differences
 from tests.consumers import run_command
 
@@ -31,9 +32,9 @@ def test_dates_are_told_where_their_rows_differ_only() -> None:
 def test_the_pace_of_a_resumed_run_is_that_of_this_process() -> None:
     now = 100.0
     pace = Pace(lambda: now)
-    assert pace.observe(Reached(500, 1000, is_held_back=False)) == (0.0, None)
+    assert pace.observe(Reached(500, 1000)) == (0.0, None)
     now = 110.0
-    assert pace.observe(Reached(600, 1000, is_held_back=False)) == (10.0, 40.0)
+    assert pace.observe(Reached(600, 1000)) == (10.0, 40.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""Each example that `--help` shows is run as it stands there, on real servers, and does what its command is for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local import Registry
+from stream.cli.main import main
+from tests.broker import Broker
+from tests.conftest import StartConsumer
+from tests.consumers import COMMAND_SECONDS_MAX, environment
+from tests.databases import Database
+from tests.engine.logs import applied
+from tests.unit.test_cli import commands, examples
+from tests.waiting import wait_for
+
+BEFORE = ("migrate", "topics create", "schemas register", "schemas check", "check", "produce")
+BESIDE = (  # while the first example of `run` runs
+    "lag",
+    "offsets show",
+    "dead-letters list",
+    "dead-letters show",
+    "dead-letters publish",
+    "dead-letters redrive",
+    "dead-letters discard",
+    "replay",
+    "verify",
+    "erase",
+)
+AFTER = ("offsets reset", "offsets accept")
+
+PROGRAM = multiprocessing.get_context("forkserver")
+PROGRAM.set_forkserver_preload(["stream.cli.main"])
+"""Processes that begin with the program imported, which is most of what a short command takes."""
+
+
+def run_example(example: str, settings: Mapping[str, str], log: Path) -> str:
+    """What an example prints; it ends with 0."""
+    arguments = (shlex.split(example), environment(settings), log)
+    process = PROGRAM.Process(target=_become, args=arguments, daemon=True)  # killed with us, should it hang
+    process.start()
+    process.join(COMMAND_SECONDS_MAX)
+    printed = log.read_text(encoding="utf-8")
+    assert process.exitcode == 0, f"`{example}` ended with {process.exitcode}:\n{printed}"
+    return printed
+
+
+def _become(arguments: list[str], settings: dict[str, str], log: Path) -> None:
+    """Be a process of the program, with output that goes to a file."""
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    os.environ.clear()
+    os.environ.update(settings)
+    sys.argv = arguments
+    main()
+
+
+def test_each_example_can_be_run_as_it_stands(
+    broker: Broker,
+    mysql: Database,
+    registry_server: Registry,
+    stream_settings: dict[str, str],
+    start_consumer: StartConsumer,
+    tmp_path: Path,
+) -> None:
+    wanted = {name.removeprefix("stream "): examples(command) for name, command in commands()}
+    assert [name for name, lines in wanted.items() if not lines] == [], "a command without an example"
+    assert sorted(wanted) == sorted((*BEFORE, "run", *BESIDE, *AFTER)), "say when the command's examples are run"
+    settings = {**stream_settings, "STREAM_SCHEMA_REGISTRY_URL": registry_server.url}
+
+    def run_all(names: tuple[str, ...]) -> None:
+        for example in (line for name in names for line in wanted[name]):
+            printed = run_example(example, settings, tmp_path / "example.log")
+            assert printed.strip(), f"`{example}` says nothing"
+
+    broker.delete_topics()
+    run_all(BEFORE)
+    published = sum(broker.ends().values())
+    beside, *alone = ([*shlex.split(line)[2:]] for line in wanted["run"])
+    consumer = start_consumer(*beside, schema_registry_url=registry_server.url)
+    wait_for(lambda: applied(mysql) == published, "all records")
+    # The examples name a dead letter, which is one of those that wait.
+    mysql.execute("UPDATE dead_letter SET kafka_partition = 3, kafka_offset = 1045 WHERE topic = 'trip' LIMIT 1")
+    run_all(BESIDE)
+    assert mysql.value("SELECT discarded_because FROM dead_letter WHERE kafka_offset = 1045") == "rider asked"
+    assert mysql.value("SELECT COUNT(*) FROM erasure WHERE person_id = '7' AND swept_on IS NOT NULL") == 1
+    assert mysql.value("SELECT COUNT(*) FROM replay_run WHERE ended_on IS NOT NULL") == 1
+    consumer.terminate()
+    consumer.assert_ends(0)
+    for arguments in alone:
+        start_consumer(*arguments, schema_registry_url=registry_server.url).assert_ends(0)
+    run_all(AFTER[:1])
+    # A partition is stopped, so that there is one to accept.
+    stopped = "topic_id = 'another'"
+    its = "group_id = :group_id AND topic = 'trip' AND kafka_partition = 3"
+    mysql.execute(f"UPDATE progress SET {stopped} WHERE {its}", group_id=settings["STREAM_GROUP_ID"])
+    run_all(AFTER[1:])
+    assert mysql.value(f"SELECT COUNT(*) FROM progress WHERE {stopped}") == 0

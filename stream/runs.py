@@ -23,6 +23,9 @@ from stream.ranges import Range
 from stream.records import TopicPartition
 from stream.tables import LEDGER, PROGRESS, REPLAY_RUN
 
+GROUP_PREFIX = "replay:"
+"""How the names of such groups begin; no consumer's does."""
+
 RowsByDate = Mapping[str, Mapping[str, int]]
 """How many rows each table has, by the date (UTC) of `created_on`."""
 
@@ -39,7 +42,7 @@ class Run:
     @property
     def group_id(self) -> str:
         """Under which its progress and its ledgers are kept."""
-        return f"replay:{self.run_id}"
+        return GROUP_PREFIX + self.run_id
 
     @property
     def topics(self) -> list[str]:

@@ -47,7 +47,8 @@ def verify(contender: str, ground: Ground, workload: Workload, settings: Mapping
 def _nothing_until_all(process: subprocess.Popen[bytes], total: int, sizes: list[int]) -> Iterator[int]:
     """No record is done until the process has ended, and then all are; meanwhile its `sizes` in memory are noted."""
     while is_alive(process):
-        sizes.append(memory(process.pid).now)
+        size = memory(process.pid).now
+        sizes += [size] if size else []  # none once it has ended
         yield 0
         time.sleep(WATCH_SECONDS)
     yield total

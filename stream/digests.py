@@ -21,11 +21,20 @@ Digest = tuple[int, int]
 """How many rows, and what they come to."""
 
 
-def digests(connection: Connection, table: Table) -> dict[int, Digest]:
-    """The digest of each bucket that has any rows; where a row came from does not count."""
+def digests(connection: Connection, table: Table, which: ColumnElement[bool] | None = None) -> dict[int, Digest]:
+    """The digest of each bucket that has any rows, or any of those asked for. Where a row came from does not count."""
     bucket = bucket_of(table)
     query = select(bucket, func.count(), func.bit_xor(_row_digest(table))).group_by(bucket)
+    if which is not None:
+        query = query.where(which)
     return {number: (rows, digest) for number, rows, digest in connection.execute(query)}
+
+
+def row_counts(connection: Connection, table: Table, which: ColumnElement[bool]) -> dict[int, int]:
+    """By bucket how many rows there are of those asked for."""
+    bucket = bucket_of(table)
+    rows = connection.execute(select(bucket, func.count()).where(which).group_by(bucket))
+    return dict(rows.tuples())
 
 
 def differing(ours: dict[int, Digest], theirs: dict[int, Digest]) -> Collection[int]:

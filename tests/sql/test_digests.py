@@ -5,9 +5,10 @@ from __future__ import annotations
 from zlib import crc32
 
 import pytest
+from sqlalchemy import not_
 
 from stream.catalog import STREAMS
-from stream.digests import BUCKETS, Digest, differing, digests
+from stream.digests import BUCKETS, Digest, differing, digests, row_counts
 from stream.records import TopicPartition
 from stream.shadow import Shadow, in_key_order
 from tests import events
@@ -78,6 +79,16 @@ def test_where_a_row_came_from_does_not_count(database: Database, applier: Appli
         "UPDATE user_rating SET kafka_partition = 9, kafka_offset = 9, loaded_on = loaded_on - INTERVAL 1 DAY"
     )
     assert not differing(before, digested(database, "user_rating"))
+
+
+def test_only_the_rows_asked_for_count(database: Database, applier: Applier) -> None:
+    applier.apply(*rated(1))
+    before = digested(database, "user_rating")
+    applier.apply(*rated(2), *rated(3))
+    is_first = RATING.c.kafka_offset == 0
+    with database.engine().connect() as connection:
+        assert digests(connection, RATING, is_first) == before
+        assert sum(row_counts(connection, RATING, not_(is_first)).values()) == 2
 
 
 def test_a_row_that_only_one_has_shows(database: Database, applier: Applier) -> None:

@@ -34,7 +34,7 @@ def row_counts(connection: Connection, table: Table, which: ColumnElement[bool])
     """By bucket how many rows there are of those asked for."""
     bucket = bucket_of(table)
     rows = connection.execute(select(bucket, func.count()).where(which).group_by(bucket))
-    return dict(rows.tuples())
+    return {number: int(count) for number, count in rows}
 
 
 def differing(ours: dict[int, Digest], theirs: dict[int, Digest]) -> Collection[int]:

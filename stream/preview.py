@@ -38,7 +38,7 @@ def preview(
     rows: Counter[tuple[str, str]] = Counter()
     done = 0
     with Shadow(database, list(tables.values())) as shadow:
-        for written in shadow.apply_all(read(properties, "replay:dry-run", ranges), decoder):
+        for written in shadow.apply(read(properties, "replay:dry-run", ranges), decoder):
             topic = written.slice.topic_partition.topic
             done += written.records.consumed
             tell(done)

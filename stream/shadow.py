@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 from stream.catalog.declaration import PersonKind
 from stream.compact import ErasedPerson
 from stream.database import translated_errors
-from stream.decode import Decode
 from stream.decoder import Decoder
 from stream.digests import Digest, bucket_of, digests
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
@@ -61,7 +60,7 @@ class Shadow:
             self._connection.invalidate()  # the server drops them
             self._connection.close()
 
-    def apply_all(
+    def apply(
         self, pieces: Iterable[tuple[TopicPartition, Sequence[Record]]], decoder: Decoder
     ) -> Iterator[WrittenSlice]:
         """Apply pieces of the log one after the other, and tell of each what became of it.
@@ -71,34 +70,29 @@ class Shadow:
         with ThreadPoolExecutor(1, "shadow") as server:
             writing: Future[WrittenSlice] | None = None
             for topic_partition, records in pieces:
-                piece = _decoded(topic_partition, records, decoder.of(topic_partition.topic))
+                piece = _decoded(topic_partition, records, decoder)
                 if writing is not None:
                     yield writing.result()
                 writing = server.submit(self._write, piece)
             if writing is not None:
                 yield writing.result()
 
-    def apply(self, topic_partition: TopicPartition, records: Sequence[Record], decode: Decode) -> WrittenSlice:
-        """Decode records of a partition and write them into the shadows. Raises what decoding raises, too."""
-        return self._write(_decoded(topic_partition, records, decode))
-
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
-        with translated_errors(), self.connection.begin():
-            return write_slice(self.connection, piece, self._mark)
+        with translated_errors(), self._opened.begin():
+            return write_slice(self._opened, piece, self._mark)
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
-        with translated_errors(), self.connection.begin():
-            yield from in_key_order(self.connection, table, buckets)
+        with translated_errors(), self._opened.begin():
+            yield from in_key_order(self._opened, table, buckets)
 
     def digests(self, table: Table) -> dict[int, Digest]:
         """Those of a shadow's rows, by bucket."""
-        with translated_errors(), self.connection.begin():
-            return digests(self.connection, table)
+        with translated_errors(), self._opened.begin():
+            return digests(self._opened, table)
 
     @property
-    def connection(self) -> Connection:
-        """The one that sees the shadows."""
+    def _opened(self) -> Connection:
         assert self._connection is not None, "used outside its block"
         return self._connection
 
@@ -118,8 +112,9 @@ def _create(connection: Connection, table: Table) -> None:
     connection.execute(text(f"ALTER TABLE `{shadow}` {', '.join(changes)}"))
 
 
-def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decode: Decode) -> DecodedSlice:
+def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decoder: Decoder) -> DecodedSlice:
     claim = Claim(topic_partition, "", 0, 0)
+    decode = decoder.of(topic_partition.topic)
     return DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
 
 

@@ -120,7 +120,7 @@ def verify(
     with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
         ranges = applied_ranges(admin, live, group_id, list(decoder.readers))
         total, done = sum(one.records_max for one in ranges), 0
-        for written in shadow.apply_all(read(properties, "verify", ranges), decoder):
+        for written in shadow.apply(read(properties, "verify", ranges), decoder):
             done += written.records.consumed
             tell(done, total)
         found: list[Finding] = []

@@ -31,8 +31,8 @@ def test_the_same_rows_have_the_same_digests_live_and_in_a_shadow(database: Data
         applier.apply(one)
     with Shadow(database.engine(), list(TABLES.values())) as shadow:
         for name, datum in sound.items():
-            record = events.record(name, datum)
-            shadow.apply(TopicPartition(TOPICS[name], 7), [record], DECODER.of(TOPICS[name]))
+            pieces = [(TopicPartition(TOPICS[name], 7), [events.record(name, datum)])]
+            assert list(shadow.apply(pieces, DECODER))
         for name, table in TABLES.items():
             theirs = shadow.digests(table)
             assert theirs == digested(database, name), name

@@ -1,4 +1,4 @@
-"""Digests of rows: the same for the same rows, and for no others."""
+"""Digests of rows: no others than the same have the same. That the same do, test_shadow proves for all tables."""
 
 from __future__ import annotations
 
@@ -9,35 +9,19 @@ from sqlalchemy import not_
 
 from stream.catalog import STREAMS
 from stream.digests import BUCKETS, Digest, differing, digests, row_counts
-from stream.records import TopicPartition
-from stream.shadow import Shadow, in_key_order
+from stream.shadow import in_key_order
 from tests import events
 from tests.databases import Database
-from tests.events import TOPICS, rating, samples, uuid_text
-from tests.sql.applying import DECODER, Applier
+from tests.events import rating, uuid_text
+from tests.sql.applying import Applier
 
-TABLES = {table.name: table for stream in STREAMS.values() for table in stream.tables}
-RATING = TABLES["user_rating"]
+RATING = next(table for table in STREAMS["trip"].tables if table.name == "user_rating")
 
 
-def digested(database: Database, name: str) -> dict[int, Digest]:
+def digested(database: Database) -> dict[int, Digest]:
+    """Those of the ratings."""
     with database.engine().connect() as connection:
-        return digests(connection, TABLES[name])
-
-
-def test_the_same_rows_have_the_same_digests_live_and_in_a_shadow(database: Database, applier: Applier) -> None:
-    sound = {name: datum for name, datum in samples().items() if "Deleted" not in name}
-    for one in sound.items():
-        applier.apply(one)
-    with Shadow(database.engine(), list(TABLES.values())) as shadow:
-        for name, datum in sound.items():
-            pieces = [(TopicPartition(TOPICS[name], 7), [events.record(name, datum)])]
-            assert list(shadow.apply(pieces, DECODER))
-        for name, table in TABLES.items():
-            theirs = shadow.digests(table)
-            assert theirs == digested(database, name), name
-            assert sum(rows for rows, _ in theirs.values()) == database.count(name)
-    assert sum(map(database.count, TABLES)) > 20
+        return digests(connection, RATING)
 
 
 @pytest.mark.parametrize(
@@ -45,19 +29,19 @@ def test_the_same_rows_have_the_same_digests_live_and_in_a_shadow(database: Data
     [
         "rating = 2",
         "feedback = NULL",
-        "feedback = '-'",
-        "feedback = ' kind'",
-        "feedback = 'Kind'",
+        "feedback = ''",
+        "feedback = '- '",
+        "feedback = '–'",
         "event_time = event_time + INTERVAL 1 MICROSECOND",
         "event_id = REVERSE(event_id)",
-        "user_id = trip_id, trip_id = 7",
+        "user_id = 78, trip_id = 8",
     ],
 )
 def test_any_change_of_a_row_shows_in_its_bucket_alone(database: Database, applier: Applier, change: str) -> None:
-    applier.apply(*rated(1, user_id=7, trip_id=8, feedback="kind"), *rated(2))
-    before = digested(database, "user_rating")
+    applier.apply(*rated(1, user_id=7, trip_id=88, feedback="-"), *rated(2))
+    before = digested(database)
     database.execute(f"UPDATE user_rating SET {change} WHERE id = 1")
-    buckets = differing(before, digested(database, "user_rating"))
+    buckets = differing(before, digested(database))
     assert len(buckets) == 1
     with database.engine().connect() as connection:
         rows = [row for some in in_key_order(connection, RATING, buckets) for row in some]
@@ -67,23 +51,23 @@ def test_any_change_of_a_row_shows_in_its_bucket_alone(database: Database, appli
 def test_values_that_change_places_within_a_bucket_show(database: Database, applier: Applier) -> None:
     beside = next(number for number in range(2, 100 * BUCKETS) if bucket(number) == bucket(1))
     applier.apply(*rated(1, feedback="kind"), *rated(beside, feedback="rude"))
-    before = digested(database, "user_rating")
+    before = digested(database)
     database.execute("UPDATE user_rating SET feedback = IF(feedback = 'kind', 'rude', 'kind')")
-    assert differing(before, digested(database, "user_rating")) == {bucket(1)}
+    assert differing(before, digested(database)) == {bucket(1)}
 
 
 def test_where_a_row_came_from_does_not_count(database: Database, applier: Applier) -> None:
     applier.apply(*rated(1))
-    before = digested(database, "user_rating")
+    before = digested(database)
     database.execute(
         "UPDATE user_rating SET kafka_partition = 9, kafka_offset = 9, loaded_on = loaded_on - INTERVAL 1 DAY"
     )
-    assert not differing(before, digested(database, "user_rating"))
+    assert not differing(before, digested(database))
 
 
 def test_only_the_rows_asked_for_count(database: Database, applier: Applier) -> None:
     applier.apply(*rated(1))
-    before = digested(database, "user_rating")
+    before = digested(database)
     applier.apply(*rated(2), *rated(3))
     is_first = RATING.c.kafka_offset == 0
     with database.engine().connect() as connection:
@@ -93,7 +77,7 @@ def test_only_the_rows_asked_for_count(database: Database, applier: Applier) -> 
 
 def test_a_row_that_only_one_has_shows(database: Database, applier: Applier) -> None:
     applier.apply(*rated(1))
-    alone = digested(database, "user_rating")
+    alone = digested(database)
     assert differing(alone, {}) == differing({}, alone) == set(alone)
     assert not differing({}, {})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from stream.catalog import STREAMS
+from stream.digests import digests
 from stream.isolate import WrittenSlice
 from stream.records import TopicPartition
 from stream.shadow import Shadow, key_of
@@ -49,6 +50,7 @@ def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database,
         for name, datum in samples().items():
             apply(shadow, name, datum)
         tried = shadowed(shadow)
+        digested = {table.name: shadow.digests(table) for table in TABLES}
         assert not any(database.count(table.name) for table in TABLES), "the live tables are as they were"
         assert database.count("erasure") == 0
         assert shadow.erased
@@ -56,6 +58,8 @@ def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database,
         if "Deleted" not in name or name == "MessageDeleted":
             applier.apply((name, datum))
     assert tried == live(database)
+    with database.engine().connect() as connection:
+        assert digested == {table.name: digests(connection, table) for table in TABLES}
     assert sum(map(len, tried.values())) > 20
 
 

@@ -1,7 +1,8 @@
 """The benchmark behind `make bench`: how fast a topic is drained, beside what the server and the usual code can do.
 
     cli → ground (servers, fresh tables) → workload (a topic full of events)
-        → rounds of: load (the server's limit), usual (the loop that people write), drain (`stream run`)
+        → rounds of: load (the server's limit), usual (the loop that people write), drain (`stream run`),
+          again (`stream verify`, `stream replay`)
         → stages, latency → report
 
 The machine is shared and noisy, so only ratios within one run mean anything: all contenders work on the same

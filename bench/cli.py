@@ -25,6 +25,8 @@ def _parts(text: str) -> str:
     unknown = set(text.split(",")) - set(Part)
     if unknown:
         raise typer.BadParameter(f"no part {', '.join(unknown)}; there are {', '.join(Part)}")
+    if Part.AGAIN in text.split(",") and Part.STREAM not in text.split(","):
+        raise typer.BadParameter(f"{Part.AGAIN} reads what {Part.STREAM} has drained: name both")
     return text
 
 
@@ -78,7 +80,8 @@ def main(
     also go to .local/bench.json; docs/benchmark.md explains them.
 
     Examples: python -m bench --only stream,usual --events TripRated --rounds 1;
-    python -m bench --only stream --setting STREAM_BATCH_RECORDS_MAX=10000
+    python -m bench --only stream --setting STREAM_BATCH_RECORDS_MAX=10000;
+    python -m bench --only stream,again --records 1000000 --rounds 1
     """
     parts = frozenset(Part(name) for name in only.split(",")) | ({Part.MILLION} if million else frozenset())
     settings = dict(one.split("=", 1) for one in setting or [])

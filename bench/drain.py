@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import func, select
 
@@ -32,26 +32,26 @@ def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[
     topics = [one.topic for one in workload.streams]
     with streaming(ground, url, topics, settings, "--until-caught-up") as process:
         run = Observation(contender, ground, workload, process.pid).follow(applied_counts(url, process), tell)
-        if process.wait(END_SECONDS_MAX) != 0:
-            raise RuntimeError(f"stream run ended with {process.returncode}: see {ground.folder / 'stream.log'}")
+        require_success(ground, process)
     return run
 
 
-@contextmanager
 def streaming(
     ground: Ground, url: str, topics: Sequence[str], settings: Mapping[str, str], *options: str
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """A `stream run` at work; ended, if it still is, when the block is left."""
-    command = [
-        sys.executable,
-        "-m",
-        "stream",
-        "run",
-        *(part for topic in topics for part in ("--topic", topic)),
-        *options,
-    ]
+    chosen = [part for topic in topics for part in ("--topic", topic)]
+    return running(ground, url, settings, "run", *chosen, *options)
+
+
+@contextmanager
+def running(
+    ground: Ground, url: str, settings: Mapping[str, str], *arguments: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A `stream` command at work; ended, if it still is, when the block is left."""
     environment = ground.environment(url, {"STREAM_LOG_FORMAT": "json", **settings})
-    with (ground.folder / "stream.log").open("ab") as output:
+    command = [sys.executable, "-m", "stream", *arguments]
+    with ground.log.open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)  # noqa: S603 - ours
     try:
         yield process
@@ -60,18 +60,28 @@ def streaming(
         process.wait(END_SECONDS_MAX)
 
 
-def applied_counts(url: str, process: subprocess.Popen[bytes]) -> Iterator[int | None]:
-    """How many records are applied, again and again until the process has ended; None while none are."""
+def require_success(ground: Ground, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end. Raises RuntimeError where it is not a good one."""
+    if process.wait(END_SECONDS_MAX) != 0:
+        raise RuntimeError(f"a command ended with {process.returncode}: see {ground.log}")
+
+
+def applied_counts(url: str, process: subprocess.Popen[bytes], group_prefix: str = "") -> Iterator[int | None]:
+    """How many records are applied, again and again until the process has ended; None while none are.
+
+    Of the groups whose names begin so: a replay keeps its progress beside the live group's.
+    """
     total = select(func.coalesce(func.sum(PROGRESS.c.records_consumed), 0))
+    total = total.where(PROGRESS.c.group_id.startswith(group_prefix))
     with connect_engine(url).connect() as connection:
-        is_alive = True
-        while is_alive:
-            is_alive = _is_alive(process)  # asked first, so that the last answer tells all that was done
+        is_going_on = True
+        while is_going_on:
+            is_going_on = is_alive(process)  # asked first, so that the last answer tells all that was done
             yield int(connection.execute(total).scalar_one()) or None
             connection.rollback()
             time.sleep(WATCH_SECONDS)
 
 
-def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+def is_alive(process: subprocess.Popen[bytes]) -> bool:
     """Whether it runs; one that has ended is left unreaped, for its CPU time to be read."""
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

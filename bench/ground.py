@@ -40,6 +40,16 @@ class Ground:
     database: Database
     folder: Path
 
+    @property
+    def log(self) -> Path:
+        """What our commands print."""
+        return self.folder / "stream.log"
+
+    @property
+    def url(self) -> str:
+        """The URL of the database as the last contender left it."""
+        return self.database.url(DATABASE_NAME)
+
     def fresh_database(self) -> str:
         """The URL of a database in which the migrations have just made all tables; what was in it is gone."""
         self.database.drop_database(DATABASE_NAME)
@@ -49,7 +59,7 @@ class Ground:
 
     def count_rows(self, tables: Sequence[str]) -> int:
         """How many rows these tables have together."""
-        with connect_engine(self.database.url(DATABASE_NAME)).connect() as connection:
+        with connect_engine(self.url).connect() as connection:
             # The names are the catalog's.
             return sum(
                 connection.execute(text(f"SELECT COUNT(*) FROM `{name}`")).scalar_one()  # noqa: S608
@@ -58,7 +68,7 @@ class Ground:
 
     def count_rows_sent(self) -> int:
         """How many rows were sent to all tables, from the ledger."""
-        with connect_engine(self.database.url(DATABASE_NAME)).connect() as connection:
+        with connect_engine(self.url).connect() as connection:
             return int(connection.execute(select(func.sum(LEDGER.c.rows_sent))).scalar_one())
 
     def empty_topics(self, streams: Sequence[Stream]) -> None:

@@ -48,7 +48,7 @@ def quiet_latency(ground: Ground, workload: Workload, backlog: int, settings: Ma
             if (count or 0) >= backlog:
                 break
         else:
-            raise RuntimeError(f"stream run ended early: see {ground.folder / 'stream.log'}")
+            raise RuntimeError(f"stream run ended early: see {ground.log}")
         engine = connect_engine(url).execution_options(isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             waited = list(_latencies(ground, workload, connection, tell))

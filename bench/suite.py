@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import stream
+from bench.again import replay, verify
 from bench.drain import drain
 from bench.ground import Ground
 from bench.latency import EVENTS_A_SECOND, Latency, quiet_latency
@@ -26,6 +27,9 @@ LOAD_TWO = "LOAD DATA, 2 connections"
 USUAL = "the usual loop"
 STREAM = "stream"
 ONE_LANE = "stream, 1 lane"
+VERIFY = "verify"
+REPLAY = "replay, rows there"
+BACKFILL = "replay, empty tables"
 MILLION = "stream, a million"
 
 STAGE_RECORDS_MAX = 100_000
@@ -38,6 +42,7 @@ class Part(StrEnum):
     LOAD = "load"
     USUAL = "usual"
     STREAM = "stream"
+    AGAIN = "again"
     LANES = "lanes"
     STAGES = "stages"
     LATENCY = "latency"
@@ -133,6 +138,10 @@ def _contenders(
         LOAD_TWO: (Part.LOAD, lambda tell: load(LOAD_TWO, ground, workload, files, 2, tell)),
         USUAL: (Part.USUAL, lambda tell: drain_as_usual(USUAL, ground, workload, tell)),
         STREAM: (Part.STREAM, lambda tell: drain(STREAM, ground, workload, settings, tell)),
+        # In this order, right behind the live drain, whose tables the first two read.
+        VERIFY: (Part.AGAIN, lambda tell: verify(VERIFY, ground, workload, settings, tell)),
+        REPLAY: (Part.AGAIN, lambda tell: replay(REPLAY, ground, workload, settings, tell, is_fresh=False)),
+        BACKFILL: (Part.AGAIN, lambda tell: replay(BACKFILL, ground, workload, settings, tell, is_fresh=True)),
         ONE_LANE: (Part.LANES, lambda tell: drain(ONE_LANE, ground, workload, one_lane, tell)),
     }
     return {name: run for name, (part, run) in every.items() if part in parts}

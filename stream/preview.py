@@ -38,14 +38,14 @@ def preview(
     rows: Counter[tuple[str, str]] = Counter()
     done = 0
     with Shadow(database, list(tables.values())) as shadow:
-        for one, some in read(properties, "replay:dry-run", ranges):
-            written = shadow.apply(one.topic_partition, some, decoder.of(one.topic))
-            done += len(some)
+        for written in shadow.apply(read(properties, "replay:dry-run", ranges), decoder):
+            topic = written.slice.topic_partition.topic
+            done += written.records.consumed
             tell(done)
-            records["records", one.topic, "consumed"] += len(some)
-            records["records", one.topic, "dead_lettered"] += len(written.rejected)
+            records["records", topic, "consumed"] += written.records.consumed
+            records["records", topic, "dead_lettered"] += written.records.dead_lettered
             for _, rejection in written.rejected:
-                records["dead letters", one.topic, rejection.reason.value] += 1
+                records["dead letters", topic, rejection.reason.value] += 1
             for name, counts in written.rows.items():
                 rows[name, "suppressed"] += counts.suppressed
         with read_connection(database) as live:

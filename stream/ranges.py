@@ -162,21 +162,24 @@ class RangeSource(Source):
         return dict(self._ends)
 
 
-def read(properties: Mapping[str, str], name: str, ranges: Sequence[Range]) -> Iterator[tuple[Range, list[Record]]]:
+def read(
+    properties: Mapping[str, str], name: str, ranges: Sequence[Range]
+) -> Iterator[tuple[TopicPartition, list[Record]]]:
     """The records of ranges, each partition's in order, some at a time.
 
     Raises KafkaUnavailable where the client lost the brokers for good, and TerminalError where records leave the log
     meanwhile.
     """
-    range_of = {one.topic_partition: one for one in ranges}
+    starts = {one.topic_partition: one.from_offset for one in ranges}
     source = RangeSource(properties, name, ranges, on_assign=_nothing, holds=lambda _: True, is_held_back=lambda: False)
     try:
-        source.begin(range_of.keys(), {one.topic_partition: one.from_offset for one in ranges})
+        source.begin(starts.keys(), starts)
         while not source.is_finished:
             for one, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
                 if fetched.is_astray:
                     raise TerminalError(f"records of {one} left the log meanwhile: plan again")
-                yield range_of[one], fetched.records
+                if fetched.records:
+                    yield one, fetched.records
             if source.is_cut_off():
                 raise KafkaUnavailable("the brokers answer others and not this client: try again")
     finally:

@@ -2,6 +2,9 @@
 
 Subjects are named by topic and record (`trip-mobility.trip.TripRated`), Confluent's TopicRecordNameStrategy: a topic
 carries several records, each with versions of its own.
+
+The client is loaded by the functions that use it: with its web client it takes 14 MB, for which a process without a
+registry has no use.
 """
 
 from __future__ import annotations
@@ -10,14 +13,14 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
-
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
-from httpx2 import URL, HTTPError, InvalidURL, TimeoutException
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
 from stream.schemas import SchemaVersion, full_name
+
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import Schema
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 REQUEST_TIMEOUT_SECONDS = 5.0
 """A schema is a few kilobytes; a registry that takes longer is asked again."""
@@ -73,6 +76,9 @@ class Registry:
     """
 
     def __init__(self, url: str) -> None:
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+        from httpx2 import URL, InvalidURL
+
         try:
             for one in url.split(","):  # several addresses of one registry
                 URL(one.strip())
@@ -160,6 +166,9 @@ class Registry:
 
 def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
     """The registry's answer; None where it refuses with one of these codes of its own."""
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
+    from httpx2 import HTTPError, TimeoutException
+
     try:
         return ask()
     except SchemaRegistryError as error:
@@ -182,6 +191,8 @@ def _refusal(error: SchemaRegistryError) -> RegistryUnavailable:
 
 
 def _schema_of(version: SchemaVersion) -> Schema:
+    from confluent_kafka.schema_registry import Schema
+
     return Schema(json.dumps(version.source, ensure_ascii=False), "AVRO")
 
 

@@ -24,6 +24,7 @@ from stream.records import TopicPartition
 from stream.tables import LEDGER, PROGRESS, REPLAY_RUN
 
 GROUP_PREFIX = "replay:"
+"""How the names of such groups begin; no consumer's does."""
 
 REMOVED_ROWS_MAX = 1000
 """Ledger rows removed in one transaction: a run has one for each partition and table."""

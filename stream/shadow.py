@@ -8,7 +8,8 @@ for are kept apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,8 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 from stream.catalog.declaration import PersonKind
 from stream.compact import ErasedPerson
 from stream.database import translated_errors
-from stream.decode import Decode
+from stream.decoder import Decoder
+from stream.digests import Digest, bucket_of, digests
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.upsert import RowCounts
@@ -48,9 +50,7 @@ class Shadow:
             with self._connection.begin():
                 self._connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
                 for table in self.tables:
-                    # Not directly: the server would say that the name isn't unique.
-                    self._connection.execute(text(f"CREATE TEMPORARY TABLE `{table.name}_shadow` LIKE `{table.name}`"))
-                    self._connection.execute(text(f"ALTER TABLE `{table.name}_shadow` RENAME TO `{table.name}`"))
+                    _create(self._connection, table)
         return self
 
     def __exit__(
@@ -60,17 +60,36 @@ class Shadow:
             self._connection.invalidate()  # the server drops them
             self._connection.close()
 
-    def apply(self, topic_partition: TopicPartition, records: Sequence[Record], decode: Decode) -> WrittenSlice:
-        """Decode records of a partition and write them into the shadows. Raises what decoding raises, too."""
-        claim = Claim(topic_partition, "", 0, 0)
-        piece = DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
+    def apply(
+        self, pieces: Iterable[tuple[TopicPartition, Sequence[Record]]], decoder: Decoder
+    ) -> Iterator[WrittenSlice]:
+        """Apply pieces of the log one after the other, and tell of each what became of it.
+
+        While the server writes one, the next is read and decoded. Raises what reading and decoding raise, too.
+        """
+        with ThreadPoolExecutor(1, "shadow") as server:
+            writing: Future[WrittenSlice] | None = None
+            for topic_partition, records in pieces:
+                piece = _decoded(topic_partition, records, decoder)
+                if writing is not None:
+                    yield writing.result()
+                writing = server.submit(self._write, piece)
+            if writing is not None:
+                yield writing.result()
+
+    def _write(self, piece: DecodedSlice) -> WrittenSlice:
         with translated_errors(), self._opened.begin():
             return write_slice(self._opened, piece, self._mark)
 
-    def rows(self, table: Table) -> Iterator[Sequence[RowMapping]]:
-        """A shadow's rows in the order of its key, some at a time."""
+    def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
+        """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
         with translated_errors(), self._opened.begin():
-            yield from in_key_order(self._opened, table)
+            yield from in_key_order(self._opened, table, buckets)
+
+    def digests(self, table: Table) -> dict[int, Digest]:
+        """Those of a shadow's rows, by bucket."""
+        with translated_errors(), self._opened.begin():
+            return digests(self._opened, table)
 
     @property
     def _opened(self) -> Connection:
@@ -82,12 +101,33 @@ class Shadow:
         return RowCounts(sent=len(persons))
 
 
-def in_key_order(connection: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
-    """A table's rows in the order of its key, some at a time: the server keeps the rest.
+def _create(connection: Connection, table: Table) -> None:
+    """Make a table's shadow, with the columns and the unique keys of the live one."""
+    # Not directly: the server would say that the name isn't unique.
+    shadow = f"{table.name}_shadow"
+    connection.execute(text(f"CREATE TEMPORARY TABLE `{shadow}` LIKE `{table.name}`"))
+    # Nothing is looked up by the other indexes, and to keep them costs as much as the rows do.
+    others = {row.Key_name for row in connection.execute(text(f"SHOW INDEX FROM `{shadow}` WHERE Non_unique = 1"))}
+    changes = [*(f"DROP INDEX `{name}`" for name in sorted(others)), f"RENAME TO `{table.name}`"]
+    connection.execute(text(f"ALTER TABLE `{shadow}` {', '.join(changes)}"))
+
+
+def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decoder: Decoder) -> DecodedSlice:
+    claim = Claim(topic_partition, "", 0, 0)
+    decode = decoder.of(topic_partition.topic)
+    return DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
+
+
+def in_key_order(
+    connection: Connection, table: Table, buckets: Collection[int] | None = None
+) -> Iterator[Sequence[RowMapping]]:
+    """A table's rows in the order of its key, some at a time: the server keeps the rest. Of some buckets, or of all.
 
     Until they are all read, or given up, the connection can do nothing else.
     """
     query = select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE)
+    if buckets is not None:
+        query = query.where(bucket_of(table).in_(buckets))
     yield from connection.execute(query).mappings().partitions(ROWS_AT_ONCE)
 
 

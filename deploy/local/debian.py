@@ -128,6 +128,19 @@ class Archive:
             )
 
 
+def unpacked_command(prefix: Path, program: str) -> list[str]:
+    """Return the start of a command line that runs a program of an unpacked folder with the libraries there.
+
+    Raises UnavailableError where either is missing.
+    """
+    loaders = list(prefix.glob("usr/lib/*/ld-linux-*.so.*"))
+    if len(loaders) != 1:
+        raise UnavailableError(f"{prefix} is damaged (no loader in it): delete it and try again.")
+    if not (prefix / program).exists():
+        raise UnavailableError(f"{prefix} has no {program}: delete it and try again.")
+    return [str(loaders[0]), "--library-path", str(loaders[0].parent), str(prefix / program)]
+
+
 def _pretended(package: str) -> str:
     return (
         f"Package: {package}\nStatus: install ok installed\nVersion: 99:0\nArchitecture: {_architecture()}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from deploy.local.database import Database
-from deploy.local.debian import Archive
+from deploy.local.debian import Archive, unpacked_command
 from deploy.local.errors import ServerError, UnavailableError
 from deploy.local.parts import part, say
 
@@ -30,7 +30,7 @@ class MySQL(Database):
 
     def client(self, program: str) -> list[str]:
         """Return the start of a command line for `mysql`, `mysqldump`, `mysqladmin` or `mysqlbinlog`."""
-        return [*_run(mysql_program(), f"usr/bin/{program}"), f"--defaults-file={self._client_options()}"]
+        return [*unpacked_command(mysql_program(), f"usr/bin/{program}"), f"--defaults-file={self._client_options()}"]
 
     def _initialise(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # of an initialisation that was cut off
@@ -55,7 +55,7 @@ class MySQL(Database):
             "plugin-dir": prefix / "usr/lib/mysql/plugin",
         }
         options = [f"--{name}={path}" for name, path in places.items()]
-        return [*_run(prefix, "usr/sbin/mysqld"), "--no-defaults", *options, "--mysqlx=OFF"]
+        return [*unpacked_command(prefix, "usr/sbin/mysqld"), "--no-defaults", *options, "--mysqlx=OFF"]
 
 
 def start_mysql(folder: Path) -> Database:
@@ -89,17 +89,7 @@ def mysql_program() -> Path:
 
 def _try_out(prefix: Path) -> None:
     """Run the server's `--version`: its C library may want a newer kernel than this machine's."""
-    command = [*_run(prefix, "usr/sbin/mysqld"), "--no-defaults", "--version"]
+    command = [*unpacked_command(prefix, "usr/sbin/mysqld"), "--no-defaults", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise UnavailableError(f"MySQL does not run on this machine: {done.stderr.strip()[-300:]}")
-
-
-def _run(prefix: Path, program: str) -> list[str]:
-    """Return the start of a command line that runs a program of the prefix with the prefix's libraries."""
-    loaders = list(prefix.glob("usr/lib/*/ld-linux-*.so.*"))
-    if len(loaders) != 1:
-        raise UnavailableError(f"{prefix} is damaged (no loader in it): delete it and try again.")
-    if not (prefix / program).exists():
-        raise UnavailableError(f"MySQL's packages have no {program}.")
-    return [str(loaders[0]), "--library-path", str(loaders[0].parent), str(prefix / program)]

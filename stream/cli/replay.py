@@ -24,6 +24,7 @@ from stream.preview import preview
 from stream.ranges import Range, Wanted, plan
 from stream.reached import Reached
 from stream.runs import Run
+from stream.service import calm_garbage_collector
 from stream.source import admin_client
 
 
@@ -102,6 +103,7 @@ def _wanted(
 
 
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
+    calm_garbage_collector()
     topics = {one.topic for one in ranges}
     total = sum(one.records_max for one in ranges)
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:

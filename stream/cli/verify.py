@@ -24,7 +24,7 @@ def verify_command(
     ] = None,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """Prove that the tables are what the log says: read it again into temporary tables, and compare row by row.
+    """Prove that the tables are what the log says: read it again into temporary tables, and compare the rows.
 
     Compares with a snapshot, so `stream run` may go on; changes nothing. Names rows that differ, are missing or too
     many by the coordinates of their event, and counts those whose event has left the log. Ends with 1 where any row

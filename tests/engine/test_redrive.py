@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from confluent_kafka import Consumer as KafkaConsumer
 
+from deploy.local import UnavailableError
+from stream.dead_letters import DeadLetter, keep
+from stream.errors import Reason, Rejection, Stage
+from stream.records import Record, TopicPartition
 from tests.balance import assert_drained, assert_tables
 from tests.broker import Broker
 from tests.conftest import StartConsumer
@@ -18,6 +23,7 @@ from tests.consumers import CHECKOUT, STREAM, environment, run_command
 from tests.databases import Database
 from tests.engine.logs import applied
 from tests.events import Datum, encode, rating, target_user, trip, uuid_text
+from tests.kcat import kcat
 from tests.model import expect
 from tests.waiting import wait_for
 
@@ -37,6 +43,10 @@ def refused(database: Database, rule: str) -> Iterator[None]:
 def trips(first: int, count: int, **changes: Any) -> Iterator[tuple[str, Datum]]:
     for number in range(first, first + count):
         yield "TripRecorded", trip(trip_id=number, event_id=uuid_text(number), **changes)
+
+
+CONNECT = "__connect.errors."
+"""How the headers of Kafka Connect begin: those of its `DeadLetterQueueReporter`."""
 
 
 def command(settings: Settings, *arguments: str) -> Any:
@@ -235,6 +245,46 @@ def test_published_copies_are_as_any_consumer_reads_them(
     assert found["__connect.errors.partition"] == str(letter["kafka_partition"]).encode()
     assert found["__connect.errors.offset"] == str(letter["kafka_offset"]).encode()
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+    broker.delete_topic("trip.dlq")
+
+
+def test_published_copies_are_as_kcat_reads_them(broker: Broker, mysql: Database, stream_settings: Settings) -> None:
+    if "trip.dlq" in broker.admin.list_topics(timeout=10).topics:
+        broker.delete_topic("trip.dlq")
+    key, value = b"\xff 11", b"none\x00sense\n\xfe"
+    letter = DeadLetter(
+        topic_id="an id",
+        topic_partition=TopicPartition("trip", 3),
+        record=Record(17, 1_767_225_600_000, key, value, [("mine", b"\xff\x01"), ("none", None)]),
+        rejection=Rejection(Stage.VALIDATE, Reason.TOO_LONG, "feedback"),
+    )
+    with mysql.engine().begin() as connection:
+        keep(connection, [letter])
+    assert command(stream_settings, "publish") == [{"topic": "trip.dlq", "records": 1}]
+    brokers = ("-b", broker.server.bootstrap_servers)
+    try:
+        copy = kcat(*brokers, "-q", "-C", "-t", "trip.dlq", "-o", "beginning", "-e", "-f", "%k|%s|%h")
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    content = key + b"|" + value + b"|"
+    assert copy.startswith(content)
+    headers = dict(one.split(b"=", 1) for one in copy.removeprefix(content).split(b","))
+    assert list(headers)[:2] == [b"mine", b"none"]
+    assert (headers[b"mine"], headers[b"none"]) == (b"\xff\x01", b"NULL")
+    connect = {
+        name.decode().removeprefix(CONNECT): text for name, text in headers.items() if name.startswith(CONNECT.encode())
+    }
+    assert connect == {
+        "topic": b"trip",
+        "partition": b"3",
+        "offset": b"17",
+        "connector.name": b"stream",
+        "task.id": b"0",
+        "stage": b"TRANSFORMATION",
+        "class.name": b"stream.validate",
+        "exception.class.name": b"stream.errors.Rejection",
+        "exception.message": b"validate: too_long (field feedback)",
+    }
     broker.delete_topic("trip.dlq")
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from stream.catalog import STREAMS
+from stream.digests import digests
+from stream.isolate import WrittenSlice
 from stream.records import TopicPartition
 from stream.shadow import Shadow, key_of
 from tests import events
 from tests.databases import Database
-from tests.events import NOON, SECOND, TOPICS, samples, trip, uuid_text
+from tests.events import NOON, SECOND, TOPICS, Datum, samples, trip, uuid_text
 from tests.sql.applying import DECODER, Applier
 
 TABLES = [table for stream in STREAMS.values() for table in stream.tables]
 LINEAGE = ("kafka_partition", "kafka_offset", "loaded_on")
+
+
+def apply(shadow: Shadow, name: str, datum: Datum) -> WrittenSlice:
+    """Try one event out."""
+    (written,) = shadow.apply([(TopicPartition(TOPICS[name], 0), [events.record(name, datum)])], DECODER)
+    return written
 
 
 def shadowed(shadow: Shadow) -> dict[str, list[dict[str, object]]]:
@@ -40,9 +48,9 @@ def live(database: Database) -> dict[str, list[dict[str, object]]]:
 def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database, applier: Applier) -> None:
     with Shadow(database.engine(), TABLES) as shadow:
         for name, datum in samples().items():
-            record = events.record(name, datum)
-            shadow.apply(TopicPartition(TOPICS[name], 0), [record], DECODER.of(TOPICS[name]))
+            apply(shadow, name, datum)
         tried = shadowed(shadow)
+        digested = {table.name: shadow.digests(table) for table in TABLES}
         assert not any(database.count(table.name) for table in TABLES), "the live tables are as they were"
         assert database.count("erasure") == 0
         assert shadow.erased
@@ -50,6 +58,8 @@ def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database,
         if "Deleted" not in name or name == "MessageDeleted":
             applier.apply((name, datum))
     assert tried == live(database)
+    with database.engine().connect() as connection:
+        assert digested == {table.name: digests(connection, table) for table in TABLES}
     assert sum(map(len, tried.values())) > 20
 
 
@@ -57,10 +67,9 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
     database.erase(["7"])
     newer = trip(trip_id=1, user_id=8, distance=2, occurred_at=NOON + SECOND, event_id=uuid_text(2))
     older = trip(trip_id=1, user_id=8, distance=1)
-    where = TopicPartition("trip", 0)
     with Shadow(database.engine(), TABLES) as shadow:
         for datum in (newer, older, trip(trip_id=2, user_id=7)):
-            shadow.apply(where, [events.record("TripRecorded", datum)], DECODER.of("trip"))
+            apply(shadow, "TripRecorded", datum)
         assert [row["id"] for row in shadowed(shadow)["trip"]] == [1]
         assert shadowed(shadow)["trip"][0]["event_time"] == shadowed(shadow)["trip"][0]["modified_on"]
         assert str(shadowed(shadow)["trip"][0]["event_id"]) == str(bytes.fromhex(uuid_text(2).replace("-", "")))
@@ -68,7 +77,7 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
 
 def test_shadows_are_gone_with_their_connection_and_others_never_see_them(database: Database) -> None:
     with Shadow(database.engine(), TABLES) as shadow:
-        shadow.apply(TopicPartition("trip", 0), [events.record("TripRecorded", trip())], DECODER.of("trip"))
+        apply(shadow, "TripRecorded", trip())
         with Shadow(database.engine(), TABLES) as another:
             assert not any(shadowed(another).values())
     assert database.count("trip") == 0
@@ -81,6 +90,5 @@ def test_no_lock_on_a_live_row_holds_a_shadow_up(database: Database, applier: Ap
     with database.engine().connect() as other, other.begin(), Shadow(database.engine(), TABLES) as shadow:
         for name in ("trip", "hntb_trip", "erasure", "progress"):
             other.execute(text(f"SELECT * FROM {name} FOR UPDATE")).all()
-        record = events.record("TripRecorded", trip(trip_id=1, user_id=8, event_id=uuid_text(2)))
-        written = shadow.apply(TopicPartition("trip", 0), [record], DECODER.of("trip"))
+        written = apply(shadow, "TripRecorded", trip(trip_id=1, user_id=8, event_id=uuid_text(2)))
         assert written.rows["trip"].suppressed == 1

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "log_reader",
         "ranges",
         "runs",
+        "digests",
         "shadow",
         "metrics",
         "health",

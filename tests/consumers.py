@@ -80,7 +80,7 @@ class Consumer:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"`stream run` does not end:\n{self.log_text()[-4000:]}") from None
 
-    def assert_ends(self, code: int, seconds: float = 60.0) -> None:
+    def assert_ends(self, code: int, seconds: float = 120.0) -> None:
         """It ends by itself, with this exit code."""
         ended = self.wait(seconds)
         assert ended == code, f"exit code {ended}, expected {code}:\n{self.log_text()[-6000:]}"

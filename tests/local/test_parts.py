@@ -159,12 +159,12 @@ def test_missing_network_is_told_without_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_archive_that_is_none_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_that_is_another_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(artifact: Artifact) -> Path:
         file = tmp_path / artifact.filename
         file.write_bytes(b"<html>")
         return file
 
     monkeypatch.setattr(Artifact, "resolve", damaged)
-    with pytest.raises(UnavailableError, match=r"app-1\.0-all\.tar\.gz arrived damaged"):
-        fetch_archive(tmp_path, "a.group:app:1.0:all")
+    with pytest.raises(UnavailableError, match=r"app-1\.0-all\.tar\.gz is not what this project was tried with"):
+        fetch_archive(tmp_path, "a.group:app:1.0:all", "0" * 64)

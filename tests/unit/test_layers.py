@@ -15,12 +15,14 @@ PACKAGE = CHECKOUT / "stream"
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("stream", "errors", "records", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
-    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert"),
+    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert", "quality"),
     "edges": (
         "database",
         "progress",
         "dead_letters",
         "erasure",
+        "inspection",
+        "grants",
         "isolate",
         "writer",
         "source",
@@ -42,6 +44,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "flood",
         "eraser",
         "housekeeper",
+        "inspector",
         "engine",
         "lag",
         "check",

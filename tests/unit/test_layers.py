@@ -35,6 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "registry",
         "decoder",
         "produce",
+        "reports",
     ),
     "engine": (
         "lane",

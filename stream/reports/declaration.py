@@ -6,6 +6,7 @@ or something that may be left out matter. The view of a report is its query with
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -87,8 +88,9 @@ def statement(report: Report, values: Mapping[str, Any]) -> tuple[str, dict[str,
     zone = {"zone": asked["time_zone"]} if "time_zone" in asked else {}
     scope = Scope(**zone, **days, given=frozenset(name for name, value in asked.items() if value is not None))
     named = {**asked, "since": scope.since, "until": scope.until}
+    named |= {one.name: json.dumps(asked[one.name]) for one in report.parameters if one.is_list}
     sql = report.query(scope)
-    return sql, {name: named[name] for name in text(sql)._bindparams}
+    return sql, {name: value for name, value in named.items() if name in text(sql).compile().params}
 
 
 def view_sql(report: Report) -> str:
@@ -121,11 +123,6 @@ def _day(written: str) -> date:
 def number(name: str, default: int | None, help_: str) -> Parameter:
     """A whole number above 0."""
     return Parameter(name, _whole_number, help_, default=default)
-
-
-def app_user() -> Parameter:
-    """The app user whom a report is about, as the research platform's tables have the id: as text."""
-    return Parameter("user", str, "The app user's id.", is_required=True, example="7")
 
 
 TIME_ZONE = Parameter(

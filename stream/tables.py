@@ -180,6 +180,46 @@ DATA_QUALITY = Table(
     **TABLE_OPTIONS,
 )
 
+ROLLUP_TOUCHED = Table(
+    "rollup_touched",
+    METADATA,
+    Column(
+        "id",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=True,
+        comment="names the entry; one that is committed later may have a smaller id",
+    ),
+    _text("rollup", 64, comment="the rollup"),
+    Column("period_start", mysql.DATETIME(), nullable=False, comment="the period to be summed again (UTC)"),
+    _moment("touched_on", "when rows of the period were written or removed (UTC)"),
+    Index(None, "rollup", "id"),
+    comment="Periods whose rows changed since they were last summed",
+    **TABLE_OPTIONS,
+)
+
+ROLLUP_REFRESH = Table(
+    "rollup_refresh",
+    METADATA,
+    _text("rollup", 64, primary_key=True, comment="the rollup; whoever sums locks its row"),
+    _moment("refreshed_on", "when periods were last summed (UTC); null where none was yet", nullable=True),
+    comment="Who sums a rollup, one process at a time, and when that was",
+    **TABLE_OPTIONS,
+)
+
+LATE_CHANGE = Table(
+    "late_change",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="where rows changed"),
+    Column("business_date", mysql.DATE(), primary_key=True, comment="the date under which dashboards show them (UTC)"),
+    _moment("first_changed_on", "UTC"),
+    _moment("last_changed_on", "UTC"),
+    _count("changes", "rows written or removed after the look-back window had passed the date"),
+    Index(None, "last_changed_on"),
+    comment="Business dates that changed when dashboards no longer looked at them",
+    **TABLE_OPTIONS,
+)
+
 REPLAY_RUN = Table(
     "replay_run",
     METADATA,

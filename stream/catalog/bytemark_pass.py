@@ -1,5 +1,8 @@
 """Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
 
+from sqlalchemy import func
+
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import AppIdText, EntityId, Micros, TextId32, column
 
@@ -27,7 +30,10 @@ HNTB_BYTEMARK_PASS = upserted_table(
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
     persons=[app("user_id")],
     comment="Interactions with Bytemark passes, for the HNTB research platform",
+    business_time="logged_on",
 )
+
+rollups.rolled_up(HNTB_BYTEMARK_PASS, rollups.PASSES, passes=func.count())
 
 BYTEMARK_PASS = upserted_table(
     "bytemark_pass",
@@ -37,6 +43,7 @@ BYTEMARK_PASS = upserted_table(
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
     persons=[app("user_id")],
     comment="Usage and validation of Bytemark passes, for QuickSight",
+    business_time="logged_on",
 )
 
 STREAM = Stream(

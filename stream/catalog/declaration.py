@@ -156,6 +156,7 @@ def upserted_table(
     persons: Sequence[Person],
     comment: str,
     set_of: Table | None = None,
+    business_time: str | None = None,
 ) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
@@ -164,6 +165,8 @@ def upserted_table(
 
     The rows of a `set_of` another table belong to a version of their parent there, whom a foreign key names: they
     are replaced as a set, and go with it.
+
+    `business_time` names the column whose date dashboards show the row under, where there is one.
     """
     columns = [part for part in parts if isinstance(part, Column)]
     indexes = [part for part in parts if isinstance(part, Index)]
@@ -187,7 +190,7 @@ def upserted_table(
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         *indexes,
         comment=comment,
-        info={"persons": tuple(persons), "set_of": set_of},
+        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time},
         **TABLE_OPTIONS,
     )
     for person in persons:
@@ -200,6 +203,12 @@ def persons_of(table: Table) -> tuple[Person, ...]:
     """The persons that an upserted table's rows are about; none for a table of another kind."""
     persons: tuple[Person, ...] = table.info.get("persons", ())
     return persons
+
+
+def business_time_of(table: Table) -> Column[Any] | None:
+    """The column whose date dashboards show the table's rows under; None where there is none."""
+    name: str | None = table.info.get("business_time")
+    return None if name is None else table.c[name]
 
 
 @cache

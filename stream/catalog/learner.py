@@ -62,6 +62,7 @@ BOOKINGS = upserted_table(
     Index(None, "course_stream", "confirmed"),
     persons=[telegram("user_id")],
     comment="Bookings of courses",
+    business_time="created_on",
 )
 
 FREE_LESSON_REGISTRATIONS = upserted_table(
@@ -73,6 +74,7 @@ FREE_LESSON_REGISTRATIONS = upserted_table(
     column("lesson_on", Micros | None, comment="UTC; null where no date is set"),
     persons=[telegram("user_id")],
     comment="Registrations for free lessons",
+    business_time="created_on",
 )
 
 EVENTS = upserted_table(
@@ -83,6 +85,7 @@ EVENTS = upserted_table(
     Index(None, "user_id", "created_on"),
     persons=[telegram("user_id")],
     comment="What users did with the bot",
+    business_time="created_on",
 )
 
 SEARCH_LENGTH = 64

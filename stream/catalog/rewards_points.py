@@ -1,7 +1,8 @@
 """Topic rewards.points: the ledger of points; see docs/events.md."""
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func
 
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, Money, ReferenceId, Text200, column
 
@@ -36,6 +37,14 @@ POINTS_TRANSACTION = upserted_table(
     Index(None, "created_on"),
     persons=[app("user_id").but_keep_row("note")],
     comment="The ledger of points",
+    business_time="created_on",
+)
+
+rollups.rolled_up(
+    POINTS_TRANSACTION,
+    rollups.REVENUE,
+    where=POINTS_TRANSACTION.c.points > 0,
+    points=func.sum(POINTS_TRANSACTION.c.points),
 )
 
 STREAM = Stream(

@@ -1,7 +1,8 @@
 """Topic rewards.tokens: the ledger of campaigns' tokens; see docs/events.md."""
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func
 
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, Money, ReferenceId, column
 
@@ -46,6 +47,14 @@ TOKEN_TRANSACTION = upserted_table(
     Index("main_query_index_1", "user_id", "activity_type", "f_agency_id", "f_token_id", "issued_on", "expired_on"),
     persons=[app("user_id").but_keep_row()],
     comment="The ledger of campaigns' tokens",
+    business_time="issued_on",
+)
+
+rollups.rolled_up(
+    TOKEN_TRANSACTION,
+    rollups.REVENUE,
+    where=TOKEN_TRANSACTION.c.tokens > 0,
+    tokens=func.sum(TOKEN_TRANSACTION.c.tokens),
 )
 
 STREAM = Stream(

@@ -1,5 +1,9 @@
 """Topic trip: trips with any mode of travel, and what riders thought of them; see docs/events.md."""
 
+from sqlalchemy import cast, func
+from sqlalchemy.dialects.mysql import DECIMAL
+
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import (
     AppIdText,
@@ -65,6 +69,16 @@ TRIP = upserted_table(
     column("fare", Money | None, comment="null where none is known"),
     persons=[app("user_id")],
     comment="Trips with any mode of travel, for QuickSight",
+    business_time="started_on",
+)
+
+rollups.rolled_up(
+    TRIP,
+    rollups.TRIPS,
+    groups={"travel_mode": TRIP.c.travel_mode},
+    trips=func.count(),
+    distance_sum=func.sum(cast(TRIP.c.distance, DECIMAL(13, 3))),
+    distances=func.count(TRIP.c.distance),
 )
 
 HNTB_TRIP = upserted_table(
@@ -77,6 +91,7 @@ HNTB_TRIP = upserted_table(
     column("distance", Metres, comment="in metres"),
     persons=[app("user_id")],
     comment="Trips, for the HNTB research platform",
+    business_time="started_on",
 )
 
 USER_RATING = upserted_table(
@@ -88,6 +103,7 @@ USER_RATING = upserted_table(
     column("feedback", Text512 | None, comment="in the rider's own words"),
     persons=[app("user_id")],
     comment="How riders rated their trips",
+    business_time="created_on",
 )
 
 STREAM = Stream(

@@ -265,6 +265,7 @@ SIGN_IN = upserted_table(
     column("success", Flag, comment="1 where it succeeded"),
     persons=[clerk("clerk_id")],
     comment="Attempts to sign in to Clerk accounts, a row each",
+    business_time="signed_in_on",
 )
 
 STREAM = Stream(

@@ -14,7 +14,7 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, erase, offsets, operate, produce, replay, schemas, setup, verify
+from stream.cli import dead_letters, erase, offsets, operate, produce, replay, report, schemas, setup, verify
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 from stream.source import CLOSING
@@ -41,6 +41,7 @@ app.add_typer(setup.topics_app, name="topics")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(offsets.app, name="offsets")
+app.add_typer(report.app, name="report")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -37,6 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "registry",
         "decoder",
         "produce",
+        "reports",
     ),
     "engine": (
         "lane",

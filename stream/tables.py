@@ -217,6 +217,7 @@ LATE_CHANGE = Table(
     _count("changes", "rows written or removed after the look-back window had passed the date"),
     Index(None, "last_changed_on"),
     comment="Business dates that changed when dashboards no longer looked at them",
+    info={"is_for_analysts": True},
     **TABLE_OPTIONS,
 )
 

@@ -30,8 +30,8 @@ from stream.catalog.declaration import (
     OnErasure,
     Person,
     other_unique_columns,
-    written_columns,
     persons_of,
+    written_columns,
 )
 from stream.catalog.types import BINARY_COLLATION, TEXT_LENGTH_MAX
 from stream.compact import Row

@@ -13,6 +13,7 @@ from docs.dictionary import dictionary
 from stream.config import KAFKA_SECRETS, PREFIX, SECRETS, Settings
 from stream.errors import Reason
 from stream.metrics import Metrics
+from stream.reports import REPORTS, Parameter
 
 FOLDER = Path(__file__).resolve().parent
 NOTE = "<!-- written by `make docs`; change the code, not this page -->\n\n"
@@ -25,6 +26,22 @@ STATIC_MEMBERSHIP = (
     "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
     "(a StatefulSet's pod name): then a restart disturbs nobody else."
 )
+
+REPORTS_INTRODUCTION = """\
+`stream report NAME` answers from MySQL, as a table, JSON or CSV (`--format`). Days and hours are UTC unless
+`--time-zone` names another zone; moments are always UTC. Sums by day and hour come from rollups, which are seconds
+behind the rows at most. Rows of equal rank are in the order of their keys.
+
+Some figures differ from what the queries in use so far said, for those counted wrongly:
+
+- **Engagement of users, performance of campaigns**: joining two ledgers to a user multiplies the rows of each with
+  those of the other. Here each figure is counted by itself, and a trip counts once for a campaign.
+- **Tokens** have the moment of `issued_on`; the ledger's `campaign_id` is a campaign's `ap_campaign_id`, not its `id`.
+- **The mean per user** divides by users, not by transactions.
+- **Days to engagement** go from a recipient's first tokens to the first trip at or after them, in the mean of users.
+- **Tokens that were spent** (below 0) don't lessen what a campaign handed out.
+- **Participants** are counted by different hashes: one that was registered twice is one participant.
+"""
 
 
 def settings() -> str:
@@ -75,10 +92,32 @@ def commands() -> str:
     return NOTE + printed.rstrip() + "\n"
 
 
+def reports() -> str:
+    """The page of reports and views, from their declarations."""
+    lines = ["# Reports and views\n", REPORTS_INTRODUCTION]
+    for report in REPORTS.values():
+        view = f" The view `{report.view}` says the same in UTC, with the defaults." if report.view else ""
+        lines += [f"## {report.name}\n", f"{report.title}.{view}\n"]
+        lines += [f"{report.note}\n"] if report.note else []
+        lines += ["| column | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {meaning} |" for name, meaning in report.columns.items()]
+        lines += ["\n| option | default | meaning |", "|---|---|---|"] if report.parameters else []
+        lines += [f"| `{one.option}` | {_default(one)} | {one.help} |" for one in report.parameters]
+        lines.append(f"\nExample: `{report.example}`\n")
+    return NOTE + "\n".join(lines)
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.is_required:
+        return "required"
+    return "none" if parameter.default is None else f"`{parameter.default}`"
+
+
 PAGES = {
     "settings.md": settings,
     "metrics.md": metrics,
     "commands.md": commands,
+    "reports.md": reports,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

@@ -109,6 +109,8 @@ USAGE = Report(
     },
     _usage,
     DAYS,
+    note="The view passes_engagement counts the same, over all days.",
+    has_view=False,
 )
 
 DAILY = Report(

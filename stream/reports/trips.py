@@ -62,6 +62,7 @@ MODES = Report(
     {"travel_mode": "such as walking, transit or driving", **TRIPS},
     _modes,
     DAYS,
+    has_view=False,
 )
 
 HOTSPOTS = Report(

@@ -44,7 +44,7 @@ def _retention(scope: Scope) -> str:
             FROM registered
             WHERE registration_week >= {this_week} - INTERVAL :weeks WEEK
             GROUP BY registration_week
-        ), active AS ({" UNION ".join(_active(scope, *one) for one in ACTIVITIES.items())}
+        ), active AS ({" UNION".join(_active(scope, *one) for one in ACTIVITIES.items())}
         )
         SELECT cohort.registration_week, later.weeks_after, cohort.users, COUNT(active.id) AS active_users,
             COUNT(active.id) / cohort.users AS retention

@@ -13,6 +13,7 @@ from stream import check, migrate
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
 from stream.files import MIGRATIONS_FOLDER
+from stream.reports import REPORTS
 from tests.databases import Database
 
 
@@ -49,7 +50,8 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
-    assert views(database) == {"telegram_user_with_stream", "user_data_with_history"}
+    reported = {one.view for one in REPORTS.values() if one.view}
+    assert views(database) == {"telegram_user_with_stream", "user_data_with_history", *reported}
     check.require_fit_database(database.url)
 
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0070"
-down_revision = "0047"
+down_revision = "0068"
 
 
 def upgrade() -> None:

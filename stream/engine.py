@@ -78,6 +78,15 @@ class Erasures(Protocol):
         """Whether nothing is left to remove; may raise TransientError."""
 
 
+class Rollups(Protocol):
+    """What the engine wants of whoever keeps rollups true to the rows."""
+
+    moved_at: float
+
+    def are_summed(self) -> bool:
+        """Whether all that was touched before this was first asked is summed; may raise TransientError."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     group_id: str
@@ -100,6 +109,7 @@ class Engine:
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
         erasures: Erasures,
+        rollups: Rollups,
     ) -> None:
         self.options = options
         self.metrics = metrics
@@ -112,6 +122,7 @@ class Engine:
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
         self._erasures = erasures
+        self._rollups = rollups
         self._held_back: dict[Lane, list[Batch]] = {}
         """Batches that a full lane refused, in their order."""
         self._to_inform: dict[TopicPartition, int] = {}
@@ -364,11 +375,12 @@ class Engine:
             return False
         try:
             applied = self._applied_offsets() if missing else {}
-            is_swept = self._erasures.are_swept()
+            if not self._erasures.are_swept() or any(applied.get(one, 0) < self._goal[one] for one in missing):
+                return False
+            return self._rollups.are_summed()  # asked last: sweeping touches periods, too
         except TransientError as error:
             log.info("asking MySQL again how far others are", why=str(error))
             return False
-        return is_swept and all(applied.get(one, 0) >= self._goal[one] for one in missing)
 
     def _applied_offset(self, topic_partition: TopicPartition) -> int:
         assigned = self._assignment.partitions.get(topic_partition)
@@ -407,6 +419,8 @@ class Engine:
         found = [f"{lane.name} has not moved" for lane in self.lanes if now - lane.moved_at > LANE_STUCK_SECONDS]
         if now - self._erasures.moved_at > LANE_STUCK_SECONDS:
             found.append("the eraser has not moved")
+        if now - self._rollups.moved_at > LANE_STUCK_SECONDS:
+            found.append("the refresher has not moved")
         if now - self.turned_at > POLLER_STUCK_SECONDS:
             found.append("the poller has not turned")
         return found

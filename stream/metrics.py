@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from stream import __version__
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import TopicPartition
+from stream.rollups import Backlog
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86400)
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -46,6 +47,10 @@ class Metrics:
             "Dead letters that nobody has redriven or discarded; every process tells the same",
             ["topic", "reason"],
         )
+        self.rollup_entries = gauge(
+            "stream_rollup_entries", "Touched periods not yet summed; every process tells the same", ["rollup"]
+        )
+        self.rollup_lag_seconds = gauge("stream_rollup_lag_seconds", "Age of the oldest of them", ["rollup"])
         self.expired_dead_letters = counter(
             "stream_expired_dead_letters", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
         )
@@ -91,6 +96,12 @@ class Metrics:
         """Tell how many dead letters wait, by topic and reason."""
         for labels, count in waiting.items():
             self.dead_letters_waiting.labels(*labels).set(count)
+
+    def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
+        """Tell how far rollups are behind their rows."""
+        for one in backlogs:
+            self.rollup_entries.labels(one.rollup).set(one.entries)
+            self.rollup_lag_seconds.labels(one.rollup).set(one.age_seconds)
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

@@ -22,6 +22,7 @@ from stream.housekeeper import Housekeeper
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
+from stream.refresher import Refresher
 from stream.source import Source, admin_client, describe_topics
 from stream.writer import Writer
 
@@ -54,7 +55,11 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
         with read_connection(queries) as connection:
             return progress.next_offsets(connection, settings.group_id, names)
 
-    eraser = Eraser(lane_engine, metrics, settings.hasher())
+    def new_writer() -> Writer:
+        return Writer(lane_engine, settings.group_id, owner, look_back_days=settings.look_back_days)
+
+    eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
+    refresher = Refresher(lane_engine, metrics)
     housekeeper = Housekeeper(lane_engine, metrics, settings.dead_letter_days)
     engine = Engine(
         EngineOptions(
@@ -73,12 +78,12 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
             on_lost=engine.on_lost,
         ),
         lanes=lambda report: [
-            Lane(f"lane-{number}", Writer(lane_engine, settings.group_id, owner), decoder, metrics, report)
-            for number in range(settings.lanes)
+            Lane(f"lane-{number}", new_writer(), decoder, metrics, report) for number in range(settings.lanes)
         ],
         metrics=metrics,
         applied_offsets=applied_offsets,
         erasures=eraser,
+        rollups=refresher,
     )
     health = HealthServer(
         settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
@@ -87,11 +92,13 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     stop_on_signals(engine)
     eraser.start()
+    refresher.start()
     housekeeper.start()
     try:
         return engine.run()
     finally:
         housekeeper.stop()
+        refresher.stop()
         eraser.stop()
         health.close()
 

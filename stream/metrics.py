@@ -77,6 +77,11 @@ class Metrics:
         self.partitions_stopped = gauge(
             "stream_partitions_stopped", "Partitions that wait for an operator", ["topic", "partition", "reason"]
         )
+        self.quality_faults = gauge(
+            "stream_quality_faults_rows",
+            "Rows at fault by the check of data quality, as found last; every process tells the same",
+            ["check"],
+        )
         build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
 
@@ -102,6 +107,13 @@ class Metrics:
         for one in backlogs:
             self.rollup_entries.labels(one.rollup).set(one.entries)
             self.rollup_lag_seconds.labels(one.rollup).set(one.age_seconds)
+
+    def observe_quality(self, faults: Mapping[str, int | None]) -> None:
+        """Tell what the checks of data quality found last; nothing of those that took too long."""
+        self.quality_faults.clear()
+        for check, rows in faults.items():
+            if rows is not None:
+                self.quality_faults.labels(check).set(rows)
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -19,6 +20,7 @@ from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
 from stream.health import HealthServer
 from stream.housekeeper import Housekeeper
+from stream.inspector import Inspector
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
@@ -61,6 +63,7 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
     eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
     refresher = Refresher(lane_engine, metrics)
     housekeeper = Housekeeper(lane_engine, metrics, settings.dead_letter_days)
+    inspector = Inspector(lane_engine, metrics, timedelta(minutes=settings.quality_minutes))
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,
@@ -94,9 +97,11 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
     eraser.start()
     refresher.start()
     housekeeper.start()
+    inspector.start()
     try:
         return engine.run()
     finally:
+        inspector.stop()
         housekeeper.stop()
         refresher.stop()
         eraser.stop()

@@ -162,6 +162,24 @@ ERASURE_REMOVAL = Table(
     **TABLE_OPTIONS,
 )
 
+DATA_QUALITY = Table(
+    "data_quality",
+    METADATA,
+    _text("check_name", 64, primary_key=True, comment="names the check"),
+    Column(
+        "faults",
+        mysql.BIGINT(unsigned=True),
+        comment="how many rows are at fault; null where the check took longer than it may",
+    ),
+    _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
+    _text("meaning", 250, comment="what a row at fault is"),
+    Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
+    _moment("checked_on", "when it was last run (UTC)"),
+    comment="What the checks of data quality found last",
+    info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
 ROLLUP_TOUCHED = Table(
     "rollup_touched",
     METADATA,
@@ -199,6 +217,7 @@ LATE_CHANGE = Table(
     _count("changes", "rows written or removed after the look-back window had passed the date"),
     Index(None, "last_changed_on"),
     comment="Business dates that changed when dashboards no longer looked at them",
+    info={"is_for_analysts": True},
     **TABLE_OPTIONS,
 )
 

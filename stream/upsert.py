@@ -31,6 +31,7 @@ from stream.catalog.declaration import (
     Person,
     other_unique_columns,
     persons_of,
+    written_columns,
 )
 from stream.catalog.types import BINARY_COLLATION, TEXT_LENGTH_MAX
 from stream.compact import Row
@@ -181,7 +182,8 @@ DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
 
 def sent_names(table: Table) -> list[str]:
     """What the rows carry, in the order in which they do: columns, and ids of persons that no column keeps."""
-    own = [one.name for one in table.columns if one.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")]
+    shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
+    own = [one.name for one in written_columns(table) if one.name not in shared]
     unstored = [person.column for person in persons_of(table) if not person.is_stored]
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
@@ -197,7 +199,7 @@ def _assignments(table: Table) -> list[str]:
     keys = {column.name for column in table.primary_key}
     if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
         newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
-    guarded = [one.name for one in table.columns if one.name not in {*keys, *VERSION_COLUMNS}]
+    guarded = [one.name for one in written_columns(table) if one.name not in {*keys, *VERSION_COLUMNS}]
     version = [] if "event_id" in keys else ["event_id"]
     return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
         f"`event_time` = {_newer_time(table)}"

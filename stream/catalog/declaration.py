@@ -217,6 +217,11 @@ def sets_of(table: Table) -> list[Table]:
     return [one for one in METADATA.tables.values() if one.info.get("set_of") is table]
 
 
+def written_columns(table: Table) -> list[Column[Any]]:
+    """The columns that rows carry; the others the server computes from these."""
+    return [column for column in table.columns if column.computed is None]
+
+
 @cache
 def other_unique_columns(table: Table) -> tuple[str, ...]:
     """The columns that are unique besides the primary key."""
@@ -407,7 +412,7 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
 
 def _feed(event: type[Event], target: Into) -> Feed:
     shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on"}  # modified_on is event_time, by definition
-    columns = tuple(one.name for one in target.table.columns if one.name not in shared)
+    columns = tuple(one.name for one in written_columns(target.table) if one.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")

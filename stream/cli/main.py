@@ -14,7 +14,20 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, erase, offsets, operate, produce, replay, report, schemas, setup, verify
+from stream.cli import (
+    dead_letters,
+    erase,
+    grants,
+    offsets,
+    operate,
+    produce,
+    quality,
+    replay,
+    report,
+    schemas,
+    setup,
+    verify,
+)
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 from stream.source import CLOSING
@@ -36,6 +49,8 @@ app.command("lag")(operate.lag_command)
 app.command("replay")(replay.replay_command)
 app.command("verify")(verify.verify_command)
 app.command("produce")(produce.produce_command)
+app.command("quality")(quality.quality_command)
+app.command("grants")(grants.grants_command)
 app.command("erase")(erase.erase_command)
 app.add_typer(setup.topics_app, name="topics")
 app.add_typer(schemas.app, name="schemas")

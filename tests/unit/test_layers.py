@@ -15,7 +15,7 @@ PACKAGE = CHECKOUT / "stream"
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("stream", "errors", "records", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
-    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert"),
+    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert", "quality"),
     "edges": (
         "database",
         "progress",
@@ -23,6 +23,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "changes",
         "rollups",
         "erasure",
+        "inspection",
+        "grants",
         "isolate",
         "writer",
         "source",
@@ -46,6 +48,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "eraser",
         "refresher",
         "housekeeper",
+        "inspector",
         "engine",
         "lag",
         "check",

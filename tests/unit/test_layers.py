@@ -59,6 +59,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "offset_reset",
         "brake",
         "preview",
+        "page",
     ),
     "service": ("service", "replay", "verify"),
     "commands": ("cli", "__main__"),
@@ -99,6 +100,7 @@ EDGE_LIBRARIES = {
     "wsgiref": {"health"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "plotly": {"page"},
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -19,6 +19,10 @@ WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "S
 """As MySQL counts them, from 1."""
 
 
+COLOURS = "Viridis"
+"""Of heat maps: they grow lighter evenly, and can be told apart by the colour-blind."""
+
+
 def by_day(day: str, **named: str) -> Draw:
     """A line for each column, over days; each keyword is a column, with what it is called. Days without a row are 0."""
 
@@ -78,7 +82,7 @@ def week_by_hour(rows: Sequence[Row]) -> Plot:
     for row in rows:
         counts[row["day_of_week"], row["hour"]] += row["trip_count"]
     cells = [[counts[day, hour] for hour in range(24)] for day in range(1, 8)]
-    heat = {"type": "heatmap", "x": list(range(24)), "y": WEEKDAYS, "z": cells}
+    heat = {"type": "heatmap", "colorscale": COLOURS, "x": list(range(24)), "y": WEEKDAYS, "z": cells}
     return {"data": [heat], "layout": {"xaxis": {"dtick": 3}, "yaxis": {"autorange": "reversed"}}}
 
 
@@ -89,6 +93,7 @@ def retention(rows: Sequence[Row]) -> Plot:
     after = sorted({number for _, number in shares})
     heat = {
         "type": "heatmap",
+        "colorscale": COLOURS,
         "x": after,
         "y": [one.isoformat() for one in weeks],
         "z": [[_number(shares.get((week, number))) for number in after] for week in weeks],

@@ -46,12 +46,15 @@ def _hourly(scope: Scope) -> str:
 
 def _engagement(scope: Scope) -> str:
     return f"""
-        SELECT user_id, COUNT(*) AS total_interactions,
-            MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction,
-            DATEDIFF({scope.local("MAX(logged_on)")}, {scope.local("MIN(logged_on)")}) AS engagement_days
-        FROM hntb_bytemark_pass
-        WHERE {scope.only("user", "user_id = :user")}
-        GROUP BY user_id
+        SELECT counted.*,
+            DATEDIFF({scope.local("last_interaction")}, {scope.local("first_interaction")}) AS engagement_days
+        FROM (
+            SELECT user_id, COUNT(*) AS total_interactions,
+                MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction
+            FROM hntb_bytemark_pass
+            WHERE {scope.only("user", "user_id = :user")}
+            GROUP BY user_id
+        ) counted
         ORDER BY user_id
     """
 

@@ -14,7 +14,7 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, erase, offsets, operate, produce, replay, schemas, setup, verify
+from stream.cli import dead_letters, erase, freshness, offsets, operate, produce, replay, schemas, setup, verify
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 from stream.source import CLOSING
@@ -33,6 +33,8 @@ app.command("migrate")(setup.migrate_command)
 app.command("check")(setup.check_command)
 app.command("run")(operate.run_command)
 app.command("lag")(operate.lag_command)
+app.command("freshness")(freshness.freshness_command)
+app.command("late-changes")(freshness.late_changes_command)
 app.command("replay")(replay.replay_command)
 app.command("verify")(verify.verify_command)
 app.command("produce")(produce.produce_command)

@@ -49,7 +49,7 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
-    assert views(database) == {"telegram_user_with_stream", "user_data_with_history"}
+    assert views(database) == {"freshness", "telegram_user_with_stream", "user_data_with_history"}
     check.require_fit_database(database.url)
 
 

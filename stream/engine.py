@@ -44,6 +44,9 @@ REVIEW_SECONDS = 5.0
 """How often lanes look whether progress still bears out their claims. A restored backup, or a replica that lagged and
 took over, may set it back where no record comes that would meet the fence."""
 
+COMPLETION_SECONDS = 10.0
+"""How often it is noted that partitions have reached their ends: so much an idle one seems to be behind at most."""
+
 REVOKE_SECONDS_MAX = 5.0
 """How long a revocation waits for batches in flight; the rest is thrown away and read again by the heir."""
 
@@ -129,6 +132,7 @@ class Engine:
         self._stopping = threading.Event()
         self._chores_due_at = 0.0
         self._review_due_at = 0.0
+        self._completion_due_at = 0.0
         self._goal: dict[TopicPartition, int] = {}
 
     def stop(self) -> None:
@@ -327,6 +331,7 @@ class Engine:
             self._set_lag(one)
         self._count_partitions()
         self._review_claims()
+        self._note_completion()
         return True
 
     def _join_anew(self) -> None:
@@ -345,6 +350,19 @@ class Engine:
         for lane in self.lanes:
             mine = [one.claim for one in reading if one.claim and self._lane_of(one.topic_partition) is lane]
             lane.want_review(mine)
+
+    def _note_completion(self) -> None:
+        """Have the lanes note which partitions have reached the ends asked for at this moment."""
+        if time.monotonic() < self._completion_due_at:
+            return
+        asked_at_ms = int(time.time() * 1000)
+        ends = self._assignment.ends()
+        if ends:
+            self._completion_due_at = time.monotonic() + COMPLETION_SECONDS
+        reading = [one for one in self._assignment.all_in(State.READING) if one.topic_partition in ends]
+        for lane in self.lanes:
+            mine = [one for one in reading if one.claim and self._lane_of(one.topic_partition) is lane]
+            lane.want_completion(asked_at_ms, [(one.claim, ends[one.topic_partition]) for one in mine if one.claim])
 
     def _set_lag(self, assigned: Assigned) -> None:
         end = self._source.cached_high_watermark(assigned.topic_partition)

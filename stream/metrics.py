@@ -9,11 +9,13 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stream import __version__
+from stream.freshness import Freshness
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import TopicPartition
 from stream.rollups import Backlog
@@ -46,6 +48,11 @@ class Metrics:
             "stream_dead_letters_waiting",
             "Dead letters that nobody has redriven or discarded; every process tells the same",
             ["topic", "reason"],
+        )
+        self.complete_through = gauge(
+            "stream_complete_through_timestamp_seconds",
+            "The moment through which all partitions of the topic are applied; every process tells the same",
+            ["topic"],
         )
         self.rollup_entries = gauge(
             "stream_rollup_entries", "Touched periods not yet summed; every process tells the same", ["rollup"]
@@ -101,6 +108,13 @@ class Metrics:
         """Tell how many dead letters wait, by topic and reason."""
         for labels, count in waiting.items():
             self.dead_letters_waiting.labels(*labels).set(count)
+
+    def observe_freshness(self, fresh: Sequence[Freshness]) -> None:
+        """Tell through which moment topics are applied. One with a partition that never was is not told of."""
+        for one in fresh:
+            if one.complete_through is not None:
+                through = one.complete_through.replace(tzinfo=UTC).timestamp()
+                self.complete_through.labels(one.topic).set(through)
 
     def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
         """Tell how far rollups are behind their rows."""

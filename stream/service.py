@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import structlog
 
-from stream import progress
+from stream import freshness, progress
 from stream.check import require_fit_database
 from stream.config import Settings
-from stream.database import connect_engine, read_connection
+from stream.database import connect_engine, read_connection, translated_errors
 from stream.decoder import Decoder, opened_decoder
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
@@ -47,7 +47,9 @@ def _run(settings: Settings, names: Sequence[str], decoder: Decoder, *, is_until
     kafka, database_url = settings.required_kafka(), settings.required_database_url()
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
-    describe_topics(admin_client(kafka), names)
+    described = describe_topics(admin_client(kafka), names)
+    with translated_errors(), queries.begin() as connection:
+        freshness.declare_feeds(connection, {name: len(one.partitions) for name, one in described.items()})
 
     metrics = Metrics()
     owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"

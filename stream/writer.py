@@ -103,6 +103,17 @@ class Writer:
             self._drop_after(error)
             raise
 
+    def complete(self, claims: Sequence[Claim], moment_ms: int) -> None:
+        """Note that the claims' partitions are complete through a moment. Raises DatabaseUnavailable."""
+        try:
+            with translated_errors():
+                connection = self._connected()
+                with connection.begin():
+                    progress.complete(connection, self.group_id, claims, moment_ms)
+        except TransientError as error:
+            self._drop_after(error)
+            raise
+
     def ping(self) -> None:
         """Keep an idle connection from being closed for its silence."""
         if self._connection is None:

@@ -85,4 +85,10 @@ SECTIONS = (
         table="data_quality",
         columns=("check_name", "faults", "meaning", "checked_on"),
     ),
+    Section(
+        "Freshness",
+        "the moment (UTC) through which each table holds all that its topic does; empty where that isn't known yet",
+        table="freshness",
+        columns=("table_name", "topic", "complete_through", "dead_letters_waiting", "rollup_behind_since"),
+    ),
 )

@@ -51,7 +51,7 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
     reported = {one.view for one in REPORTS.values() if one.view}
-    assert views(database) == {"telegram_user_with_stream", "user_data_with_history", *reported}
+    assert views(database) == {"freshness", "telegram_user_with_stream", "user_data_with_history", *reported}
     check.require_fit_database(database.url)
 
 

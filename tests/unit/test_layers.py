@@ -22,6 +22,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "dead_letters",
         "changes",
         "rollups",
+        "freshness",
+        "late_changes",
         "erasure",
         "inspection",
         "grants",

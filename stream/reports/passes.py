@@ -83,6 +83,7 @@ def _adoption(_scope: Scope) -> str:
     """
 
 
+ONE_USER = Parameter("user", str, "The app user's id.", is_required=True, example="7")
 USER = Parameter("user", str, "Only of this app user; without it, of each.")
 PARTICIPANT = "the research participant: an app user's id as text"
 
@@ -97,7 +98,7 @@ HISTORY = Report(
     },
     _history,
     (
-        Parameter("user", str, "The app user's id.", is_required=True, example="7"),
+        ONE_USER,
         number("limit", 100, "How many at most."),
     ),
     has_view=False,
@@ -151,7 +152,7 @@ ENGAGEMENT = Report(
 
 TRIPS = Report(
     "passes-trips",
-    "Interactions with passes, each with the user's trips of the same day, the newest first",
+    "A user's interactions with passes, each with the trips of the same day, the newest first",
     {
         "user_id": PARTICIPANT,
         "pass_time": "when the pass was logged (UTC)",
@@ -161,8 +162,9 @@ TRIPS = Report(
         "travel_mode": "such as walking, transit or driving",
     },
     _trips,
-    (USER, *DAYS),
-    note="An interaction has a row for each of the day's trips: count bytemark_pass_id distinctly.",
+    (ONE_USER, *DAYS),
+    note="An interaction has a row for each of the day's trips: count bytemark_pass_id distinctly. "
+    "The view is of all users: ask it for some, or for some days.",
 )
 
 ADOPTION = Report(

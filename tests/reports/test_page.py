@@ -69,6 +69,8 @@ def test_the_page_needs_nothing_but_itself(filled_mysql: Database) -> None:
     elements = Elements(document(engine_at_now(filled_mysql), ASKED, NOW))
     assert not {name for name, _ in elements.attributes} & {"src", "href", "srcset", "data"}
     assert elements.scripts == 2
+    (policy,) = [text for name, text in elements.attributes if name == "content" and "default-src" in (text or "")]
+    assert "http" not in (policy or ""), "the browser itself asks nobody"
 
 
 def test_no_name_ends_the_element_that_it_is_in(mysql: Database) -> None:

@@ -13,6 +13,7 @@ from docs.dictionary import dictionary
 from stream.config import KAFKA_SECRETS, PREFIX, SECRETS, Settings
 from stream.errors import Reason
 from stream.metrics import Metrics
+from stream.quality import CHECKS
 from stream.reports import REPORTS, Parameter
 
 FOLDER = Path(__file__).resolve().parent
@@ -43,6 +44,36 @@ Some figures differ from what the queries in use so far said, for those counted 
 - **Days to engagement** go from a recipient's first tokens to the first trip at or after them, in the mean of users.
 - **Tokens that were spent** (below 0) don't lessen what a campaign handed out.
 - **Participants** are counted by different hashes: one that was registered twice is one participant.
+"""
+
+
+QUALITY_INTRODUCTION = """\
+Each event was sound by itself when it was applied; these checks ask whether the rows make sense together.
+
+- `stream quality` runs them now: how many rows are at fault, and some of them. It ends with 1 where any row is, and
+  with 75 where a check took longer than `--seconds-max`.
+- `stream run` runs each once in `STREAM_QUALITY_MINUTES`, one process at a time, one check every half minute at most,
+  each for half a minute at most. What was found last is in the table `data_quality` and in the metric
+  `stream_quality_faults_rows`; `faults` is null where the check took too long.
+
+A check reads a snapshot and locks nothing. The sample names rows by their keys, or, where the key is a person's id, by
+topic, partition and offset of the event that wrote them (`kafka_partition` and `kafka_offset` of the row). While
+`stream run` is behind, what contradicts itself may only be incomplete: look at `stream lag` first.
+"""
+
+QUALITY_NOTES = """\
+## What was decided
+
+- **Balances** follow the moments of the transactions (`created_on`, `issued_on`; at one moment, the ids), and the last
+  balance counts, not the greatest: points are spent as well. A user whose first transactions are older than the log
+  has an opening balance that nobody told us, and is at fault in both checks.
+- **Amounts and balances that are null** count as nothing, and are not compared.
+- **What campaigns handed out** is the sum of what users got; what they spent does not come back to the campaign.
+  Tokens refer to a campaign by its `ap_campaign_id`.
+- **Repetitions** have an id of their own: a repeated event changes nothing and is not among them.
+- **Persons who were erased** are missing on purpose: ledgers keep their bare id, and that is no fault. A referral whose
+  sender was erased has no sender, and is none either.
+- **Coordinates and times** outside their ranges are rejected as events; such a row was written by somebody else.
 """
 
 
@@ -109,6 +140,13 @@ def reports() -> str:
     return NOTE + "\n".join(lines)
 
 
+def quality() -> str:
+    """The page of the checks of data quality, from their declarations."""
+    lines = ["# Data quality\n", QUALITY_INTRODUCTION, "| check | table | a row at fault is |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | `{one.table.name}` | {one.meaning} |" for one in CHECKS.values()]
+    return NOTE + "\n".join(lines) + "\n\n" + QUALITY_NOTES
+
+
 def _default(parameter: Parameter) -> str:
     if parameter.is_required:
         return "required"
@@ -120,6 +158,7 @@ PAGES = {
     "metrics.md": metrics,
     "commands.md": commands,
     "reports.md": reports,
+    "quality.md": quality,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

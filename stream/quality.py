@@ -6,11 +6,11 @@ one of the topics is behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Subquery, Table, and_, cast, exists, func, or_, select
+from sqlalchemy import Column, ColumnElement, Select, Subquery, Table, and_, cast, exists, func, or_, select, tuple_
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS
@@ -74,39 +74,40 @@ class Ledger:
     amount: Column[Any]
     moment: Column[Any]
 
-    @property
-    def drifts(self) -> Subquery:
-        """Each balance that was told, with how far it is from the sum of the user's amounts until then.
-
-        In the order of the transactions, not of their ids: those that are published late may have any.
-        """
-        own = self.table.c
-        running = func.sum(func.coalesce(self.amount, 0)).over(
-            partition_by=own.user_id, order_by=(self.moment, own.id), rows=(None, 0)
-        )
-        drift = (own.balance - running).label("drift")
-        summed = select(own.id, own.user_id, own.balance, self.moment.label("moment"), drift).subquery()
-        return select(summed).where(summed.c.balance.is_not(None)).subquery()
-
     def balance_checks(self) -> Iterator[Check]:
-        drifts = self.drifts
-        own = drifts.c
-        place = func.row_number().over(partition_by=own.user_id, order_by=(own.moment.desc(), own.id.desc()))
-        last = select(own.id, own.drift, place.label("place")).subquery()
+        own = self.table.c
+        latest = self._drifting((self.moment.desc(), own.id.desc()))
+        later = self.table.alias("later")
+        is_later = tuple_(later.c[self.moment.name], later.c.id) > tuple_(latest.c.moment, latest.c.id)
+        is_told_later = exists().where(later.c.user_id == latest.c.user_id, later.c.balance.is_not(None), is_later)
         yield Check(
             f"{self.what}_balance",
             f"the last transaction of a user whose balance of {self.what} is not the sum of all their {self.what}",
             self.table,
-            select(last.c.id).where(last.c.place == 1, last.c.drift != 0),
+            select(latest.c.id).where(latest.c.place == 1, ~is_told_later),
         )
-        before = func.lag(own.drift).over(partition_by=own.user_id, order_by=(own.moment, own.id))
-        steps = select(own.id, (own.drift - func.coalesce(before, 0)).label("step")).subquery()
+        earliest = self._drifting((self.moment, own.id))
         yield Check(
-            f"{self.what}_balance_steps",
-            f"a transaction whose balance of {self.what} does not follow from the one before it",
+            f"{self.what}_balance_breaks",
+            f"a user's first transaction whose balance of {self.what} is not the sum of their {self.what} until then",
             self.table,
-            select(steps.c.id).where(steps.c.step != 0),
+            select(earliest.c.id).where(earliest.c.place == 1),
         )
+
+    def _drifting(self, order: Sequence[ColumnElement[Any]]) -> Subquery:
+        """The transactions whose balance is not the sum of the user's amounts until then, numbered in an order.
+
+        Sums follow the moments and not the ids: what is published late may have any. One pass over the ledger, for
+        only frames that begin with the partition cost MySQL no more than that; LAG costs it ten times as much.
+        """
+        own = self.table.c
+        sum_until = func.sum(func.coalesce(self.amount, 0)).over(
+            partition_by=own.user_id, order_by=(self.moment, own.id), rows=(None, 0)
+        )
+        summed = select(own.id, (own.balance - sum_until).label("drift")).subquery()
+        place = func.row_number().over(partition_by=own.user_id, order_by=order).label("place")
+        drifting = select(own.id, own.user_id, self.moment.label("moment"), place).join(summed, summed.c.id == own.id)
+        return drifting.where(summed.c.drift != 0).subquery()
 
     def repeated(self) -> Check:
         own = self.table.c

@@ -21,7 +21,7 @@ from stream.metrics import Metrics
 from stream.quality import CHECKS, Check
 from tests.consumers import run_command
 from tests.databases import Database
-from tests.sql.rows import MOMENT, Row, insert
+from tests.rows import MOMENT, Row, insert
 
 SECONDS_MAX = 30.0
 HOUR = timedelta(hours=1)
@@ -195,18 +195,16 @@ def expected(world: World) -> dict[str, list[Any]]:
 
 
 def balances(what: str, rows: Rows, amount: str, moment: str) -> dict[str, list[Any]]:
-    last, steps = [], []
+    last, first = [], []
     for user in {row["user_id"] for row in rows}:
-        total, drift, place = Decimal(0), Decimal(0), 0
+        total, told = Decimal(0), []
         for row in sorted((row for row in rows if row["user_id"] == user), key=lambda row: (row[moment], row["id"])):
             total += row[amount] or 0
-            if row["balance"] is not None:
-                if row["balance"] - total != drift:
-                    steps.append(row["id"])
-                drift, place = row["balance"] - total, row["id"]
-        last += [place] if drift else []
+            told += [] if row["balance"] is None else [(row["id"], row["balance"] != total)]
+        last += [id_ for id_, is_wrong in told[-1:] if is_wrong]
+        first += [id_ for id_, is_wrong in told if is_wrong][:1]
     same = repeats(rows, ("user_id", moment, amount, "activity_type"), ("id",))
-    return {f"{what}_balance": last, f"{what}_balance_steps": steps, f"repeated_{what}": same}
+    return {f"{what}_balance": last, f"{what}_balance_breaks": first, f"repeated_{what}": same}
 
 
 def repeats(rows: Rows, same: Sequence[str], order: Sequence[str]) -> list[Any]:

@@ -33,6 +33,8 @@ REPORTS_INTRODUCTION = """\
 `--time-zone` names another zone; moments are always UTC. Sums by day and hour come from rollups, which are seconds
 behind the rows at most. Rows of equal rank are in the order of their keys.
 
+`stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
+
 Some figures differ from what the queries in use so far said, for those counted wrongly:
 
 - **Engagement of users, performance of campaigns**: joining two ledgers to a user multiplies the rows of each with

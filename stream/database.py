@@ -120,6 +120,7 @@ REMEDIES = {
     "packet_too_large": "raise the server's max_allowed_packet; `stream check` says how far",
     "read_only": "make the server writable, or point the name in STREAM_DATABASE_URL at one that is",
     "refusal_not_repeated": "nothing, unless it lasts: then see who changes tables or constraints",
+    "row_came_between": "nothing, unless it lasts: then see who else writes these tables",
     "statement_timeout": "run it when the server has less to do, or give it more time",
     "tables_differ": "run `stream check`, which says what differs",
     "too_many_connections": "raise max_connections, or end what holds them",

@@ -1,4 +1,5 @@
-"""The housekeeper: one thread that tells how many dead letters wait, and empties those that waited too long.
+"""The housekeeper: one thread that tells how fresh tables are and how many dead letters wait, and empties those that
+waited too long.
 
 Several processes may do so at once: what one has emptied another doesn't find.
 """
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
 
-from stream import dead_letters
+from stream import dead_letters, freshness
 from stream.database import read_connection, remedy, translated_errors
 from stream.errors import TransientError
 from stream.metrics import Metrics
@@ -62,6 +63,8 @@ class Housekeeper(threading.Thread):
     def _count(self) -> None:
         with read_connection(self._database) as connection:
             waiting = dead_letters.count_waiting(connection)
+            fresh = freshness.freshness(connection)
         # What was told once is told as 0 when none waits any more.
         self._told = {**dict.fromkeys(self._told, 0), **waiting}
         self._metrics.observe_waiting(self._told)
+        self._metrics.observe_freshness(fresh)

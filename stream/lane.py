@@ -69,6 +69,14 @@ class ReviewWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletionWanted:
+    """The poller knows where these partitions ended at a moment (Kafka's milliseconds)."""
+
+    asked_at_ms: int
+    ends: Sequence[tuple[Claim, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionClaimed:
     wanted: ClaimWanted
     claim: Claim
@@ -114,7 +122,7 @@ class Lane(threading.Thread):
         self._decoder = decoder
         self._metrics = metrics
         self._report = report
-        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | CompletionWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._batches_pending = 0
@@ -139,6 +147,11 @@ class Lane(threading.Thread):
         if claims and not self._is_review_pending:
             self._is_review_pending = True
             self._inbox.put(ReviewWanted(claims))
+
+    def want_completion(self, asked_at_ms: int, ends: Sequence[tuple[Claim, int]]) -> None:
+        """Note those of the partitions that have reached their end, once the batches before this are applied."""
+        if ends:
+            self._inbox.put(CompletionWanted(asked_at_ms, ends))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Whether no batch waits or is at work, by then."""
@@ -175,6 +188,8 @@ class Lane(threading.Thread):
             case ReviewWanted():
                 self._review(work.claims)
                 self._is_review_pending = False
+            case CompletionWanted():
+                self._complete(work)
             case Batch():
                 try:
                     self._apply(work)
@@ -207,6 +222,17 @@ class Lane(threading.Thread):
             return  # the poller asks again within seconds
         if stale:
             self._give_up(stale, Fenced([one.topic_partition for one in stale]))
+
+    def _complete(self, wanted: CompletionWanted) -> None:
+        """Note which partitions are complete through the moment at which their ends were asked for.
+
+        A claim that is given up is fenced in MySQL or no longer held here; either way its partition stays as it is.
+        """
+        complete = [claim for claim, end in wanted.ends if claim.is_held and claim.next_offset >= end]
+        try:
+            self._writer.complete(complete, wanted.asked_at_ms)
+        except TransientError as error:
+            self._metrics.retries.labels(error.reason).inc()  # the poller asks again within seconds
 
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""

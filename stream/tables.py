@@ -57,7 +57,10 @@ PROGRESS = Table(
     ),
     _text("owner", 255, comment="the client that claimed last"),
     Column("next_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="everything before it is applied"),
-    _moment("complete_through", "latest Kafka timestamp applied (UTC); never goes back", nullable=True),
+    # The latest of its records' timestamps, or when the end that it has reached was asked for.
+    _moment(
+        "complete_through", "the moment (UTC) through which the partition is applied; never goes back", nullable=True
+    ),
     _count("records_consumed", "= written + superseded + dead-lettered"),
     _count("records_written", "records of which a row was sent"),
     _count("records_superseded", "records none of whose rows was sent: older than another of their batch"),
@@ -218,6 +221,22 @@ LATE_CHANGE = Table(
     Index(None, "last_changed_on"),
     comment="Business dates that changed when dashboards no longer looked at them",
     info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
+TABLE_FEED = Table(
+    "table_feed",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="the table"),
+    _topic("a topic whose events feed it"),
+    Column(
+        "partitions",
+        mysql.INTEGER(unsigned=True),
+        nullable=False,
+        comment="how many the topic had when `stream run` last started",
+    ),
+    _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
+    comment="Which topics feed which tables, as `stream run` found it when it started",
     **TABLE_OPTIONS,
 )
 

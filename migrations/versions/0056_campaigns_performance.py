@@ -16,8 +16,7 @@ def upgrade() -> None:
             WHERE tokens > 0 AND TRUE
             GROUP BY campaign_id, user_id
         ), engaged AS (
-            SELECT r.campaign_id, r.user_id, COUNT(*) AS trips,
-                DATEDIFF(MIN(t.started_on), MIN(r.since)) AS days
+            SELECT r.campaign_id, r.user_id, COUNT(*) AS trips, MIN(t.started_on) AS travelled_on
             FROM received r JOIN trip t ON t.user_id = r.user_id AND t.started_on >= r.since
             GROUP BY r.campaign_id, r.user_id
         )
@@ -26,7 +25,8 @@ def upgrade() -> None:
             SUM(r.tokens) / COUNT(r.user_id) AS avg_per_user,
             MIN(r.since) AS campaign_start, MAX(r.until) AS campaign_end,
             COUNT(e.user_id) AS engaged_users, CAST(COALESCE(SUM(e.trips), 0) AS SIGNED) AS post_campaign_trips,
-            AVG(e.days) AS avg_days_to_engagement, COUNT(e.user_id) / COUNT(r.user_id) AS engagement_rate
+            AVG(DATEDIFF(e.travelled_on, r.since)) AS avg_days_to_engagement,
+            COUNT(e.user_id) / COUNT(r.user_id) AS engagement_rate
         FROM campaign c
         LEFT JOIN received r ON r.campaign_id = c.ap_campaign_id
         LEFT JOIN engaged e ON e.campaign_id = r.campaign_id AND e.user_id = r.user_id

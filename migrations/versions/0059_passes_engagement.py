@@ -10,12 +10,15 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE VIEW passes_engagement AS
-        SELECT user_id, COUNT(*) AS total_interactions,
-            MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction,
-            DATEDIFF(MAX(logged_on), MIN(logged_on)) AS engagement_days
-        FROM hntb_bytemark_pass
-        WHERE TRUE
-        GROUP BY user_id
+        SELECT counted.*,
+            DATEDIFF(last_interaction, first_interaction) AS engagement_days
+        FROM (
+            SELECT user_id, COUNT(*) AS total_interactions,
+                MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction
+            FROM hntb_bytemark_pass
+            WHERE TRUE
+            GROUP BY user_id
+        ) counted
         ORDER BY user_id
         """
     )

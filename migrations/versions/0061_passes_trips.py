@@ -1,4 +1,4 @@
-"""Create the view passes_trips: interactions with passes, each with the user's trips of the same day, the newest first."""
+"""Create the view passes_trips: a user's interactions with passes, each with the trips of the same day, the newest first."""
 
 from alembic import op
 

@@ -17,6 +17,7 @@ from stream import logs
 from stream.cli import (
     dead_letters,
     erase,
+    freshness,
     grants,
     offsets,
     operate,
@@ -46,6 +47,8 @@ app.command("migrate")(setup.migrate_command)
 app.command("check")(setup.check_command)
 app.command("run")(operate.run_command)
 app.command("lag")(operate.lag_command)
+app.command("freshness")(freshness.freshness_command)
+app.command("late-changes")(freshness.late_changes_command)
 app.command("replay")(replay.replay_command)
 app.command("verify")(verify.verify_command)
 app.command("produce")(produce.produce_command)

@@ -13,8 +13,7 @@ def _performance(scope: Scope) -> str:
             WHERE tokens > 0 AND {scope.only("campaign", "campaign_id = :campaign")}
             GROUP BY campaign_id, user_id
         ), engaged AS (
-            SELECT r.campaign_id, r.user_id, COUNT(*) AS trips,
-                DATEDIFF({scope.local("MIN(t.started_on)")}, {scope.local("MIN(r.since)")}) AS days
+            SELECT r.campaign_id, r.user_id, COUNT(*) AS trips, MIN(t.started_on) AS travelled_on
             FROM received r JOIN trip t ON t.user_id = r.user_id AND t.started_on >= r.since
             GROUP BY r.campaign_id, r.user_id
         )
@@ -23,7 +22,8 @@ def _performance(scope: Scope) -> str:
             SUM(r.tokens) / COUNT(r.user_id) AS avg_per_user,
             MIN(r.since) AS campaign_start, MAX(r.until) AS campaign_end,
             COUNT(e.user_id) AS engaged_users, CAST(COALESCE(SUM(e.trips), 0) AS SIGNED) AS post_campaign_trips,
-            AVG(e.days) AS avg_days_to_engagement, COUNT(e.user_id) / COUNT(r.user_id) AS engagement_rate
+            AVG(DATEDIFF({scope.local("e.travelled_on")}, {scope.local("r.since")})) AS avg_days_to_engagement,
+            COUNT(e.user_id) / COUNT(r.user_id) AS engagement_rate
         FROM campaign c
         LEFT JOIN received r ON r.campaign_id = c.ap_campaign_id
         LEFT JOIN engaged e ON e.campaign_id = r.campaign_id AND e.user_id = r.user_id

@@ -56,7 +56,7 @@ class Report:
     note: str = ""
     """What is worth knowing besides: where it differs from what people might expect, and why."""
     has_view: bool = True
-    """Whether there is a view as well; one makes sense where no parameter is required."""
+    """Whether there is a view as well; it is of everybody where the report is of one user."""
 
     @property
     def view(self) -> str | None:

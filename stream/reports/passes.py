@@ -46,12 +46,15 @@ def _hourly(scope: Scope) -> str:
 
 def _engagement(scope: Scope) -> str:
     return f"""
-        SELECT user_id, COUNT(*) AS total_interactions,
-            MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction,
-            DATEDIFF({scope.local("MAX(logged_on)")}, {scope.local("MIN(logged_on)")}) AS engagement_days
-        FROM hntb_bytemark_pass
-        WHERE {scope.only("user", "user_id = :user")}
-        GROUP BY user_id
+        SELECT counted.*,
+            DATEDIFF({scope.local("last_interaction")}, {scope.local("first_interaction")}) AS engagement_days
+        FROM (
+            SELECT user_id, COUNT(*) AS total_interactions,
+                MIN(logged_on) AS first_interaction, MAX(logged_on) AS last_interaction
+            FROM hntb_bytemark_pass
+            WHERE {scope.only("user", "user_id = :user")}
+            GROUP BY user_id
+        ) counted
         ORDER BY user_id
     """
 
@@ -80,6 +83,7 @@ def _adoption(_scope: Scope) -> str:
     """
 
 
+ONE_USER = Parameter("user", str, "The app user's id.", is_required=True, example="7")
 USER = Parameter("user", str, "Only of this app user; without it, of each.")
 PARTICIPANT = "the research participant: an app user's id as text"
 
@@ -94,7 +98,7 @@ HISTORY = Report(
     },
     _history,
     (
-        Parameter("user", str, "The app user's id.", is_required=True, example="7"),
+        ONE_USER,
         number("limit", 100, "How many at most."),
     ),
     has_view=False,
@@ -148,7 +152,7 @@ ENGAGEMENT = Report(
 
 TRIPS = Report(
     "passes-trips",
-    "Interactions with passes, each with the user's trips of the same day, the newest first",
+    "A user's interactions with passes, each with the trips of the same day, the newest first",
     {
         "user_id": PARTICIPANT,
         "pass_time": "when the pass was logged (UTC)",
@@ -158,8 +162,9 @@ TRIPS = Report(
         "travel_mode": "such as walking, transit or driving",
     },
     _trips,
-    (USER, *DAYS),
-    note="An interaction has a row for each of the day's trips: count bytemark_pass_id distinctly.",
+    (ONE_USER, *DAYS),
+    note="An interaction has a row for each of the day's trips: count bytemark_pass_id distinctly. "
+    "The view is of all users: ask it for some, or for some days.",
 )
 
 ADOPTION = Report(

@@ -63,7 +63,7 @@ class Scope:
         return condition if parameter in self.given else "TRUE"
 
     def local(self, moment: str) -> str:
-        """A moment's date and time in the zone."""
+        """A moment's date and time in the zone. The moment is written many times: name a column, not an aggregate."""
         offset = self._offset(moment)
         return f"({moment} + INTERVAL {offset} SECOND)" if offset != "0" else moment
 

@@ -20,6 +20,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "database",
         "progress",
         "dead_letters",
+        "changes",
+        "rollups",
+        "freshness",
+        "late_changes",
         "erasure",
         "inspection",
         "grants",
@@ -44,6 +48,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "assignment",
         "flood",
         "eraser",
+        "refresher",
         "housekeeper",
         "inspector",
         "engine",
@@ -56,6 +61,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "offset_reset",
         "brake",
         "preview",
+        "page",
     ),
     "service": ("service", "replay", "verify"),
     "commands": ("cli", "__main__"),
@@ -96,6 +102,7 @@ EDGE_LIBRARIES = {
     "wsgiref": {"health"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "plotly": {"page"},
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -27,6 +27,7 @@ HIDDEN = {
     "replay_run",
     "rollup_touched",
     "rollup_refresh",
+    "table_feed",
 }
 """How the service works, and of whom nothing may be known: nothing for analysts."""
 

@@ -26,7 +26,7 @@ class PointsTransacted(Event):
 POINTS_TRANSACTION = upserted_table(
     "points_transaction",
     column("id", EntityId, primary_key=True, comment="names the transaction"),
-    column("user_id", EntityId, index=True, comment="the app user whose points they are"),
+    column("user_id", EntityId, comment="the app user whose points they are"),
     column("activity_type", ReferenceId, comment="what it was for"),
     column("points", Money, comment="negative where they were spent"),
     column("balance", Money, comment="what the user has since"),
@@ -35,6 +35,7 @@ POINTS_TRANSACTION = upserted_table(
     column("payee", ReferenceId, comment="who receive the coins; 0 for nobody"),
     column("ref_transaction_id", ReferenceId, comment="0 where it refers to none"),
     Index(None, "created_on"),
+    Index(None, "user_id", "created_on", "points"),
     persons=[app("user_id").but_keep_row("note")],
     comment="The ledger of points",
     business_time="created_on",

@@ -69,15 +69,12 @@ def test_a_report_answers_what_a_plain_computation_does(filled: Database, world:
         assert_same(found, expected, list(REPORTS[name].columns), asked)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_report_on_nothing_answers_nothing(database: Database, name: str) -> None:
-    found = answer(REPORTS[name], database.engine(), CASES[name][0])
-    if name == "target-users-totals":
-        assert [one["total_users"] for one in found] == [0]
-    elif name == "target-users-validation":
-        assert {one["verdict"] for one in found} == {"invalid"}
-    else:
-        assert found == []
+def test_a_report_on_nothing_answers_nothing(database: Database) -> None:
+    engine = database.engine()
+    found = {name: answer(REPORTS[name], engine, cases[0]) for name, cases in CASES.items()}
+    assert [one["total_users"] for one in found.pop("target-users-totals")] == [0]
+    assert {one["verdict"] for one in found.pop("target-users-validation")} == {"invalid"}
+    assert not any(found.values())
 
 
 def assert_same(found: list[dict[str, Any]], expected: Rows, columns: list[str], asked: Any) -> None:

@@ -24,8 +24,14 @@ NOW = datetime(2026, 4, 1, 3, 37, 11, 250_000)
 BEGIN = datetime(2026, 1, 20)
 MODES = ("driving", "transit", "walking")
 USERS = range(1, 61)
-"""The last ten of them never do anything; the one before them only travels."""
+"""The last ten of them never do anything."""
 ACTIVE = USERS[:-10]
+"""The last of these made one trip and nothing else."""
+TRAVELLERS = ACTIVE[:-1]
+"""The last two of these only travel."""
+RIDERS = TRAVELLERS[:-2]
+TWINS = 20
+"""How many rows are the same as another but for their key."""
 CAMPAIGNS = (0, 11, 12, 13, 14)
 """ap_campaign_ids; nobody gets tokens of the last."""
 
@@ -34,10 +40,14 @@ NOTABLE = [
     datetime(2026, 2, 1),
     datetime(2026, 2, 28, 18, 14, 59, 999_999),  # midnight in Kathmandu, almost
     datetime(2026, 2, 28, 18, 15),
+    datetime(2026, 3, 1, 18, 15),
+    datetime(2026, 3, 2),
     datetime(2026, 3, 8, 6, 59, 59, 999_999),  # New York's clocks go forward
     datetime(2026, 3, 8, 7),
     datetime(2026, 3, 29, 0, 59, 59, 999_999),  # Berlin's
     datetime(2026, 3, 29, 1),
+    datetime(2026, 3, 29, 22),  # midnight in Berlin
+    NOW - timedelta(days=7),  # in a quarter of an hour that is not whole
     datetime(2026, 3, 31, 23, 59, 59, 999_999),
     NOW,
 ]
@@ -61,13 +71,14 @@ class World:
 def made(seed: int = 7) -> World:
     """The rows, for one seed always the same."""
     chance = Random(seed)
+    tokens = _tokens(chance)
     return World(
         {
             "auth_user": _users(chance),
             "hntb_bytemark_pass": _passes(chance),
-            **_trips(chance),
+            **_trips(chance, tokens),
             "points_transaction": _points(chance),
-            "token_transaction": _tokens(chance),
+            "token_transaction": tokens,
             "bytemark_order_payments": _payments(chance),
             "campaign": [
                 {"id": 100 + ap_id, "ap_campaign_id": ap_id, "token_id": 0, "name": f"campaign {ap_id}", "tokens": 500}
@@ -80,11 +91,13 @@ def made(seed: int = 7) -> World:
 
 
 def _moments(chance: Random, count: int) -> list[datetime]:
-    """Some notable, some shared, the others anywhere from the beginning to a day after now."""
+    """The notable ones, some that are shared, the others anywhere from the beginning to a day after now."""
     seconds = (NOW - BEGIN + timedelta(days=1)).total_seconds()
     anywhere = [BEGIN + timedelta(microseconds=round(chance.random() * seconds * 1e6)) for _ in range(count)]
     shared = chance.choices(anywhere, k=count // 20)
-    return chance.sample([*NOTABLE, *shared, *anywhere], count)
+    found = [*NOTABLE, *shared, *anywhere][:count]
+    chance.shuffle(found)
+    return found
 
 
 def _money(chance: Random) -> Decimal:
@@ -101,24 +114,34 @@ def _users(chance: Random) -> Rows:
     ]
 
 
+def _twins(rows: list[Row], key: str) -> list[Row]:
+    """The rows, and some of them again under keys of their own."""
+    return rows + [{**row, key: len(rows) + number} for number, row in enumerate(rows[:TWINS], 1)]
+
+
 def _passes(chance: Random) -> Rows:
-    return [
-        {"bytemark_pass_id": number, "user_id": str(chance.choice(ACTIVE[:-1])), "logged_on": at, "created_on": at}
+    rows: list[Row] = [
+        {"bytemark_pass_id": number, "user_id": str(chance.choice(RIDERS)), "logged_on": at, "created_on": at}
         for number, at in enumerate(_moments(chance, 2000), 1)
     ]
+    return _twins(rows, "bytemark_pass_id")
 
 
-def _trips(chance: Random) -> Mapping[str, Rows]:
+def _trips(chance: Random, tokens: Rows) -> Mapping[str, Rows]:
+    """Some begin at the very moment at which the user gets tokens."""
+    begun: list[tuple[int, datetime]] = [(row["user_id"], row["issued_on"]) for row in tokens[:50]]
+    begun += [(chance.choice(TRAVELLERS), at) for at in _moments(chance, 1500)] + [(ACTIVE[-1], NOW)]
     rows: list[Row] = [
         {
             "id": number,
-            "user_id": chance.choice(ACTIVE),
+            "user_id": user,
             "travel_mode": chance.choice(MODES),
             "started_on": at,
             "distance": chance.randrange(20_000_000) / 1000,
         }
-        for number, at in enumerate(_moments(chance, 1500), 1)
+        for number, (user, at) in enumerate(begun, 1)
     ]
+    rows = _twins(rows, "id")
     shared = ("travel_mode", "started_on", "distance")
     research = [
         {"trip_id": one["id"], "user_id": str(one["user_id"]), **{name: one[name] for name in shared}} for one in rows
@@ -128,7 +151,7 @@ def _trips(chance: Random) -> Mapping[str, Rows]:
 
 def _points(chance: Random) -> Rows:
     return [
-        {"id": number, "user_id": chance.choice(ACTIVE[:-1]), "points": _money(chance), "created_on": at}
+        {"id": number, "user_id": chance.choice(RIDERS), "points": _money(chance), "created_on": at}
         for number, at in enumerate(_moments(chance, 600), 1)
     ]
 
@@ -137,7 +160,7 @@ def _tokens(chance: Random) -> Rows:
     return [
         {
             "id": number,
-            "user_id": chance.choice(ACTIVE[:-1]),
+            "user_id": chance.choice(RIDERS),
             "tokens": chance.choice([None, _money(chance), _money(chance)]),
             "campaign_id": chance.choice([None, *CAMPAIGNS[:-1]]),
             "issued_on": at,
@@ -149,7 +172,7 @@ def _tokens(chance: Random) -> Rows:
 
 def _payments(chance: Random) -> Rows:
     return [
-        {"id": number, "user_id": chance.choice(ACTIVE), "total_price": _money(chance), "created_on": at}
+        {"id": number, "user_id": chance.choice(RIDERS), "total_price": _money(chance), "created_on": at}
         for number, at in enumerate(_moments(chance, 400), 1)
     ]
 
@@ -173,11 +196,11 @@ def _ways(chance: Random) -> Rows:
 
 
 def _participants(chance: Random) -> Rows:
-    """Some hashes are under two ids."""
+    """Fifty hashes are under two ids."""
     return [
         {
             "id": number,
-            "hash_id": f"{chance.randrange(250):064x}",
+            "hash_id": f"{number % 250:064x}",
             "study_id": chance.choice(["bike", "bus"]),
             "created_on": at,
             "modified_on": at + timedelta(hours=1),

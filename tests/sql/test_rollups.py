@@ -334,7 +334,7 @@ def test_the_migration_has_rows_summed_that_were_there_before(database: Database
 def test_periods_that_follow_each_other_are_summed_together(
     periods: Sequence[int], expected: list[tuple[int, int]]
 ) -> None:
-    def at(number: int) -> datetime:
+    def at(number: int) -> Any:
         return moment(number * PERIOD_MICROS)
 
     found = list(rollups.spans({at(one) for one in periods}))

@@ -211,6 +211,16 @@ def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Dat
     assert passes(database) == {moment(0): 3}
 
 
+def test_a_backlog_is_worked_off_some_periods_at_a_time_and_each_once(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "PERIODS_MAX", 2)
+    for number, period in enumerate((5, 1, 5, 3, 1), 1):
+        applier.apply(logged(number, period * PERIOD_MICROS))
+    assert [refresh(database) for _ in range(3)] == [4, 1, 0], "entries of periods 5 and 1, then of 3"
+    assert_summed(database)
+
+
 def test_a_crash_while_summing_leaves_all_to_be_done_again(database: Database, applier: Applier) -> None:
     applier.apply(logged(1, 0), logged(2, PERIOD_MICROS))
     with database.engine(for_lane=True).connect() as connection:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -139,7 +138,7 @@ def before(connection: Connection, table: TableRows, late_before: int) -> Before
     if moment is None:
         return None
     rows_by_period = {} if _is_history(table.feed.table) else _rows_by_period(connection, table, moment)
-    oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)))
+    oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
     late = None
     if oldest < late_before:
         late = _LateRows(
@@ -221,11 +220,12 @@ def _answers(connection: Connection, statement: str, rows_json: str) -> Sequence
     return answers
 
 
-def _moments(table: TableRows) -> Iterable[int]:
-    """The business times of the rows that are sent, in microseconds."""
+def _moments(table: TableRows) -> list[int]:
+    """The business times of the rows that are sent, in microseconds; one that is missing is the server's to refuse."""
     moment = business_time_of(table.feed.table)
     assert moment is not None
-    return map(itemgetter(sent_names(table.feed.table).index(moment.name)), table.rows)
+    place = sent_names(table.feed.table).index(moment.name)
+    return [row[place] for row in table.rows if row[place] is not None]
 
 
 def _is_history(table: Table) -> bool:

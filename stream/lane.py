@@ -127,6 +127,7 @@ class Lane(threading.Thread):
         self._changed = threading.Condition()
         self._batches_pending = 0
         self._is_review_pending = False
+        self._is_completion_pending = False
 
     # What the poller calls.
 
@@ -149,8 +150,10 @@ class Lane(threading.Thread):
             self._inbox.put(ReviewWanted(claims))
 
     def want_completion(self, asked_at_ms: int, ends: Sequence[tuple[Claim, int]]) -> None:
-        """Note those of the partitions that have reached their end, once the batches before this are applied."""
-        if ends:
+        """Note those of the partitions that have reached their end, once the batches before this are applied; while one
+        such wish waits, others are passed over."""
+        if ends and not self._is_completion_pending:
+            self._is_completion_pending = True
             self._inbox.put(CompletionWanted(asked_at_ms, ends))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
@@ -190,6 +193,7 @@ class Lane(threading.Thread):
                 self._is_review_pending = False
             case CompletionWanted():
                 self._complete(work)
+                self._is_completion_pending = False
             case Batch():
                 try:
                     self._apply(work)
@@ -226,7 +230,7 @@ class Lane(threading.Thread):
     def _complete(self, wanted: CompletionWanted) -> None:
         """Note which partitions are complete through the moment at which their ends were asked for.
 
-        A claim that is given up is fenced in MySQL or no longer held here; either way its partition stays as it is.
+        Those that rest, or are no longer ours, stay as they are: their claims are given up.
         """
         complete = [claim for claim, end in wanted.ends if claim.is_held and claim.next_offset >= end]
         try:

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 """How often it looks, and how soon it tries again after a fault."""
 
-REST_FACTOR = 3
+REST_FACTOR = 2
 """How many times as long as it worked it rests: a period that is written all the time would be summed all the time,
 and the server has rows to write."""
 
@@ -68,17 +68,14 @@ class Refresher(threading.Thread):
             rollups.prepare(connection)
         while not self._stopping.is_set():
             began = self.moved_at = time.monotonic()
-            for rollup in ROLLUPS.values():
-                self._refresh(connection, rollup)
+            done = [self._refresh(connection, rollup) for rollup in ROLLUPS.values()]
             with connection.begin():
                 self._metrics.observe_rollups(rollups.backlogs(connection))
             rest = REST_FACTOR * (time.monotonic() - began)
-            self._stopping.wait(min(max(LOOK_SECONDS, rest), REST_SECONDS_MAX))
+            if max(done) < rollups.PERIODS_MAX:  # little is left, if anything
+                rest = max(rest, LOOK_SECONDS)
+            self._stopping.wait(min(rest, REST_SECONDS_MAX))
 
-    def _refresh(self, connection: Connection, rollup: Table) -> None:
-        """Sum what was touched, until little is left or somebody else is at it."""
-        done = rollups.ENTRIES_MAX
-        while done == rollups.ENTRIES_MAX and not self._stopping.is_set():
-            self.moved_at = time.monotonic()
-            with connection.begin():
-                done = rollups.refresh_some(connection, rollup)
+    def _refresh(self, connection: Connection, rollup: Table) -> int:
+        with connection.begin():
+            return rollups.refresh_some(connection, rollup)

@@ -41,8 +41,11 @@ from stream.upsert import EPOCH
 
 PERIOD = timedelta(minutes=PERIOD_MINUTES)
 
-ENTRIES_MAX = 2_000
-"""Entries of one transaction. A batch of the log's head appends a few, one that catches up some hundreds."""
+ENTRIES_MAX = 10_000
+"""Entries that one transaction reads: of a period that is written all the time there are many; it is summed once."""
+
+PERIODS_MAX = 500
+"""Periods that one transaction sums: a second's work, where they lie far from each other."""
 
 SPAN_PERIODS_MAX = 96
 """Periods that one statement sums, a day's: the server keeps what it reads for no longer than that takes."""
@@ -90,16 +93,18 @@ def refresh_some(connection: Connection, rollup: Table) -> int:
         return 0
     query = select(ROLLUP_TOUCHED.c.id, ROLLUP_TOUCHED.c.period_start).where(ROLLUP_TOUCHED.c.rollup == rollup.name)
     entries = connection.execute(query.order_by(ROLLUP_TOUCHED.c.id).limit(ENTRIES_MAX)).all()
-    for first, behind in spans({entry.period_start for entry in entries}):
+    periods = set(list(dict.fromkeys(entry.period_start for entry in entries))[:PERIODS_MAX])
+    for first, behind in spans(periods):
         period = rollup.c.period_start
         connection.execute(delete(rollup).where(period >= first, period < behind))
         sums = summed(rollup, first, behind)
         connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))
-    if entries:
-        connection.execute(delete(ROLLUP_TOUCHED).where(ROLLUP_TOUCHED.c.id.in_([entry.id for entry in entries])))
+    done = [entry.id for entry in entries if entry.period_start in periods]
+    if done:
+        connection.execute(delete(ROLLUP_TOUCHED).where(ROLLUP_TOUCHED.c.id.in_(done)))
         mine = ROLLUP_REFRESH.c.rollup == rollup.name
         connection.execute(update(ROLLUP_REFRESH).where(mine).values(refreshed_on=func.utc_timestamp(6)))
-    return len(entries)
+    return len(done)
 
 
 def prepare(connection: Connection) -> None:

@@ -10,7 +10,15 @@ from sqlalchemy.dialects import mysql
 
 import stream.tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA, STREAMS
-from stream.catalog.declaration import LINEAGE_COLUMNS, VERSION_COLUMNS, OnErasure, Person, persons_of
+from stream.catalog.declaration import (
+    LINEAGE_COLUMNS,
+    VERSION_COLUMNS,
+    OnErasure,
+    Person,
+    business_time_of,
+    persons_of,
+)
+from stream.catalog.rollups import share_of
 
 SHARED = ("modified_on", *VERSION_COLUMNS, *LINEAGE_COLUMNS)
 """Columns that every table of events has, in one meaning."""
@@ -50,6 +58,12 @@ def _table(table: Table) -> Iterator[str]:
     ]
     if fed:
         yield f"It is fed by {', '.join(fed)}."
+    business_time = business_time_of(table)
+    if business_time is not None:
+        yield f"Its business date is that of `{business_time.name}`."
+    share = share_of(table)
+    if share is not None:
+        yield f"It is summed in `{share.rollup.name}`."
     for person in persons_of(table):
         yield f"{_erasing(person)}."
 

@@ -13,6 +13,8 @@ from docs.dictionary import dictionary
 from stream.config import KAFKA_SECRETS, PREFIX, SECRETS, Settings
 from stream.errors import Reason
 from stream.metrics import Metrics
+from stream.quality import CHECKS
+from stream.reports import REPORTS, Parameter
 
 FOLDER = Path(__file__).resolve().parent
 NOTE = "<!-- written by `make docs`; change the code, not this page -->\n\n"
@@ -25,6 +27,54 @@ STATIC_MEMBERSHIP = (
     "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
     "(a StatefulSet's pod name): then a restart disturbs nobody else."
 )
+
+REPORTS_INTRODUCTION = """\
+`stream report NAME` answers from MySQL, as a table, JSON or CSV (`--format`). Days and hours are UTC unless
+`--time-zone` names another zone; moments are always UTC. Sums by day and hour come from rollups, which are seconds
+behind the rows at most. Rows of equal rank are in the order of their keys.
+
+`stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
+
+Some figures differ from what the queries in use so far said, for those counted wrongly:
+
+- **Engagement of users, performance of campaigns**: joining two ledgers to a user multiplies the rows of each with
+  those of the other. Here each figure is counted by itself, and a trip counts once for a campaign.
+- **Tokens** have the moment of `issued_on`; the ledger's `campaign_id` is a campaign's `ap_campaign_id`, not its `id`.
+- **The mean per user** divides by users, not by transactions.
+- **Days to engagement** go from a recipient's first tokens to the first trip at or after them, in the mean of users.
+- **Tokens that were spent** (below 0) don't lessen what a campaign handed out.
+- **Participants** are counted by different hashes: one that was registered twice is one participant.
+"""
+
+
+QUALITY_INTRODUCTION = """\
+Each event was sound by itself when it was applied; these checks ask whether the rows make sense together.
+
+- `stream quality` runs them now: how many rows are at fault, and some of them. It ends with 1 where any row is, and
+  with 75 where a check took longer than `--seconds-max`.
+- `stream run` runs each once in `STREAM_QUALITY_MINUTES`, one process at a time, one check every half minute at most,
+  each for half a minute at most. What was found last is in the table `data_quality` and in the metric
+  `stream_quality_faults_rows`; `faults` is null where the check took too long.
+
+A check reads a snapshot and locks nothing. The sample names rows by their keys, or, where the key is a person's id, by
+topic, partition and offset of the event that wrote them (`kafka_partition` and `kafka_offset` of the row). While
+`stream run` is behind, what contradicts itself may only be incomplete: look at `stream lag` first.
+"""
+
+QUALITY_NOTES = """\
+## What was decided
+
+- **Balances** follow the moments of the transactions (`created_on`, `issued_on`; at one moment, the ids), and the last
+  balance counts, not the greatest: points are spent as well. A user whose first transactions are older than the log
+  has an opening balance that nobody told us, and is at fault in both checks.
+- **Amounts and balances that are null** count as nothing, and are not compared.
+- **What campaigns handed out** is the sum of what users got; what they spent does not come back to the campaign.
+  Tokens refer to a campaign by its `ap_campaign_id`.
+- **Repetitions** have an id of their own: a repeated event changes nothing and is not among them.
+- **Persons who were erased** are missing on purpose: ledgers keep their bare id, and that is no fault. A referral whose
+  sender was erased has no sender, and is none either.
+- **Coordinates and times** outside their ranges are rejected as events; such a row was written by somebody else.
+"""
 
 
 def settings() -> str:
@@ -75,10 +125,40 @@ def commands() -> str:
     return NOTE + printed.rstrip() + "\n"
 
 
+def reports() -> str:
+    """The page of reports and views, from their declarations."""
+    lines = ["# Reports and views\n", REPORTS_INTRODUCTION]
+    for report in REPORTS.values():
+        view = f" The view `{report.view}` says the same in UTC, with the defaults." if report.view else ""
+        lines += [f"## {report.name}\n", f"{report.title}.{view}\n"]
+        lines += [f"{report.note}\n"] if report.note else []
+        lines += ["| column | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {meaning} |" for name, meaning in report.columns.items()]
+        lines += ["\n| option | default | meaning |", "|---|---|---|"] if report.parameters else []
+        lines += [f"| `{one.option}` | {_default(one)} | {one.help} |" for one in report.parameters]
+        lines.append(f"\nExample: `{report.example}`\n")
+    return NOTE + "\n".join(lines)
+
+
+def quality() -> str:
+    """The page of the checks of data quality, from their declarations."""
+    lines = ["# Data quality\n", QUALITY_INTRODUCTION, "| check | table | a row at fault is |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | `{one.table.name}` | {one.meaning} |" for one in CHECKS.values()]
+    return NOTE + "\n".join(lines) + "\n\n" + QUALITY_NOTES
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.is_required:
+        return "required"
+    return "none" if parameter.default is None else f"`{parameter.default}`"
+
+
 PAGES = {
     "settings.md": settings,
     "metrics.md": metrics,
     "commands.md": commands,
+    "reports.md": reports,
+    "quality.md": quality,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

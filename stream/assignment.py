@@ -227,6 +227,16 @@ class Assignment:
             if now >= one.rest_until:
                 one.state = State.WAITING
 
+    def ends(self) -> dict[TopicPartition, int]:
+        """Where the partitions that are read end now; none while the brokers don't answer."""
+        if time.monotonic() < self._ask_again_at:
+            return {}
+        try:
+            return self._source.high_watermarks([one.topic_partition for one in self.all_in(State.READING)])
+        except KafkaUnavailable as error:
+            self._note_unavailable(error)
+            return {}
+
     def _note_unavailable(self, error: KafkaUnavailable) -> None:
         self.brokers_trouble = str(error)
         self._rest_from_asking()

@@ -31,6 +31,9 @@ KAFKA_SECRETS = frozenset(
         "sasl.oauthbearer.config",
     }
 )
+LOOK_BACK_DAYS = 7
+"""The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
+
 KAFKA_UNDERSCORED = frozenset({"log_level"})
 """The properties of librdkafka whose own names have an underscore and that a setting could mean."""
 
@@ -75,6 +78,14 @@ class Settings(BaseModel):
         default=365,
         description="how long it is kept what was replayed, and where settled dead letters were and why, in days; "
         "docs/housekeeping.md says what else is kept how long",
+    )
+    look_back_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=LOOK_BACK_DAYS,
+        description="how far back the dashboards' incremental refreshes look, in days; what changes on an earlier "
+        "date is told by `stream late-changes`",
+    )
+    quality_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
+        default=60, description="how often each check of data quality is run, in minutes; 0 for never"
     )
     http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(

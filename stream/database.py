@@ -11,6 +11,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
 from stream.errors import (
@@ -18,6 +19,7 @@ from stream.errors import (
     DatabaseUnavailable,
     DataRefused,
     Reason,
+    StatementTimeout,
     TransactionConflict,
     TransientError,
 )
@@ -42,6 +44,9 @@ LANE_SESSION = (
     *SESSION,
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS_MAX}",
 )
+
+STATEMENT_TIMEOUTS = {1969, 3024}
+"""MariaDB's and MySQL's."""
 
 CONFLICTS = {1205: "lock_wait", 1213: "deadlock"}
 
@@ -115,6 +120,8 @@ REMEDIES = {
     "packet_too_large": "raise the server's max_allowed_packet; `stream check` says how far",
     "read_only": "make the server writable, or point the name in STREAM_DATABASE_URL at one that is",
     "refusal_not_repeated": "nothing, unless it lasts: then see who changes tables or constraints",
+    "row_came_between": "nothing, unless it lasts: then see who else writes these tables",
+    "statement_timeout": "run it when the server has less to do, or give it more time",
     "tables_differ": "run `stream check`, which says what differs",
     "too_many_connections": "raise max_connections, or end what holds them",
     "unreachable": "see that the server runs and can be reached",
@@ -189,11 +196,15 @@ def translated_errors() -> Iterator[None]:
         raise DatabaseUnavailable("connection_lost", error.errno) from None
 
 
-def error_of(error: BaseException | None) -> DataRefused | TransactionConflict | DatabaseUnavailable:
+def error_of(
+    error: BaseException | None,
+) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
     """What a driver's error means for us, judged by its number alone."""
     errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
     if errno in CONFLICTS:
         return TransactionConflict(CONFLICTS[errno], errno)
+    if errno in STATEMENT_TIMEOUTS:
+        return StatementTimeout(errno)
     if errno in REFUSALS:
         return DataRefused(REFUSALS[errno], errno)
     if isinstance(error, pymysql.err.InterfaceError):  # the connection was closed under us
@@ -211,6 +222,20 @@ def read_connection(engine: Engine) -> Iterator[Connection]:
     """A connection for a command's queries, with errors translated."""
     with translated_errors(), engine.connect() as connection:
         yield connection
+
+
+@contextmanager
+def limited_statements(connection: Connection, seconds_max: float) -> Iterator[None]:
+    """Let the server end each query that takes longer. Raises StatementTimeout, and whatever else goes wrong."""
+    dialect = connection.dialect
+    is_mariadb = isinstance(dialect, MySQLDialect) and dialect.is_mariadb
+    limit = f"max_statement_time = {seconds_max}" if is_mariadb else f"max_execution_time = {int(seconds_max * 1000)}"
+    with translated_errors():
+        connection.exec_driver_sql(f"SET SESSION {limit}")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"SET SESSION {limit.split(' = ')[0]} = 0")
 
 
 def server_name(connection: Connection) -> str:

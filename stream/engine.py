@@ -44,6 +44,9 @@ REVIEW_SECONDS = 5.0
 """How often lanes look whether progress still bears out their claims. A restored backup, or a replica that lagged and
 took over, may set it back where no record comes that would meet the fence."""
 
+COMPLETION_SECONDS = 10.0
+"""How often it is noted that partitions have reached their ends: so much an idle one seems to be behind at most."""
+
 REVOKE_SECONDS_MAX = 5.0
 """How long a revocation waits for batches in flight; the rest is thrown away and read again by the heir."""
 
@@ -78,6 +81,15 @@ class Erasures(Protocol):
         """Whether nothing is left to remove; may raise TransientError."""
 
 
+class Rollups(Protocol):
+    """What the engine wants of whoever keeps rollups true to the rows."""
+
+    moved_at: float
+
+    def are_summed(self) -> bool:
+        """Whether all that was touched before this was first asked is summed; may raise TransientError."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     group_id: str
@@ -102,6 +114,7 @@ class Engine:
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
         erasures: Erasures,
+        rollups: Rollups,
     ) -> None:
         self.options = options
         self.metrics = metrics
@@ -114,12 +127,14 @@ class Engine:
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
         self._erasures = erasures
+        self._rollups = rollups
         self._held_back: dict[Lane, list[Batch]] = {}
         """Batches that a full lane refused, in their order."""
         self._to_inform: dict[TopicPartition, int] = {}
         self._stopping = threading.Event()
         self._chores_due_at = 0.0
         self._review_due_at = 0.0
+        self._completion_due_at = 0.0
         self._goal: dict[TopicPartition, int] = {}
 
     def stop(self) -> None:
@@ -318,6 +333,7 @@ class Engine:
             self._set_lag(one)
         self._count_partitions()
         self._review_claims()
+        self._note_completion()
         return True
 
     def _join_anew(self) -> None:
@@ -336,6 +352,19 @@ class Engine:
         for lane in self.lanes:
             mine = [one.claim for one in reading if one.claim and self._lane_of(one.topic_partition) is lane]
             lane.want_review(mine)
+
+    def _note_completion(self) -> None:
+        """Have the lanes note which partitions have reached the ends asked for at this moment."""
+        if time.monotonic() < self._completion_due_at:
+            return
+        asked_at_ms = int(time.time() * 1000)
+        ends = self._assignment.ends()
+        if ends:
+            self._completion_due_at = time.monotonic() + COMPLETION_SECONDS
+        reading = [one for one in self._assignment.all_in(State.READING) if one.topic_partition in ends]
+        for lane in self.lanes:
+            mine = [one for one in reading if one.claim and self._lane_of(one.topic_partition) is lane]
+            lane.want_completion(asked_at_ms, [(one.claim, ends[one.topic_partition]) for one in mine if one.claim])
 
     def _set_lag(self, assigned: Assigned) -> None:
         end = self._source.cached_high_watermark(assigned.topic_partition)
@@ -366,11 +395,12 @@ class Engine:
             return False
         try:
             applied = self._applied_offsets() if missing else {}
-            is_swept = self._erasures.are_swept()
+            if not self._erasures.are_swept() or any(applied.get(one, 0) < self._goal[one] for one in missing):
+                return False
+            return self._rollups.are_summed()  # asked last: sweeping touches periods, too
         except TransientError as error:
             log.info("asking MySQL again how far others are", why=str(error))
             return False
-        return is_swept and all(applied.get(one, 0) >= self._goal[one] for one in missing)
 
     def _applied_offset(self, topic_partition: TopicPartition) -> int:
         assigned = self._assignment.partitions.get(topic_partition)
@@ -409,6 +439,8 @@ class Engine:
         found = [f"{lane.name} has not moved" for lane in self.lanes if now - lane.moved_at > LANE_STUCK_SECONDS]
         if now - self._erasures.moved_at > LANE_STUCK_SECONDS:
             found.append("the eraser has not moved")
+        if now - self._rollups.moved_at > LANE_STUCK_SECONDS:
+            found.append("the refresher has not moved")
         if now - self.turned_at > POLLER_STUCK_SECONDS:
             found.append("the poller has not turned")
         return found

@@ -13,7 +13,9 @@ from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream import erasure
+from stream.changes import late_before
 from stream.compact import ErasedPerson
+from stream.config import LOOK_BACK_DAYS
 from stream.database import read_connection, remedy, translated_errors
 from stream.errors import TransientError
 from stream.hashing import Hasher
@@ -28,13 +30,20 @@ LOOK_SECONDS = 5.0
 class Eraser(threading.Thread):
     """Sweeps erasures until it is stopped; several processes may do so at once."""
 
-    def __init__(self, database: DatabaseEngine, metrics: Metrics, hasher: Hasher | None) -> None:
+    def __init__(
+        self,
+        database: DatabaseEngine,
+        metrics: Metrics,
+        hasher: Hasher | None,
+        look_back_days: int = LOOK_BACK_DAYS,
+    ) -> None:
         super().__init__(name="eraser", daemon=True)
         self.moved_at = time.monotonic()
         """When this thread last showed that it isn't stuck, in `time.monotonic()` seconds."""
         self._database = database
         self._metrics = metrics
         self._hasher = hasher
+        self._look_back_days = look_back_days
         self._woken = threading.Event()
         self._is_stopping = False
 
@@ -67,7 +76,7 @@ class Eraser(threading.Thread):
             with connection.begin():
                 persons = self._pending(connection)
             if persons:
-                erasure.sweep(connection, persons, self._hasher)
+                erasure.sweep(connection, persons, self._hasher, late_before(self._look_back_days))
                 log.info("erasures swept", persons=len(persons))
 
     def _pending(self, connection: Connection) -> list[ErasedPerson]:

@@ -14,17 +14,19 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
-from stream import dead_letters
+from stream import changes, dead_letters
 from stream.catalog import STREAMS
-from stream.catalog.declaration import OnErasure, Person, PersonKind, persons_of
+from stream.catalog.declaration import OnErasure, Person, PersonKind, business_time_of, persons_of
 from stream.catalog.types import MICROS_MAX
+from stream.changes import NEVER_LATE
 from stream.compact import ErasedPerson
 from stream.hashing import Hasher
 from stream.tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
@@ -60,23 +62,29 @@ def unswept(connection: Connection) -> list[ErasedPerson]:
     return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
 
 
-def sweep(connection: Connection, persons: Sequence[ErasedPerson], hasher: Hasher | None = None) -> None:
+def sweep(
+    connection: Connection,
+    persons: Sequence[ErasedPerson],
+    hasher: Hasher | None = None,
+    late_before: int = NEVER_LATE,
+) -> None:
     """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
 
-    Each step commits by itself. Raises what the database raises; the caller tries again.
+    Business dates are late before `late_before` (microseconds). Each step commits by itself. Raises what the
+    database raises; the caller tries again.
     """
     studies = _studies_now(connection)
     while True:
         hashes = _marked_hashes(connection, persons, studies, hasher)
         for person in persons:
-            remove(connection, person, hashes[person])
+            remove(connection, person, hashes[person], late_before)
         with connection.begin():
             connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
         if (known := _studies_now(connection)) <= studies:
             break
         studies |= known
     for person in persons:
-        remove(connection, person, hashes[person])
+        remove(connection, person, hashes[person], late_before)
         if hasher is None and person.kind is PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
@@ -100,18 +108,28 @@ def _marked_hashes(
     return hashes
 
 
-def remove(connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = ()) -> None:
+def remove(
+    connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = (), late_before: int = NEVER_LATE
+) -> None:
     """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
     for name in (person, *hashes):
         for table, about in tables_about(name.kind):
-            _until_none(connection, person, table.name, _removal(table, about, name))
+            left, removal = _left(table, about, name), _removal(table, about)
+            _until_none(
+                connection,
+                person,
+                table.name,
+                partial(_remove_rows, connection, table, left, removal, late_before),
+            )
+    emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
     for stream in STREAMS.values():
         key = stream.key_of_person(person.kind, person.person_id)
         if key is None:
             continue
         under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
-        emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
-        _until_none(connection, person, DEAD_LETTER.name, update(DEAD_LETTER).where(under_their_key).values(emptied))
+        statement = update(DEAD_LETTER).where(under_their_key).values(emptied)
+        limited = statement.with_dialect_options(mysql_limit=REMOVE_ROWS_MAX)
+        _until_none(connection, person, DEAD_LETTER.name, partial(_changed_count, connection, limited))
 
 
 def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
@@ -153,12 +171,19 @@ def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElemen
     return theirs
 
 
-def _removal(table: Table, about: Person, person: ErasedPerson) -> Any:
+def _removal(table: Table, about: Person) -> Any:
+    """What is done to the person's rows, whichever they are."""
+    if about.on_erasure is OnErasure.DELETE_ROW:
+        return delete(table)
+    return update(table).values(dict.fromkeys(about.emptied))
+
+
+def _left(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+    """Which rows are still to be removed, or emptied."""
     theirs = is_theirs(table, about, person)
     if about.on_erasure is OnErasure.DELETE_ROW:
-        return delete(table).where(theirs)
-    still_there = [table.c[name].is_not(None) for name in about.emptied]
-    return update(table).where(theirs, or_(*still_there)).values(dict.fromkeys(about.emptied))
+        return theirs
+    return and_(theirs, or_(*(table.c[name].is_not(None) for name in about.emptied)))
 
 
 def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:
@@ -166,14 +191,37 @@ def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:
     return int(person.person_id) if table.c[about.column].type.python_type is int else person.person_id
 
 
-def _until_none(connection: Connection, person: ErasedPerson, table_name: str, statement: Any) -> None:
-    limited = statement.with_dialect_options(mysql_limit=REMOVE_ROWS_MAX)
+def _until_none(connection: Connection, person: ErasedPerson, table_name: str, some: Callable[[], int]) -> None:
+    """Remove some after the other, a transaction each, until none is left."""
     removed = REMOVE_ROWS_MAX
     while removed == REMOVE_ROWS_MAX:
         with connection.begin():
-            removed = connection.execute(limited).rowcount
+            removed = some()
             if removed:
                 _note(connection, person, table_name, removed)
+
+
+def _remove_rows(
+    connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late_before: int
+) -> int:
+    """Remove some rows, in the caller's transaction; how many.
+
+    They are locked first: what is noted of their business times has to be about the very rows that go.
+    """
+    keys = list(table.primary_key)
+    moment = business_time_of(table)
+    columns = keys if moment is None else [*keys, moment]
+    rows = connection.execute(select(*columns).where(left).limit(REMOVE_ROWS_MAX).with_for_update()).all()
+    if rows:
+        # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
+        connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
+    if moment is not None:
+        changes.keep(connection, [changes.of_rows(table, [_micros(row[-1]) for row in rows], late_before)])
+    return len(rows)
+
+
+def _changed_count(connection: Connection, statement: Any) -> int:
+    return connection.execute(statement).rowcount
 
 
 def _note(connection: Connection, person: ErasedPerson, table_name: str, removed: int) -> None:
@@ -196,4 +244,9 @@ def _moment(micros: int) -> datetime:
 def _erased_micros(connection: Connection, person: ErasedPerson) -> int:
     """When the person asked to be erased, in microseconds."""
     moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
+    return _micros(moment)
+
+
+def _micros(moment: datetime) -> int:
+    """A moment as MySQL gives it, in microseconds since 1970."""
     return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -5,6 +5,7 @@
     ├── TransientError          the environment's fault: wait and do the same again, never dead-letter
     │   ├── DatabaseUnavailable     MySQL refused or vanished: drop the connection, back off
     │   ├── TransactionConflict     deadlock or lock wait: the same transaction again, on the same connection
+    │   ├── StatementTimeout        a query took longer than it was given: ask for less, or give it more
     │   ├── RegistryUnavailable     the schema registry does not answer, or has not heard of an id yet: ask again
     │   └── Fenced                  another owner claimed a partition: ask the group, then claim again or let go
     ├── DataRefused             the database refused a statement's data: bisect to the record at fault
@@ -102,6 +103,16 @@ class TransactionConflict(TransientError):
     def __init__(self, reason: str, errno: int) -> None:
         super().__init__(f"the transaction met another one ({reason}, errno {errno})")
         self.reason = reason
+        self.errno = errno
+
+
+class StatementTimeout(TransientError):
+    """The server ended a query that took longer than `database.limited_statements` allows."""
+
+    reason = "statement_timeout"
+
+    def __init__(self, errno: int) -> None:
+        super().__init__(f"a query took longer than it may (errno {errno})")
         self.errno = errno
 
 

@@ -1,5 +1,5 @@
-"""The housekeeper: one thread that tells how many dead letters wait, empties those that waited too long, and removes
-what nobody needs any more.
+"""The housekeeper: one thread that tells how fresh tables are and how many dead letters wait, empties those that waited
+too long, and removes what nobody needs any more.
 
 In small steps, each a transaction of its own. Several processes may do so at once: what one has removed another doesn't
 find. docs/housekeeping.md says what is kept how long.
@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
-from stream import dead_letters, runs
+from stream import dead_letters, freshness, runs
 from stream.catalog import STREAMS
 from stream.config import Settings
 from stream.database import read_connection, remedy, translated_errors
@@ -113,6 +113,8 @@ class Housekeeper(threading.Thread):
     def _count(self) -> None:
         with read_connection(self._database) as connection:
             waiting = dead_letters.count_waiting(connection)
+            fresh = freshness.freshness(connection)
         # What was told once is told as 0 when none waits any more.
         self._told = {**dict.fromkeys(self._told, 0), **waiting}
         self._metrics.observe_waiting(self._told)
+        self._metrics.observe_freshness(fresh)

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stream import erasure
+from stream import changes, erasure
 from stream.catalog.declaration import sets_of
+from stream.changes import NEVER_LATE, Changes
 from stream.compact import Compacted, ErasedPerson, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
 from stream.decode import Decoded
@@ -51,26 +52,36 @@ class WrittenSlice:
     rows: dict[str, RowCounts]
     """By table."""
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+    """What is to be noted beside the rows, in the same transaction."""
 
 
 Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]
 
 
-def write_slice(connection: Connection, one: DecodedSlice, mark: Mark = erasure.mark) -> WrittenSlice:
+def write_slice(
+    connection: Connection, one: DecodedSlice, mark: Mark = erasure.mark, late_before: int = NEVER_LATE
+) -> WrittenSlice:
     """Write a slice's rows within the caller's transaction; records that the database refuses are rejected.
 
     Then the slice is written again as a whole without them, for what a refused record had superseded takes its
-    place. `mark` writes the markers of the persons whom records erase.
+    place. `mark` writes the markers of the persons whom records erase. Business dates are late before `late_before`
+    (microseconds).
     """
     partition = one.slice.topic_partition.partition
     accepted, rejected = one.decoded.accepted, list(one.decoded.rejected)
     while True:
         compacted = compact(accepted)
+        noted = Changes()
         savepoint = connection.begin_nested()
         try:
             # Markers first: rows of the same slice about an erased person are left out already.
             markers = mark(connection, compacted.erased)
-            rows = {table.feed.table.name: send(connection, partition, table, table.rows) for table in compacted.tables}
+            rows = {}
+            for table in compacted.tables:
+                before = changes.before(connection, table, late_before)
+                rows[table.feed.table.name] = send(connection, partition, table, table.rows)
+                noted |= changes.after(connection, before, rows[table.feed.table.name])
             for table in compacted.tables:
                 delete_outdated_members(connection, table)
         except DataRefused:
@@ -82,7 +93,7 @@ def write_slice(connection: Connection, one: DecodedSlice, mark: Mark = erasure.
             savepoint.commit()
             if compacted.erased:
                 rows[ERASURE.name] = markers
-            return WrittenSlice(one.slice, _record_counts(compacted, len(rejected)), rows, rejected)
+            return WrittenSlice(one.slice, _record_counts(compacted, len(rejected)), rows, rejected, noted)
 
 
 def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:

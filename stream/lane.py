@@ -72,6 +72,14 @@ class ReviewWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletionWanted:
+    """The poller knows where these partitions ended at a moment (Kafka's milliseconds)."""
+
+    asked_at_ms: int
+    ends: Sequence[tuple[Claim, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionClaimed:
     wanted: ClaimWanted
     claim: Claim
@@ -119,11 +127,12 @@ class Lane(threading.Thread):
         self._topic_ids = topic_ids
         self._metrics = metrics
         self._report = report
-        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Batch | ClaimWanted | ReviewWanted | CompletionWanted | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._batches_pending = 0
         self._is_review_pending = False
+        self._is_completion_pending = False
 
     # What the poller calls.
 
@@ -144,6 +153,13 @@ class Lane(threading.Thread):
         if claims and not self._is_review_pending:
             self._is_review_pending = True
             self._inbox.put(ReviewWanted(claims))
+
+    def want_completion(self, asked_at_ms: int, ends: Sequence[tuple[Claim, int]]) -> None:
+        """Note those of the partitions that have reached their end, once the batches before this are applied; while one
+        such wish waits, others are passed over."""
+        if ends and not self._is_completion_pending:
+            self._is_completion_pending = True
+            self._inbox.put(CompletionWanted(asked_at_ms, ends))
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Whether no batch waits or is at work, by then."""
@@ -180,6 +196,9 @@ class Lane(threading.Thread):
             case ReviewWanted():
                 self._review(work.claims)
                 self._is_review_pending = False
+            case CompletionWanted():
+                self._complete(work)
+                self._is_completion_pending = False
             case Batch():
                 try:
                     self._apply(work)
@@ -212,6 +231,17 @@ class Lane(threading.Thread):
             return  # the poller asks again within seconds
         if stale:
             self._give_up(stale, Fenced([one.topic_partition for one in stale]))
+
+    def _complete(self, wanted: CompletionWanted) -> None:
+        """Note which partitions are complete through the moment at which their ends were asked for.
+
+        Those that rest, or are no longer ours, stay as they are: their claims are given up.
+        """
+        complete = [claim for claim, end in wanted.ends if claim.is_held and claim.next_offset >= end]
+        try:
+            self._writer.complete(complete, wanted.asked_at_ms)
+        except TransientError as error:
+            self._metrics.retries.labels(error.reason).inc()  # the poller asks again within seconds
 
     def _apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""

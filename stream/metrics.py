@@ -9,13 +9,16 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stream import __version__
+from stream.freshness import Freshness
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.records import TopicPartition
+from stream.rollups import Backlog
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86400)
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -46,6 +49,15 @@ class Metrics:
             "Dead letters that nobody has redriven or discarded; every process tells the same",
             ["topic", "reason"],
         )
+        self.complete_through = gauge(
+            "stream_complete_through_timestamp_seconds",
+            "The moment through which all partitions of the topic are applied; every process tells the same",
+            ["topic"],
+        )
+        self.rollup_entries = gauge(
+            "stream_rollup_entries", "Touched periods not yet summed; every process tells the same", ["rollup"]
+        )
+        self.rollup_lag_seconds = gauge("stream_rollup_lag_seconds", "Age of the oldest of them", ["rollup"])
         self.expired_dead_letters = counter(
             "stream_expired_dead_letters", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
         )
@@ -80,6 +92,11 @@ class Metrics:
             "Partitions that rest because too many of their topic's records are rejected",
             ["topic", "partition", "reason"],
         )
+        self.quality_faults = gauge(
+            "stream_quality_faults_rows",
+            "Rows at fault by the check of data quality, as found last; every process tells the same",
+            ["check"],
+        )
         build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
         build.labels(__version__, platform.python_version()).set(1)
 
@@ -104,6 +121,26 @@ class Metrics:
         """Count what the housekeeper removed, by table."""
         for table, count in rows.items():
             self.removed_rows.labels(table).inc(count)
+
+    def observe_freshness(self, fresh: Sequence[Freshness]) -> None:
+        """Tell through which moment topics are applied. One with a partition that never was is not told of."""
+        for one in fresh:
+            if one.complete_through is not None:
+                through = one.complete_through.replace(tzinfo=UTC).timestamp()
+                self.complete_through.labels(one.topic).set(through)
+
+    def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
+        """Tell how far rollups are behind their rows."""
+        for one in backlogs:
+            self.rollup_entries.labels(one.rollup).set(one.entries)
+            self.rollup_lag_seconds.labels(one.rollup).set(one.age_seconds)
+
+    def observe_quality(self, faults: Mapping[str, int | None]) -> None:
+        """Tell what the checks of data quality found last; nothing of those that took too long."""
+        self.quality_faults.clear()
+        for check, rows in faults.items():
+            if rows is not None:
+                self.quality_faults.labels(check).set(rows)
 
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""

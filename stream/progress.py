@@ -136,15 +136,33 @@ def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCou
         "updated_on": func.utc_timestamp(6),
     }
     if one.complete_through_ms is not None:
-        through = moment_of(one.complete_through_ms)
-        values["complete_through"] = func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
-    mine = and_(
-        _is_row(group_id, one.topic_partition),
-        PROGRESS.c.owner_epoch == one.claim.epoch,
-        PROGRESS.c.next_offset == one.claim.next_offset,
-    )
-    if connection.execute(update(PROGRESS).where(mine).values(values)).rowcount != 1:
+        values["complete_through"] = _not_before(one.complete_through_ms)
+    if connection.execute(update(PROGRESS).where(_is_own(group_id, one.claim)).values(values)).rowcount != 1:
         raise Fenced([one.topic_partition])
+
+
+def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
+    """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
+    they had reached their ends as of then.
+    """
+    if claims:
+        own = or_(*(_is_own(group_id, one) for one in claims))
+        connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
+
+
+def _not_before(timestamp_ms: int) -> Any:
+    """What complete_through becomes: it never goes back."""
+    through = moment_of(timestamp_ms)
+    return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
+
+
+def _is_own(group_id: str, claim: Claim) -> Any:
+    """The partition's row, where epoch and offset are still those of the claim."""
+    return and_(
+        _is_row(group_id, claim.topic_partition),
+        PROGRESS.c.owner_epoch == claim.epoch,
+        PROGRESS.c.next_offset == claim.next_offset,
+    )
 
 
 def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[TopicPartition, str], RowCounts]) -> None:

@@ -8,7 +8,8 @@ Each transaction takes some dead letters of one partition; its order of effects,
 4. keep what is rejected again: the same row, an attempt more, the newest reason
 5. resolve the others
 6. add to the ledgers of group `(redrive)`
-7. commit
+7. note the periods that rollups have to sum again, and late dates
+8. commit
 
 So it can be killed, repeated, and run beside consumers: the version guard decides which event's state stays.
 """
@@ -22,8 +23,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from stream import dead_letters, progress
+from stream import changes, dead_letters, progress
 from stream.catalog import STREAMS
+from stream.config import LOOK_BACK_DAYS
 from stream.database import read_connection, translated_errors
 from stream.dead_letters import DeadLetter, LogPart, Selection
 from stream.decoder import Decoder
@@ -72,8 +74,16 @@ class Redriven:
 class Redrive:
     """Redrives selected dead letters, each at most once."""
 
-    def __init__(self, database: Engine, selection: Selection, decoder: Decoder, read_log: ReadLog) -> None:
+    def __init__(
+        self,
+        database: Engine,
+        selection: Selection,
+        decoder: Decoder,
+        read_log: ReadLog,
+        look_back_days: int = LOOK_BACK_DAYS,
+    ) -> None:
         self._database = database
+        self._look_back_days = look_back_days
         self._selection = selection
         self._decoder = decoder
         self._read_log = read_log
@@ -142,7 +152,8 @@ class Redrive:
         claim = Claim(part.topic_partition, part.topic_id, epoch=0, next_offset=records[0].offset)
         piece = Slice(claim, records[0].offset, records[-1].offset + 1, records)
         decoded = self._decoder.of(part.topic)(records)
-        written = write_slice(connection, DecodedSlice(piece, decoded))
+        late_before = changes.late_before(self._look_back_days)
+        written = write_slice(connection, DecodedSlice(piece, decoded), late_before=late_before)
         # 4. what is rejected again
         dead_letters.keep(connection, [_letter(part, *rejected) for rejected in written.rejected])
         # 5. the others
@@ -152,7 +163,9 @@ class Redrive:
         counts = {(part.topic_partition, table): rows for table, rows in written.rows.items()}
         progress.record_rows(connection, progress.REDRIVE_GROUP_ID, counts)
         progress.count_redriven(connection, part.topic_partition, written.records)
-        # 7. commit, by leaving the caller's block
+        # 7. changes
+        changes.keep(connection, [written.changes])
+        # 8. commit, by leaving the caller's block
         return written
 
 

@@ -31,6 +31,7 @@ from stream.metrics import Metrics
 from stream.ranges import Range, RangeSource
 from stream.reached import Reached, Tell
 from stream.records import TopicPartition
+from stream.refresher import Refresher
 from stream.runs import Run
 from stream.service import calm_garbage_collector, stop_on_signals
 from stream.source import Brokers, admin_client, describe_topics, offset_ranges
@@ -101,7 +102,12 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool
     metrics = Metrics()
     owner = f"{socket.gethostname()}-{os.getpid()}"
     brake = Brake(_live_lag(settings, queries))
-    eraser = Eraser(lane_engine, metrics, settings.hasher())
+    eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
+    refresher = Refresher(lane_engine, metrics)
+
+    def new_writer() -> Writer:
+        return Writer(lane_engine, run.group_id, owner, resolves=True, look_back_days=settings.look_back_days)
+
     engine = Engine(
         engine_options(settings, run),
         source=lambda engine: RangeSource(
@@ -113,27 +119,23 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool
             is_held_back=brake.holds,
         ),
         lanes=lambda report: [
-            Lane(
-                f"lane-{number}",
-                Writer(lane_engine, run.group_id, owner, resolves=True),
-                decoder,
-                brokers.topic_ids,
-                metrics,
-                report,
-            )
+            Lane(f"lane-{number}", new_writer(), decoder, brokers.topic_ids, metrics, report)
             for number in range(settings.lanes)
         ],
         metrics=metrics,
         applied_offsets=lambda: runs.next_offsets(queries, run),
         erasures=eraser,
+        rollups=refresher,
     )
     calm_garbage_collector()
     stop_on_signals(engine)
     eraser.start()
+    refresher.start()
     try:
         with _told(lambda: Reached(_done(run, engine.applied()), run.records_max, brake.is_on), tell):
             ending = engine.run()
     finally:
+        refresher.stop()
         eraser.stop()
     if ending is Ending.CAUGHT_UP:
         runs.end(queries, run)

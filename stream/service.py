@@ -7,21 +7,24 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
-from stream import progress
+from stream import freshness, progress
 from stream.check import require_fit_database
 from stream.config import Settings
-from stream.database import connect_engine, read_connection
+from stream.database import connect_engine, read_connection, translated_errors
 from stream.decoder import Decoder, opened_decoder
 from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
 from stream.health import HealthServer
 from stream.housekeeper import Housekeeper, Kept
+from stream.inspector import Inspector
 from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.records import TopicPartition
+from stream.refresher import Refresher
 from stream.source import Brokers, Source, admin_client, describe_topics
 from stream.writer import Writer
 
@@ -52,7 +55,9 @@ def _run(
 ) -> Ending:
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
-    describe_topics(admin_client(kafka), names)
+    described = describe_topics(admin_client(kafka), names)
+    with translated_errors(), queries.begin() as connection:
+        freshness.declare_feeds(connection, {name: len(one.partitions) for name, one in described.items()})
 
     metrics = Metrics()
     owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"
@@ -63,8 +68,13 @@ def _run(
         with read_connection(queries) as connection:
             return progress.next_offsets(connection, settings.group_id, names)
 
-    eraser = Eraser(lane_engine, metrics, settings.hasher())
+    def new_writer() -> Writer:
+        return Writer(lane_engine, settings.group_id, owner, look_back_days=settings.look_back_days)
+
+    eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
+    refresher = Refresher(lane_engine, metrics)
     housekeeper = Housekeeper(lane_engine, metrics, Kept.of(settings))
+    inspector = Inspector(lane_engine, metrics, timedelta(minutes=settings.quality_minutes))
     engine = Engine(
         EngineOptions(
             group_id=settings.group_id,
@@ -82,19 +92,13 @@ def _run(
             on_lost=engine.on_lost,
         ),
         lanes=lambda report: [
-            Lane(
-                f"lane-{number}",
-                Writer(lane_engine, settings.group_id, owner),
-                decoder,
-                brokers.topic_ids,
-                metrics,
-                report,
-            )
+            Lane(f"lane-{number}", new_writer(), decoder, brokers.topic_ids, metrics, report)
             for number in range(settings.lanes)
         ],
         metrics=metrics,
         applied_offsets=applied_offsets,
         erasures=eraser,
+        rollups=refresher,
     )
     health = HealthServer(
         settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
@@ -103,11 +107,15 @@ def _run(
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     stop_on_signals(engine)
     eraser.start()
+    refresher.start()
     housekeeper.start()
+    inspector.start()
     try:
         return engine.run()
     finally:
+        inspector.stop()
         housekeeper.stop()
+        refresher.stop()
         eraser.stop()
         health.close()
 

@@ -237,6 +237,15 @@ class Source:
         with self._brokers.asking() as admin:
             return _watermarks(admin, partitions)
 
+    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last of each, records of open transactions included, asked for all at once.
+
+        Raises KafkaUnavailable.
+        """
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        with self._brokers.asking() as admin:
+            return _offsets(admin, partitions, latest, IsolationLevel.READ_UNCOMMITTED) if partitions else {}
+
     def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
         """The partition's end as of the last fetch; None where nothing was fetched."""
         try:

@@ -57,7 +57,10 @@ PROGRESS = Table(
     ),
     _text("owner", 255, comment="the client that claimed last"),
     Column("next_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="everything before it is applied"),
-    _moment("complete_through", "latest Kafka timestamp applied (UTC); never goes back", nullable=True),
+    # The latest of its records' timestamps, or when the end that it has reached was asked for.
+    _moment(
+        "complete_through", "the moment (UTC) through which the partition is applied; never goes back", nullable=True
+    ),
     _count("records_consumed", "= written + superseded + dead-lettered"),
     _count("records_written", "records of which a row was sent"),
     _count("records_superseded", "records none of whose rows was sent: older than another of their batch"),
@@ -159,6 +162,81 @@ ERASURE_REMOVAL = Table(
     _text("table_name", 64, primary_key=True, comment="where the rows were"),
     _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
     comment="What erasing a person removed from where",
+    **TABLE_OPTIONS,
+)
+
+DATA_QUALITY = Table(
+    "data_quality",
+    METADATA,
+    _text("check_name", 64, primary_key=True, comment="names the check"),
+    Column(
+        "faults",
+        mysql.BIGINT(unsigned=True),
+        comment="how many rows are at fault; null where the check took longer than it may",
+    ),
+    _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
+    _text("meaning", 250, comment="what a row at fault is"),
+    Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
+    _moment("checked_on", "when it was last run (UTC)"),
+    comment="What the checks of data quality found last",
+    info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
+ROLLUP_TOUCHED = Table(
+    "rollup_touched",
+    METADATA,
+    Column(
+        "id",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=True,
+        comment="names the entry; one that is committed later may have a smaller id",
+    ),
+    _text("rollup", 64, comment="the rollup"),
+    Column("period_start", mysql.DATETIME(), nullable=False, comment="the period to be summed again (UTC)"),
+    _moment("touched_on", "when rows of the period were written or removed (UTC)"),
+    Index(None, "rollup", "id"),
+    comment="Periods whose rows changed since they were last summed",
+    **TABLE_OPTIONS,
+)
+
+ROLLUP_REFRESH = Table(
+    "rollup_refresh",
+    METADATA,
+    _text("rollup", 64, primary_key=True, comment="the rollup; whoever sums locks its row"),
+    _moment("refreshed_on", "when periods were last summed (UTC); null where none was yet", nullable=True),
+    comment="Who sums a rollup, one process at a time, and when that was",
+    **TABLE_OPTIONS,
+)
+
+LATE_CHANGE = Table(
+    "late_change",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="where rows changed"),
+    Column("business_date", mysql.DATE(), primary_key=True, comment="the date under which dashboards show them (UTC)"),
+    _moment("first_changed_on", "UTC"),
+    _moment("last_changed_on", "UTC"),
+    _count("changes", "rows written or removed after the look-back window had passed the date"),
+    Index(None, "last_changed_on"),
+    comment="Business dates that changed when dashboards no longer looked at them",
+    info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
+TABLE_FEED = Table(
+    "table_feed",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="the table"),
+    _topic("a topic whose events feed it"),
+    Column(
+        "partitions",
+        mysql.INTEGER(unsigned=True),
+        nullable=False,
+        comment="how many the topic had when `stream run` last started",
+    ),
+    _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
+    comment="Which topics feed which tables, as `stream run` found it when it started",
     **TABLE_OPTIONS,
 )
 

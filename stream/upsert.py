@@ -31,6 +31,7 @@ from stream.catalog.declaration import (
     Person,
     other_unique_columns,
     persons_of,
+    written_columns,
 )
 from stream.catalog.types import BINARY_COLLATION, TEXT_LENGTH_MAX
 from stream.compact import Row
@@ -112,7 +113,7 @@ def absent_keys_statement(table: Table) -> str | None:
         return None
     (key,) = table.primary_key
     return (
-        f"SELECT COUNT(*) FROM {_json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
+        f"SELECT COUNT(*) FROM {json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
         f"WHERE t.`{key.name}` IS NULL"
     )
 
@@ -122,7 +123,7 @@ def outdated_members_statement(members: Table) -> str:
     (reference,) = members.foreign_keys
     key, link = reference.column, reference.parent
     return (
-        f"DELETE m FROM {_json_keys(key)} JOIN `{key.table.name}` p ON p.`{key.name}` = j.k "
+        f"DELETE m FROM {json_keys(key)} JOIN `{key.table.name}` p ON p.`{key.name}` = j.k "
         f"JOIN `{members.name}` m ON m.`{link.name}` = p.`{key.name}` "
         "WHERE (m.event_time, m.event_id) <> (p.event_time, p.event_id)"
     )
@@ -138,8 +139,9 @@ def keys_of(table: Table, rows: Sequence[Row]) -> str:
     return msgspec.json.encode([row[position] for row in rows]).decode()
 
 
-def _json_keys(key: Column[Any]) -> str:
-    return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {_json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
+def json_keys(key: Column[Any]) -> str:
+    """A table `j` with a column `k`, of keys in a JSON list that is the statement's parameter."""
+    return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
 
 
 @cache
@@ -180,7 +182,8 @@ DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
 
 def sent_names(table: Table) -> list[str]:
     """What the rows carry, in the order in which they do: columns, and ids of persons that no column keeps."""
-    own = [one.name for one in table.columns if one.name not in (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")]
+    shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
+    own = [one.name for one in written_columns(table) if one.name not in shared]
     unstored = [person.column for person in persons_of(table) if not person.is_stored]
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
@@ -196,7 +199,7 @@ def _assignments(table: Table) -> list[str]:
     keys = {column.name for column in table.primary_key}
     if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
         newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
-    guarded = [one.name for one in table.columns if one.name not in {*keys, *VERSION_COLUMNS}]
+    guarded = [one.name for one in written_columns(table) if one.name not in {*keys, *VERSION_COLUMNS}]
     version = [] if "event_id" in keys else ["event_id"]
     return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
         f"`event_time` = {_newer_time(table)}"
@@ -231,15 +234,15 @@ class _Unpacked:
     """One column inside JSON_TABLE: how it is declared there, and the expression that becomes its value."""
 
     def __init__(self, column: Column[Any], position: int) -> None:
-        json_type, expression = _json_type(column)
+        unpacked_type, expression = json_type(column)
         alias = f"c{position}"
         self.name = column.name
         # ERROR ON …: by default a value that doesn't fit, or is missing, silently becomes NULL.
-        self.definition = f"{alias} {json_type} PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
+        self.definition = f"{alias} {unpacked_type} PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
         self.expression = expression.format(f"j.{alias}")
 
 
-def _json_type(column: Column[Any]) -> tuple[str, str]:
+def json_type(column: Column[Any]) -> tuple[str, str]:
     """The type that JSON_TABLE gives a column, and the expression around it."""
     kind = column.type
     if isinstance(kind, mysql.DATETIME):  # microseconds since 1970: formatting them in Python would cost more

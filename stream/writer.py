@@ -6,8 +6,9 @@ The order of effects, numbered here and in `Writer._transact`:
 2. upsert each slice's rows; where the database refuses a row, find its record and write the slice without it
 3. keep the rejected records as dead letters; of those that pass in a replay, resolve them
 4. add to the ledger of rows
-5. move progress, only where it is still ours
-6. commit
+5. note the periods that rollups have to sum again, and late dates
+6. move progress, only where it is still ours
+7. commit
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, text
 
-from stream import dead_letters, progress
+from stream import changes, dead_letters, progress
+from stream.config import LOOK_BACK_DAYS
 from stream.database import translated_errors
 from stream.dead_letters import DeadLetter
 from stream.errors import DatabaseUnavailable, TransientError
@@ -32,10 +34,19 @@ class Writer:
     Every method may raise DatabaseUnavailable, after which the connection is gone and the next call opens another.
     """
 
-    def __init__(self, engine: Engine, group_id: str, owner: str, *, resolves: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        group_id: str,
+        owner: str,
+        *,
+        resolves: bool = False,
+        look_back_days: int = LOOK_BACK_DAYS,
+    ) -> None:
         self.engine = engine
         self.group_id = group_id
         self.owner = owner
+        self._look_back_days = look_back_days
         self._resolves = resolves
         """Whether records may be among these that were rejected before, as in a replay: then those that pass now
         leave no dead letter waiting."""
@@ -92,6 +103,17 @@ class Writer:
             self._drop_after(error)
             raise
 
+    def complete(self, claims: Sequence[Claim], moment_ms: int) -> None:
+        """Note that the claims' partitions are complete through a moment. Raises DatabaseUnavailable."""
+        try:
+            with translated_errors():
+                connection = self._connected()
+                with connection.begin():
+                    progress.complete(connection, self.group_id, claims, moment_ms)
+        except TransientError as error:
+            self._drop_after(error)
+            raise
+
     def ping(self) -> None:
         """Keep an idle connection from being closed for its silence."""
         if self._connection is None:
@@ -116,7 +138,8 @@ class Writer:
             if standing is Standing.ALREADY_WRITTEN:
                 return self._in_doubt
             # 2. rows
-            written = [write_slice(connection, one) for one in slices]
+            late_before = changes.late_before(self._look_back_days)
+            written = [write_slice(connection, one, late_before=late_before) for one in slices]
             # 3. dead letters
             dead_letters.keep(connection, [letter for one in written for letter in _dead_letters(one)])
             if self._resolves:
@@ -125,11 +148,13 @@ class Writer:
                     dead_letters.resolve_slice(connection, one.slice.claim.topic_id, one.slice, rejected)
             # 4. the ledger of rows
             progress.record_rows(connection, self.group_id, _rows_by_table(written))
-            # 5. progress
+            # 5. changes
+            changes.keep(connection, [one.changes for one in written])
+            # 6. progress
             for one in written:
                 progress.advance(connection, self.group_id, one.slice, one.records)
             self._in_doubt = written
-            # 6. commit, by leaving the block
+            # 7. commit, by leaving the block
         return written
 
     def _connected(self) -> Connection:

@@ -2,6 +2,7 @@
 
     unit     needs no server
     sql      each test once on MySQL and once on MariaDB
+    reports  likewise, on rows that are made up once
     engine   Kafka and MySQL, `stream` as a process
     chaos    the same, with faults by lot, kill -9 included
 
@@ -29,7 +30,7 @@ from tests.consumers import CHECKOUT, Consumer
 from tests.databases import Database
 from tests.keys import HASH_KEYS
 
-ORDER = ("unit", "produce", "", "sql", "local", "engine", "chaos")
+ORDER = ("unit", "produce", "", "sql", "reports", "local", "engine", "chaos")
 """The quick ones first; "" are the files of tests/ itself."""
 
 DATA = CHECKOUT / ".local" / "tests"

@@ -1,5 +1,8 @@
 """Topic bytemark.order: what riders paid for transit tickets, and the tickets that they got; see docs/events.md."""
 
+from sqlalchemy import Index, func
+
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, Money, Text128, TextId32, column
 
@@ -39,9 +42,13 @@ BYTEMARK_ORDER_PAYMENTS = upserted_table(
     column("payment_type", TextId32, comment="such as credit_card, stored_value or points"),
     column("card", TextId32 | None, comment="what is shown of the card; null where it was none"),
     column("total_price", Money, comment="what was paid"),
+    Index(None, "created_on"),
     persons=[app("user_id").but_keep_row("card")],
     comment="Payments for orders of transit tickets",
+    business_time="created_on",
 )
+
+rollups.rolled_up(BYTEMARK_ORDER_PAYMENTS, rollups.REVENUE, bytemark=func.sum(BYTEMARK_ORDER_PAYMENTS.c.total_price))
 
 BYTEMARK_ORDER_ITEMS = upserted_table(
     "bytemark_order_items",
@@ -54,6 +61,7 @@ BYTEMARK_ORDER_ITEMS = upserted_table(
     column("valid_until", Micros | None, comment="UTC; null until it is activated"),
     persons=[app("user_id").but_keep_row()],
     comment="Tickets and passes that came of orders",
+    business_time="created_on",
 )
 
 STREAM = Stream(

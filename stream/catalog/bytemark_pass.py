@@ -1,5 +1,8 @@
 """Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
 
+from sqlalchemy import Index, func
+
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import AppIdText, EntityId, Micros, TextId32, column
 
@@ -23,11 +26,15 @@ class BytemarkPassLogged(Event):
 HNTB_BYTEMARK_PASS = upserted_table(
     "hntb_bytemark_pass",
     column("bytemark_pass_id", EntityId, primary_key=True, comment="names the interaction"),
-    column("user_id", AppIdText, index=True, comment="the research participant: an app user's id as text"),
+    column("user_id", AppIdText, comment="the research participant: an app user's id as text"),
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
+    Index(None, "user_id", "logged_on"),
     persons=[app("user_id")],
     comment="Interactions with Bytemark passes, for the HNTB research platform",
+    business_time="logged_on",
 )
+
+rollups.rolled_up(HNTB_BYTEMARK_PASS, rollups.PASSES, passes=func.count())
 
 BYTEMARK_PASS = upserted_table(
     "bytemark_pass",
@@ -37,6 +44,7 @@ BYTEMARK_PASS = upserted_table(
     column("logged_on", Micros, index=True, comment="when the pass was logged (UTC)"),
     persons=[app("user_id")],
     comment="Usage and validation of Bytemark passes, for QuickSight",
+    business_time="logged_on",
 )
 
 STREAM = Stream(

@@ -156,6 +156,7 @@ def upserted_table(
     persons: Sequence[Person],
     comment: str,
     set_of: Table | None = None,
+    business_time: str | None = None,
 ) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
@@ -164,6 +165,8 @@ def upserted_table(
 
     The rows of a `set_of` another table belong to a version of their parent there, whom a foreign key names: they
     are replaced as a set, and go with it.
+
+    `business_time` names the column whose date dashboards show the row under, where there is one.
     """
     columns = [part for part in parts if isinstance(part, Column)]
     indexes = [part for part in parts if isinstance(part, Index)]
@@ -187,7 +190,7 @@ def upserted_table(
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         *indexes,
         comment=comment,
-        info={"persons": tuple(persons), "set_of": set_of},
+        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time},
         **TABLE_OPTIONS,
     )
     for person in persons:
@@ -202,10 +205,21 @@ def persons_of(table: Table) -> tuple[Person, ...]:
     return persons
 
 
+def business_time_of(table: Table) -> Column[Any] | None:
+    """The column whose date dashboards show the table's rows under; None where there is none."""
+    name: str | None = table.info.get("business_time")
+    return None if name is None else table.c[name]
+
+
 @cache
 def sets_of(table: Table) -> list[Table]:
     """The tables whose rows belong, as sets, to the rows of this one."""
     return [one for one in METADATA.tables.values() if one.info.get("set_of") is table]
+
+
+def written_columns(table: Table) -> list[Column[Any]]:
+    """The columns that rows carry; the others the server computes from these."""
+    return [column for column in table.columns if column.computed is None]
 
 
 @cache
@@ -398,7 +412,7 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
 
 def _feed(event: type[Event], target: Into) -> Feed:
     shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on"}  # modified_on is event_time, by definition
-    columns = tuple(one.name for one in target.table.columns if one.name not in shared)
+    columns = tuple(one.name for one in written_columns(target.table) if one.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")

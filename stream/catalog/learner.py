@@ -1,8 +1,9 @@
 """Topic learner: what users of the Telegram bot book, register for and do; see docs/events.md."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Index
+from sqlalchemy import Column, Computed, Index
+from sqlalchemy.dialects import mysql
 
 from stream.catalog.declaration import Event, PersonKind, Stream, into, telegram, upserted_table
 from stream.catalog.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64, column
@@ -61,6 +62,7 @@ BOOKINGS = upserted_table(
     Index(None, "course_stream", "confirmed"),
     persons=[telegram("user_id")],
     comment="Bookings of courses",
+    business_time="created_on",
 )
 
 FREE_LESSON_REGISTRATIONS = upserted_table(
@@ -72,6 +74,7 @@ FREE_LESSON_REGISTRATIONS = upserted_table(
     column("lesson_on", Micros | None, comment="UTC; null where no date is set"),
     persons=[telegram("user_id")],
     comment="Registrations for free lessons",
+    business_time="created_on",
 )
 
 EVENTS = upserted_table(
@@ -82,13 +85,35 @@ EVENTS = upserted_table(
     Index(None, "user_id", "created_on"),
     persons=[telegram("user_id")],
     comment="What users did with the bot",
+    business_time="created_on",
 )
+
+SEARCH_LENGTH = 64
+"""How many characters of a name can be searched: TEXT itself can't be indexed in order."""
+
+SEARCH_COLLATION = "utf8mb4_unicode_520_ci"
+"""Tells neither case nor accents apart. Both servers have it, and unlike utf8mb4_unicode_ci it knows characters of four
+bytes: there every emoji would be the same."""
+
+
+def _searched(name: str) -> Column[Any]:
+    """The start of a name, which the server keeps beside it, so that a search can't be stale."""
+    return Column(
+        f"{name}_start",
+        mysql.VARCHAR(SEARCH_LENGTH, collation=SEARCH_COLLATION),
+        Computed(f"LEFT({name}, {SEARCH_LENGTH})", persisted=True),
+        index=True,
+        comment=f"the first {SEARCH_LENGTH} characters of {name}, for searching",
+    )
+
 
 TELEGRAM_USER = upserted_table(
     "telegram_user",
     column("user_id", TelegramId, primary_key=True, comment="the Telegram user"),
     column("username", LongText | None, comment="in Telegram, the latest"),
     column("first_name", LongText | None, comment="in Telegram, the latest"),
+    _searched("username"),
+    _searched("first_name"),
     persons=[telegram("user_id")],
     comment="Users of the Telegram bot, each under the latest name",
 )

@@ -1,7 +1,8 @@
 """Topic rewards.points: the ledger of points; see docs/events.md."""
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func
 
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, Money, ReferenceId, Text200, column
 
@@ -25,7 +26,7 @@ class PointsTransacted(Event):
 POINTS_TRANSACTION = upserted_table(
     "points_transaction",
     column("id", EntityId, primary_key=True, comment="names the transaction"),
-    column("user_id", EntityId, index=True, comment="the app user whose points they are"),
+    column("user_id", EntityId, comment="the app user whose points they are"),
     column("activity_type", ReferenceId, comment="what it was for"),
     column("points", Money, comment="negative where they were spent"),
     column("balance", Money, comment="what the user has since"),
@@ -34,8 +35,17 @@ POINTS_TRANSACTION = upserted_table(
     column("payee", ReferenceId, comment="who receive the coins; 0 for nobody"),
     column("ref_transaction_id", ReferenceId, comment="0 where it refers to none"),
     Index(None, "created_on"),
+    Index(None, "user_id", "created_on", "points"),
     persons=[app("user_id").but_keep_row("note")],
     comment="The ledger of points",
+    business_time="created_on",
+)
+
+rollups.rolled_up(
+    POINTS_TRANSACTION,
+    rollups.REVENUE,
+    where=POINTS_TRANSACTION.c.points > 0,
+    points=func.sum(POINTS_TRANSACTION.c.points),
 )
 
 STREAM = Stream(

@@ -1,7 +1,8 @@
 """Topic rewards.tokens: the ledger of campaigns' tokens; see docs/events.md."""
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func
 
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, PersonKind, Stream, app, into, upserted_table
 from stream.catalog.types import EntityId, Micros, Money, ReferenceId, column
 
@@ -38,14 +39,23 @@ TOKEN_TRANSACTION = upserted_table(
     column("activity_type", ReferenceId | None, comment="what it was for"),
     column("tokens", Money | None, comment="negative where they were spent"),
     column("balance", Money | None, comment="what the user has since"),
-    column("campaign_id", ReferenceId | None, index=True, comment="a campaign's ap_campaign_id"),
+    column("campaign_id", ReferenceId | None, comment="a campaign's ap_campaign_id"),
     column("f_agency_id", ReferenceId, comment="0 for none"),
     column("f_token_id", ReferenceId, comment="0 for none"),
     column("issued_on", Micros, index=True, comment="UTC"),
     column("expired_on", Micros | None, comment="UTC; null where they do not expire"),
     Index("main_query_index_1", "user_id", "activity_type", "f_agency_id", "f_token_id", "issued_on", "expired_on"),
+    Index(None, "campaign_id", "user_id", "issued_on", "tokens"),
     persons=[app("user_id").but_keep_row()],
     comment="The ledger of campaigns' tokens",
+    business_time="issued_on",
+)
+
+rollups.rolled_up(
+    TOKEN_TRANSACTION,
+    rollups.REVENUE,
+    where=TOKEN_TRANSACTION.c.tokens > 0,
+    tokens=func.sum(TOKEN_TRANSACTION.c.tokens),
 )
 
 STREAM = Stream(

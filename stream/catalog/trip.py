@@ -1,5 +1,9 @@
 """Topic trip: trips with any mode of travel, and what riders thought of them; see docs/events.md."""
 
+from sqlalchemy import Index, cast, func
+from sqlalchemy.dialects.mysql import DECIMAL
+
+from stream.catalog import rollups
 from stream.catalog.declaration import Event, Stream, app, into, upserted_table
 from stream.catalog.types import (
     AppIdText,
@@ -53,7 +57,7 @@ class TripRated(Event):
 TRIP = upserted_table(
     "trip",
     column("id", EntityId, primary_key=True, comment="names the trip"),
-    column("user_id", EntityId, index=True, comment="the app user who travelled"),
+    column("user_id", EntityId, comment="the app user who travelled"),
     column("travel_mode", TextId32, comment="such as walking, transit or driving"),
     column("started_on", Micros, index=True, comment="UTC"),
     column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
@@ -63,20 +67,33 @@ TRIP = upserted_table(
     column("destination_latitude", Latitude | None, comment="degrees (WGS 84)"),
     column("destination_longitude", Longitude | None, comment="degrees (WGS 84)"),
     column("fare", Money | None, comment="null where none is known"),
+    Index(None, "user_id", "started_on"),
     persons=[app("user_id")],
     comment="Trips with any mode of travel, for QuickSight",
+    business_time="started_on",
+)
+
+rollups.rolled_up(
+    TRIP,
+    rollups.TRIPS,
+    groups={"travel_mode": TRIP.c.travel_mode},
+    trips=func.count(),
+    distance_sum=func.sum(cast(TRIP.c.distance, DECIMAL(13, 3))),
+    distances=func.count(TRIP.c.distance),
 )
 
 HNTB_TRIP = upserted_table(
     "hntb_trip",
     column("trip_id", EntityId, primary_key=True, comment="names the trip"),
-    column("user_id", AppIdText, index=True, comment="the research participant: an app user's id as text"),
+    column("user_id", AppIdText, comment="the research participant: an app user's id as text"),
     column("travel_mode", TextId32, comment="such as walking, transit or driving"),
     column("started_on", Micros, index=True, comment="UTC"),
     column("ended_on", Micros | None, comment="UTC; null while the trip is under way"),
     column("distance", Metres, comment="in metres"),
+    Index(None, "user_id", "started_on"),
     persons=[app("user_id")],
     comment="Trips, for the HNTB research platform",
+    business_time="started_on",
 )
 
 USER_RATING = upserted_table(
@@ -88,6 +105,7 @@ USER_RATING = upserted_table(
     column("feedback", Text512 | None, comment="in the rider's own words"),
     persons=[app("user_id")],
     comment="How riders rated their trips",
+    business_time="created_on",
 )
 
 STREAM = Stream(

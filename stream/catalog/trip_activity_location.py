@@ -34,7 +34,7 @@ CM_ACTIVITY_LOCATION = upserted_table(
     column("probability_transit", Probability | None, comment="0 to 1; null where unknown"),
     column("probability_walking", Probability | None, comment="0 to 1; null where unknown"),
     column("probability_cycling", Probability | None, comment="0 to 1; null where unknown"),
-    Index(None, "o_id", "d_id", "travel_mode"),
+    Index("ix_cm_activity_location_ways", "o_id", "d_id", "travel_mode", "probability_driving", "probability_transit"),
     persons=[app("user_id")],
     comment="Ways between clusters of places",
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from sqlalchemy import Index
 
 from stream.catalog.declaration import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
 from stream.catalog.types import (
@@ -221,6 +222,7 @@ AUTH_USER = upserted_table(
     column("registration_longitude", Longitude | None, comment="degrees (WGS 84), where the user registered"),
     column("device_token", TextId512 | None, comment="where notifications go"),
     column("enterprise_id", ReferenceId | None, comment="0 or null for none"),
+    Index(None, "created_on"),
     persons=[app("id")],
     comment="Users of the app",
 )
@@ -265,6 +267,7 @@ SIGN_IN = upserted_table(
     column("success", Flag, comment="1 where it succeeded"),
     persons=[clerk("clerk_id")],
     comment="Attempts to sign in to Clerk accounts, a row each",
+    business_time="signed_in_on",
 )
 
 STREAM = Stream(

@@ -133,6 +133,7 @@ def redrive_command(
             selection,
             decoder,
             lambda part, offsets: log.read(part.topic_id, part.topic_partition, offsets),
+            settings.look_back_days,
         )
         done: dict[str, Redriven] = {}
         for one in redrive.run(most):

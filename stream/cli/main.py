@@ -14,7 +14,21 @@ import typer
 
 import stream
 from stream import logs
-from stream.cli import dead_letters, erase, offsets, operate, produce, replay, schemas, setup, verify
+from stream.cli import (
+    dead_letters,
+    erase,
+    freshness,
+    grants,
+    offsets,
+    operate,
+    produce,
+    quality,
+    replay,
+    report,
+    schemas,
+    setup,
+    verify,
+)
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 from stream.source import CLOSING
@@ -34,14 +48,19 @@ app.command("migrate")(setup.migrate_command)
 app.command("check")(setup.check_command)
 app.command("run")(operate.run_command)
 app.command("lag")(operate.lag_command)
+app.command("freshness")(freshness.freshness_command)
+app.command("late-changes")(freshness.late_changes_command)
 app.command("replay")(replay.replay_command)
 app.command("verify")(verify.verify_command)
 app.command("produce")(produce.produce_command)
+app.command("quality")(quality.quality_command)
+app.command("grants")(grants.grants_command)
 app.command("erase")(erase.erase_command)
 app.add_typer(setup.topics_app, name="topics")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(offsets.app, name="offsets")
+app.add_typer(report.app, name="report")
 
 
 def _print_version(is_wanted: bool) -> None:

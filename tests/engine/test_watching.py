@@ -36,6 +36,8 @@ def test_a_working_consumer_is_live_and_ready_and_counts_what_it_does(
         assert consumer.metric("stream_rows_total", outcome=outcome) == in_ledger
     assert consumer.metric("stream_partitions_assigned") == PARTITIONS
     assert consumer.metric("stream_build_info") == 1
+    quality = 'stream_quality_faults_rows{check="points_balance"}'
+    wait_for(lambda: quality in consumer.get("/metrics")[1], "the first check of data quality")
 
 
 def test_a_consumer_that_waits_for_its_claims_is_live_and_not_ready(

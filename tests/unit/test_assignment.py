@@ -52,6 +52,10 @@ class Brokers:
             self._answer()
         return {one: Watermarks(self.low, self.high) for one in partitions}
 
+    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        self._answer()
+        return dict.fromkeys(partitions, self.high)
+
     def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
         self.begun.append((set(fresh), dict(positions)))
 
@@ -372,3 +376,21 @@ def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:
     assert one.claim is not None
     turns.assignment.note_astray(one)
     assert (turns.state(), one.claim.is_held) == (State.WAITING, False)
+
+
+def test_only_partitions_that_are_read_have_ends(turns: Turns) -> None:
+    """One that rests, or is only claimed so far, must not pass for complete."""
+    turns.read(TRIP)
+    turns.assignment.add([OTHER])
+    assert turns.assignment.ends() == {TRIP: 100}
+    turns.assignment.suspend(TRIP.topic, "flood")
+    assert turns.assignment.ends() == {}
+
+
+def test_brokers_that_are_away_tell_no_ends_and_are_left_alone(turns: Turns) -> None:
+    turns.read(TRIP)
+    turns.brokers.is_away = True
+    asked = turns.brokers.asked
+    assert turns.assignment.ends() == turns.assignment.ends() == {}
+    assert turns.brokers.asked == asked + 1
+    assert turns.assignment.brokers_trouble == "away"

@@ -87,6 +87,12 @@ def test_the_version_is_printed() -> None:
         ["dead-letters", "list", "--status", "nonsense"],
         ["offsets", "reset", "--topic", "trip"],
         ["offsets", "reset", "--to-earliest"],
+        ["report", "nonsense"],
+        ["report", "passes-history"],
+        ["report", "passes-daily", "--first-day", "30.11.2026"],
+        ["report", "passes-daily", "--time-zone", "Nonsense"],
+        ["report", "passes-adoption", "--days", "0"],
+        ["report", "target-users-lookup", "--hash-id", "ABC"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:

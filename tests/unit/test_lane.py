@@ -63,6 +63,10 @@ class ScriptedWriter:
         self._next()
         return [one for one in claims if one.topic_partition in self.gone]
 
+    def complete(self, claims: Sequence[Claim], moment_ms: int) -> None:
+        self.attempts.append((list(claims), moment_ms))
+        self._next()
+
     def ping(self) -> None: ...
 
     def close(self) -> None:
@@ -147,6 +151,28 @@ def claim(where: TopicPartition = TRIP_0) -> Claim:
 
 
 RunLane = Callable[..., Running]
+
+
+def test_partitions_that_reached_their_ends_are_complete_once_the_batches_before_are_applied(run: RunLane) -> None:
+    writer = ScriptedWriter(None, None, DatabaseUnavailable("unreachable", 2003))
+    running = run(writer)
+    mine, behind, given_up = claim(), claim(TRIP_1), claim(TRIP_1)
+    given_up.is_held = False
+
+    def applied() -> None:
+        mine.next_offset = 1  # as the writer moves it on
+
+    writer.before = applied
+    running.lane.offer(batch(mine), 0)
+    running.lane.want_completion(7, [(mine, 1), (behind, 1), (given_up, 0)])
+    assert isinstance(running.report(), BatchApplied)
+    wait_for(lambda: writer.attempts[1:] == [([mine], 7)], "what is complete")
+    running.lane.want_completion(8, [])
+    wait_for(lambda: not running.lane._is_completion_pending, "the lane")
+    running.lane.want_completion(9, [(mine, 1)])
+    wait_for(lambda: running.retries("unreachable") == 1, "a wish that failed, and waits for the next")
+    assert len(writer.attempts) == 3
+    assert running.lane.is_alive()
 
 
 def test_a_review_gives_up_what_progress_does_not_bear_out(run: RunLane) -> None:

@@ -15,12 +15,18 @@ PACKAGE = CHECKOUT / "stream"
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("stream", "errors", "records", "reached", "hashing", "config", "files", "logs"),
     "catalog": ("catalog",),
-    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert"),
+    "pure": ("schemas", "compatibility", "validate", "decode", "content", "compact", "tables", "upsert", "quality"),
     "edges": (
         "database",
         "progress",
         "dead_letters",
+        "changes",
+        "rollups",
+        "freshness",
+        "late_changes",
         "erasure",
+        "inspection",
+        "grants",
         "isolate",
         "writer",
         "source",
@@ -36,13 +42,16 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "registry",
         "decoder",
         "produce",
+        "reports",
     ),
     "engine": (
         "lane",
         "assignment",
         "flood",
         "eraser",
+        "refresher",
         "housekeeper",
+        "inspector",
         "engine",
         "lag",
         "check",
@@ -53,6 +62,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "offset_reset",
         "brake",
         "preview",
+        "page",
     ),
     "service": ("service", "replay", "verify"),
     "commands": ("cli", "__main__"),
@@ -93,6 +103,7 @@ EDGE_LIBRARIES = {
     "wsgiref": {"health"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "plotly": {"page"},
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -17,7 +17,19 @@ from stream.records import Claim, Record, Slice, TopicPartition
 from stream.upsert import RowCounts
 
 UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "floods", "info", "received")
-LABELS_BOUNDED = {"topic", "partition", "outcome", "table", "stage", "reason", "kind", "version", "python"}
+LABELS_BOUNDED = {
+    "topic",
+    "partition",
+    "outcome",
+    "table",
+    "stage",
+    "reason",
+    "kind",
+    "check",
+    "rollup",
+    "version",
+    "python",
+}
 MARKER = "marker-of-a-person"
 
 

@@ -1,0 +1,233 @@
+"""What a write changes beside its rows: periods that rollups have to sum again, and late business dates.
+
+A lane doesn't touch a rollup: two that did would lose counts, or wait for each other. It appends the periods whose
+rows it wrote to `rollup_touched`, in its own transaction: those in which rows lie now, and those in which they lay
+before. `stream/rollups.py` sums them again.
+
+A date is late once it lies before the look-back window of dashboards; what is written or removed there, they would not
+see. Only a batch that has such dates looks closer; what changed nothing (a duplicate, an older version) is no change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Connection, Table, func, text
+from sqlalchemy.dialects.mysql import insert
+
+from stream.catalog.declaration import business_time_of
+from stream.catalog.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
+from stream.compact import TableRows
+from stream.database import translated_errors
+from stream.errors import TransactionConflict
+from stream.tables import LATE_CHANGE, ROLLUP_TOUCHED
+from stream.upsert import EPOCH, RowCounts, json_keys, json_type, keys_of, sent_names
+
+DAY_MICROS = 24 * 3600 * 1_000_000
+NEVER_LATE = 0
+"""As the moment before which dates are late."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a transaction has to note beside its rows."""
+
+    periods: set[tuple[str, int]] = field(default_factory=set)
+    """Rollups with the periods to be summed again, counted from 1970."""
+    late: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How many rows changed on late dates, by table and day, counted from 1970."""
+
+    def __ior__(self, other: Changes) -> Changes:
+        self.periods |= other.periods
+        self.late += other.late
+        return self
+
+
+def late_before(look_back_days: int) -> int:
+    """The moment (microseconds) before which dates are late now."""
+    return (int(datetime.now(UTC).timestamp() * 1_000_000) // DAY_MICROS - look_back_days) * DAY_MICROS
+
+
+def keep(connection: Connection, noted: Iterable[Changes]) -> None:
+    """Note the changes in the caller's transaction.
+
+    At its end: the rows of `late_change` are locked from here on, in an order that all share.
+    """
+    changes = Changes()
+    for one in noted:
+        changes |= one
+    if changes.periods:
+        touched = [{"rollup": str(rollup), "period": period} for rollup, period in sorted(changes.periods)]
+        connection.execute(TOUCH, {"touched": msgspec.json.encode(touched).decode()})
+    if changes.late:
+        now = func.utc_timestamp(6)
+        statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)
+        added = LATE_CHANGE.c.changes + statement.inserted.changes
+        connection.execute(
+            statement.on_duplicate_key_update(changes=added, last_changed_on=now),
+            [
+                {"table_name": table, "business_date": date_of_day(day), "changes": changes.late[table, day]}
+                for table, day in sorted(changes.late)
+            ],
+        )
+
+
+TOUCH = text(
+    f"INSERT INTO {ROLLUP_TOUCHED.name} (rollup, period_start, touched_on) "  # noqa: S608
+    f"SELECT j.rollup, {EPOCH} + INTERVAL j.period * {PERIOD_MINUTES} MINUTE, UTC_TIMESTAMP(6) "
+    "FROM JSON_TABLE(:touched, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.rollup', "
+    "period BIGINT PATH '$.period')) j"
+)
+
+
+def date_of_day(day: int) -> date:
+    """The date of a day counted from 1970."""
+    return date(1970, 1, 1) + timedelta(days=day)
+
+
+def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:
+    """The changes where rows of a table, whose business times (microseconds) these are, were removed or emptied."""
+    changes = Changes()
+    share = share_of(table)
+    for micros in moments:
+        if share is not None:
+            changes.periods.add((share.rollup.name, micros // PERIOD_MICROS))
+        if micros < late_before:
+            changes.late[table.name, micros // DAY_MICROS] += 1
+    return changes
+
+
+@dataclass(slots=True)
+class Before:
+    """How rows that are about to be sent to a table are stored: locked, so that it stays true until they are sent."""
+
+    table: TableRows
+    late_before: int
+    rows_by_period: Mapping[int, int]
+    """In which periods they lie, and how many in each."""
+    late: _LateRows | None
+    """None where no date is late."""
+
+    @property
+    def rows_max(self) -> int:
+        """How many of the rows that are sent may find a row of their key: a stored one, or another that is sent."""
+        (key,) = self.table.feed.table.primary_key
+        place = sent_names(self.table.feed.table).index(key.name)
+        repeated = len(self.table.rows) - len({row[place] for row in self.table.rows})
+        return sum(self.rows_by_period.values()) + repeated
+
+
+@dataclass(slots=True)
+class _LateRows:
+    """Of the rows about to be sent, how many by late day, counted from 1970."""
+
+    present: Counter[int]
+    """Duplicates: the event that is sent wrote the stored row."""
+    moved: Counter[int]
+    """Rows that the event that is sent takes to another date."""
+
+
+def before(connection: Connection, table: TableRows, late_before: int) -> Before | None:
+    """Look at the stored rows that are about to be overwritten; None where nobody wants to know."""
+    moment = business_time_of(table.feed.table)
+    if moment is None:
+        return None
+    rows_by_period = {} if _is_history(table.feed.table) else _rows_by_period(connection, table, moment)
+    oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
+    late = None
+    if oldest < late_before:
+        late = _LateRows(
+            present=_late_days(connection, table, late_before, PRESENT),
+            moved=_late_days(connection, table, late_before, MOVED),
+        )
+    return Before(table, late_before, rows_by_period, late)
+
+
+def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
+    """What sending the rows changed.
+
+    Raises TransactionConflict where a row came between the look and the sending: nobody knows where it lay.
+    """
+    if before is None or not counts.inserted + counts.updated:
+        return Changes()
+    table = before.table.feed.table
+    if not _is_history(table) and counts.updated + counts.unchanged > before.rows_max:
+        raise TransactionConflict("row_came_between", 0)
+    changes = Changes()
+    share = share_of(table)
+    if share is not None:
+        periods = {micros // PERIOD_MICROS for micros in _moments(before.table)}
+        if counts.updated:
+            periods.update(before.rows_by_period)
+        changes.periods = {(share.rollup.name, period) for period in periods}
+    if before.late is not None:
+        written = _late_days(connection, before.table, before.late_before, PRESENT) - before.late.present
+        changes.late = Counter({(table.name, day): count for day, count in (written + before.late.moved).items()})
+    return changes
+
+
+PRESENT = "t.event_id = UNHEX(j.event_id)"
+MOVED = (
+    f"({EPOCH} + INTERVAL j.event_time MICROSECOND, UNHEX(j.event_id)) > (t.event_time, t.event_id) "
+    f"AND j.moment DIV {DAY_MICROS} <> {{day}}"
+)
+
+
+def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any]) -> dict[int, int]:
+    """In which periods the rows lie as they are stored, which this locks. Whether it changes them is not asked."""
+    (key,) = table.feed.table.primary_key
+    statement = (
+        f"SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01', t.`{moment.name}`) DIV {PERIOD_MINUTES} AS period, COUNT(*) "  # noqa: S608
+        # The keys are a query of their own, for MySQL refuses to lock what JSON_TABLE makes.
+        f"FROM (SELECT j.k FROM {json_keys(key)}) sent "
+        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
+        "GROUP BY period FOR UPDATE"
+    )
+    return dict(_answers(connection, statement, keys_of(table.feed.table, table.rows)))
+
+
+def _late_days(connection: Connection, table: TableRows, late_before: int, condition: str) -> Counter[int]:
+    """Of the rows that are sent, how many are stored on late days where the condition holds."""
+    (key,) = table.feed.table.primary_key
+    moment = business_time_of(table.feed.table)
+    assert moment is not None
+    key_type, key_expression = json_type(key)
+    day = f"TIMESTAMPDIFF(DAY, '1970-01-01', t.`{moment.name}`)"
+    statement = (
+        f"SELECT {day} AS day, COUNT(*) FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]', "  # noqa: S608
+        "event_time BIGINT PATH '$[1]', event_id CHAR(32) CHARACTER SET ascii PATH '$[2]', "
+        "moment BIGINT PATH '$[3]')) j "
+        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_expression.format('j.k')} "
+        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND {condition.format(day=day)} "
+        "GROUP BY day"
+    )
+    names = sent_names(table.feed.table)
+    places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
+    sent = msgspec.json.encode([[row[place] for place in places] for row in table.rows]).decode()
+    return Counter(dict(_answers(connection, statement, sent)))
+
+
+def _answers(connection: Connection, statement: str, rows_json: str) -> Sequence[tuple[int, int]]:
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        cursor.execute(statement, (rows_json,))
+        answers: Sequence[tuple[int, int]] = cursor.fetchall()
+    return answers
+
+
+def _moments(table: TableRows) -> list[int]:
+    """The business times of the rows that are sent, in microseconds; one that is missing is the server's to refuse."""
+    moment = business_time_of(table.feed.table)
+    assert moment is not None
+    place = sent_names(table.feed.table).index(moment.name)
+    return [row[place] for row in table.rows if row[place] is not None]
+
+
+def _is_history(table: Table) -> bool:
+    """Whether each event is a row: then none is ever overwritten."""
+    return "event_id" in table.primary_key.columns

@@ -1,0 +1,35 @@
+"""The command that says what an account for reading needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream import config
+from stream.database import connect_engine, read_connection
+from stream.grants import grant_statements
+
+FORBIDDEN = "\\\0\n\r"
+
+
+def _plain(name: str) -> str:
+    if not name or any(one in name for one in FORBIDDEN):
+        raise typer.BadParameter("must say something, without backslashes and line breaks")
+    return name
+
+
+def grants_command(
+    user: Annotated[str, typer.Option("--user", callback=_plain, help="The account that is to read.")],
+    host: Annotated[str, typer.Option("--host", callback=_plain, help="From where it connects; % is anywhere.")] = "%",
+) -> None:
+    """Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.
+
+    Never dead letters, erasures or progress. Create the account first, with a password of its own, and have somebody
+    run the statements who may grant; again after each `stream migrate`, for there may be new views.
+
+    Example: stream grants --user quicksight | mysql stream
+    """
+    with read_connection(connect_engine(config.load().required_database_url())) as connection:
+        for statement in grant_statements(connection, user, host):
+            typer.echo(statement)

@@ -1,0 +1,95 @@
+"""Commands for reports: one for each, made from its declaration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stream import config
+from stream.cli.output import Format, FormatOption, show
+from stream.database import connect_engine
+from stream.errors import ConfigurationError
+from stream.page import document
+from stream.reports import REPORTS, Parameter, Report, answer
+from stream.reports.scope import time_zone
+
+app = typer.Typer(help="What analysts ask, answered from MySQL; docs/reports.md explains all.", no_args_is_help=True)
+
+
+def _command(report: Report) -> Callable[..., None]:
+    """The report as a function whose signature is what typer makes options of."""
+
+    def command(output_format: Format, **values: Any) -> None:
+        database = connect_engine(config.load().required_database_url())
+        show(answer(report, database, values), output_format, empty="nothing found")
+
+    options = {**{one.name: _option(one) for one in report.parameters}, "output_format": FormatOption}
+    command.__annotations__ = options
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(report, name), annotation=one)
+            for name, one in options.items()
+        ]
+    )
+    return command
+
+
+def _option(parameter: Parameter) -> Any:
+    def parse(written: str) -> Any:
+        try:
+            return parameter.parse(written)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    shown = str(parameter.default) if parameter.default is not None else False
+    option = typer.Option(parameter.option, help=parameter.help, parser=parse, show_default=shown, metavar="VALUE")
+    return Annotated[list[str] | None if parameter.is_list else str | None, option]
+
+
+def _default(report: Report, name: str) -> Any:
+    """None where the declaration's default is to stand: typer would parse any other."""
+    if name == "output_format":
+        return Format.TABLE
+    is_required = any(one.name == name and one.is_required for one in report.parameters)
+    return inspect.Parameter.empty if is_required else None
+
+
+def _help(report: Report) -> str:
+    columns = "\n\n".join(f"- {name}: {meaning}" for name, meaning in report.columns.items())
+    note = f"{report.note}\n\n" if report.note else ""
+    return f"{report.title}.\n\n{note}Columns:\n\n{columns}\n\nExample: {report.example}"
+
+
+@app.command("html")
+def html_command(
+    file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.", dir_okay=False)],
+    days: Annotated[int, typer.Option(min=1, help="How many days back the daily plots go.")] = 90,
+    zone: Annotated[
+        str, typer.Option("--time-zone", help="Days and hours are those of this time zone, such as America/Chicago.")
+    ] = "UTC",
+) -> None:
+    """Write one page that shows the reports as plots. It needs no network and no other file, and fits a phone.
+
+    Example: stream report html reports.html --days 30
+    """
+    try:
+        known = time_zone(zone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--time-zone") from None
+    now = datetime.now(UTC)
+    asked = {"time_zone": known, "first_day": now.astimezone(known).date() - timedelta(days=days)}
+    page = document(connect_engine(config.load().required_database_url()), asked, now)
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} can't be written: {error.strerror}") from None
+    typer.echo(f"written: {file}", err=True)
+
+
+for _report in REPORTS.values():
+    app.command(_report.name, help=_help(_report), short_help=f"{_report.title}.")(_command(_report))

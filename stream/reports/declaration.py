@@ -1,0 +1,137 @@
+"""What a report is declared with: its parameters, its columns, and the one query of report and view.
+
+A query is a function from `Scope` to SQL. It names its parameters as `:days`, and asks the scope where days, hours
+or something that may be left out matter. The view of a report is its query with the defaults, in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Engine, text
+from sqlalchemy.dialects import mysql
+
+from stream.database import read_connection
+from stream.reports.scope import UTC_ZONE, Scope, time_zone
+
+Parse = Callable[[str], Any]
+"""Text from the command line → value. Raises ValueError, with a sentence that says what is expected."""
+
+Query = Callable[[Scope], str]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What may be asked of a report; `first_day` is the option --first-day and, in the query, :first_day."""
+
+    name: str
+    parse: Parse
+    help: str
+    default: Any = None
+    is_required: bool = False
+    is_list: bool = False
+    example: str = ""
+    """A value for the example in the report's help; a required parameter has one."""
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A question, and how MySQL answers it."""
+
+    name: str
+    title: str
+    """A sentence without its full stop."""
+    columns: Mapping[str, str]
+    """What each column of the answer means, in their order."""
+    query: Query
+    parameters: tuple[Parameter, ...] = ()
+    note: str = ""
+    """What is worth knowing besides: where it differs from what people might expect, and why."""
+    has_view: bool = True
+    """Whether there is a view as well; it is of everybody where the report is of one user."""
+
+    @property
+    def view(self) -> str | None:
+        """The view that says the same with the defaults, in UTC."""
+        return self.name.replace("-", "_") if self.has_view else None
+
+    @property
+    def example(self) -> str:
+        """How it is called."""
+        options = [f" {one.option} {one.example}" for one in self.parameters if one.is_required]
+        return f"stream report {self.name}{''.join(options)}"
+
+
+def answer(report: Report, database: Engine, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The report's rows. `values` are of its parameters; the default stands for those that are missing or None.
+
+    Raises DatabaseUnavailable.
+    """
+    sql, bound = statement(report, values)
+    with read_connection(database) as connection:
+        return [dict(row) for row in connection.execute(text(sql), bound).mappings()]
+
+
+def statement(report: Report, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The SQL of one run, and the values that it names."""
+    given = {name: value for name, value in values.items() if value is not None}
+    asked = {one.name: given.get(one.name, one.default) for one in report.parameters}
+    days = {name: asked[name] for name in ("first_day", "last_day") if name in asked}
+    zone = {"zone": asked["time_zone"]} if "time_zone" in asked else {}
+    scope = Scope(**zone, **days, given=frozenset(name for name, value in asked.items() if value is not None))
+    named = {**asked, "since": scope.since, "until": scope.until}
+    named |= {one.name: json.dumps(asked[one.name]) for one in report.parameters if one.is_list}
+    sql = report.query(scope)
+    return sql, {name: value for name, value in named.items() if name in text(sql).compile().params}
+
+
+def view_sql(report: Report) -> str:
+    """The SELECT that the report's view is made of: the query with its defaults written out."""
+    sql, bound = statement(report, {})
+    compiled = (
+        text(sql)
+        .bindparams(**bound)
+        .compile(dialect=mysql.dialect(paramstyle="named"), compile_kwargs={"literal_binds": True})
+    )
+    return str(compiled).strip()
+
+
+# --- Parameters that many reports have
+
+
+def _whole_number(written: str) -> int:
+    if not (written.isascii() and written.isdecimal() and 0 < int(written) < 2**31):
+        raise ValueError(f"{written!r} is not a whole number above 0")
+    return int(written)
+
+
+def _day(written: str) -> date:
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise ValueError(f"{written!r} is not a day such as 2026-11-30") from None
+
+
+def number(name: str, default: int | None, help_: str) -> Parameter:
+    """A whole number above 0."""
+    return Parameter(name, _whole_number, help_, default=default)
+
+
+TIME_ZONE = Parameter(
+    "time_zone",
+    time_zone,
+    "Days and hours are those of this time zone, such as America/Chicago.",
+    default=UTC_ZONE,
+)
+FIRST_DAY = Parameter("first_day", _day, "The first day that counts, such as 2026-11-01; without it, all before.")
+LAST_DAY = Parameter("last_day", _day, "The last day that counts; without it, all after.")
+DAYS = (FIRST_DAY, LAST_DAY, TIME_ZONE)
+"""From which day to which, in which time zone."""

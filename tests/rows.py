@@ -1,0 +1,31 @@
+"""Rows put into tables directly, for tests of what reads them: also rows that no event would bring."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stream.catalog import METADATA
+
+MOMENT = datetime(2026, 5, 28, 20, 26, 40)
+"""When everything happened of which a test says nothing else."""
+
+Row = Mapping[str, Any]
+
+_OFFSETS = itertools.count(1)
+
+
+def insert(connection: Connection, table_name: str, rows: Sequence[Row]) -> None:
+    """Put rows into a table; what they don't say of the columns that every table has is made up."""
+    if rows:
+        connection.execute(METADATA.tables[table_name].insert(), [_complete(row) for row in rows])
+
+
+def _complete(row: Row) -> Row:
+    offset = next(_OFFSETS)
+    moments = dict.fromkeys(("created_on", "modified_on", "event_time", "loaded_on"), MOMENT)
+    return {**moments, "event_id": offset.to_bytes(16), "kafka_partition": 0, "kafka_offset": offset, **row}

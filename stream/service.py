@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 
 import structlog
@@ -76,14 +77,7 @@ def _run(
     housekeeper = Housekeeper(lane_engine, metrics, Kept.of(settings))
     inspector = Inspector(lane_engine, metrics, timedelta(minutes=settings.quality_minutes))
     engine = Engine(
-        EngineOptions(
-            group_id=settings.group_id,
-            topics=names,
-            batch_records_max=settings.batch_records_max,
-            linger_seconds=settings.linger_ms / 1000,
-            dead_letter_ratio_max=settings.dead_letter_ratio_max,
-            is_until_caught_up=is_until_caught_up,
-        ),
+        _engine_options(settings, names, is_until_caught_up=is_until_caught_up),
         source=lambda engine: Source(
             kafka,
             settings.group_id,
@@ -106,18 +100,29 @@ def _run(
     calm_garbage_collector()
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
     stop_on_signals(engine)
-    eraser.start()
-    refresher.start()
-    housekeeper.start()
-    inspector.start()
-    try:
+    with closing(health), at_work(eraser, refresher, housekeeper, inspector):
         return engine.run()
-    finally:
-        inspector.stop()
-        housekeeper.stop()
-        refresher.stop()
-        eraser.stop()
-        health.close()
+
+
+def _engine_options(settings: Settings, names: Sequence[str], *, is_until_caught_up: bool) -> EngineOptions:
+    return EngineOptions(
+        group_id=settings.group_id,
+        topics=names,
+        batch_records_max=settings.batch_records_max,
+        linger_seconds=settings.linger_ms / 1000,
+        dead_letter_ratio_max=settings.dead_letter_ratio_max,
+        is_until_caught_up=is_until_caught_up,
+    )
+
+
+@contextmanager
+def at_work(*threads: Eraser | Refresher | Housekeeper | Inspector) -> Iterator[None]:
+    """The threads work while the block runs; then they are told to stop, the last one first."""
+    with ExitStack() as started:
+        for thread in threads:
+            thread.start()
+            started.callback(thread.stop)
+        yield
 
 
 def calm_garbage_collector() -> None:

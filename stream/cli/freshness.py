@@ -19,7 +19,11 @@ def freshness_command(output_format: FormatOption = Format.TABLE) -> None:
 
     complete_through is empty while a partition was never applied. Records that wait as dead letters count as applied,
     and are counted beside it. rollup_behind_since tells since when rows wait to be summed, where any do.
-    Example: stream freshness --format json
+
+    Examples:
+
+        stream freshness
+        stream freshness --format json
     """
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
         found = freshness(connection)
@@ -33,7 +37,11 @@ def late_changes_command(
     """Which data sets want a wider refresh, once: dates changed that their look-back window had passed.
 
     look_back_days tells how wide: in days before today (UTC). The window is STREAM_LOOK_BACK_DAYS.
-    Example: stream late-changes --since 2026-03-01
+
+    Examples:
+
+        stream late-changes
+        stream late-changes --since 2026-03-01
     """
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
         found = late_data_sets(connection, since)

@@ -26,9 +26,13 @@ def grants_command(
     """Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.
 
     Never dead letters, erasures or progress. Create the account first, with a password of its own, and have somebody
-    run the statements who may grant; again after each `stream migrate`, for there may be new views.
+    run the statements who may grant, as by `| mysql stream`; again after each `stream migrate`, for there may be new
+    views.
 
-    Example: stream grants --user quicksight | mysql stream
+    Examples:
+
+        stream grants --user quicksight
+        stream grants --user quicksight --host 10.0.0.%
     """
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
         for statement in grant_statements(connection, user, host):

@@ -38,7 +38,10 @@ def quality_command(
     locks, so `stream run` may go on. Ends with 1 where any row is at fault, else with 75 where a check took too long.
     docs/quality.md says what each check means.
 
-    Examples: stream quality; stream quality --check points_balance --format json
+    Examples:
+
+        stream quality
+        stream quality --check points_balance --format json
     """
     engine = connect_engine(config.load().required_database_url())
     with read_connection(engine) as connection:

@@ -62,7 +62,7 @@ def _default(report: Report, name: str) -> Any:
 def _help(report: Report) -> str:
     columns = "\n\n".join(f"- {name}: {meaning}" for name, meaning in report.columns.items())
     note = f"{report.note}\n\n" if report.note else ""
-    return f"{report.title}.\n\n{note}Columns:\n\n{columns}\n\nExample: {report.example}"
+    return f"{report.title}.\n\n{note}Columns:\n\n{columns}\n\nExamples:\n\n    {report.example}"
 
 
 @app.command("html")
@@ -75,7 +75,10 @@ def html_command(
 ) -> None:
     """Write one page that shows the reports as plots. It needs no network and no other file, and fits a phone.
 
-    Example: stream report html reports.html --days 30
+    Examples:
+
+        stream report html reports.html
+        stream report html reports.html --days 30 --time-zone America/Chicago
     """
     try:
         known = time_zone(zone)

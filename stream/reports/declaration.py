@@ -35,7 +35,7 @@ class Parameter:
     is_required: bool = False
     is_list: bool = False
     example: str = ""
-    """A value for the example in the report's help; a required parameter has one."""
+    """How its value is written in the examples of reports; a required parameter has one, any other may."""
 
     @property
     def option(self) -> str:
@@ -65,8 +65,8 @@ class Report:
 
     @property
     def example(self) -> str:
-        """How it is called."""
-        options = [f" {one.option} {one.example}" for one in self.parameters if one.is_required]
+        """How it is called, in a shell."""
+        options = [f" {one.option} {one.example}" for one in self.parameters if one.example]
         return f"stream report {self.name}{''.join(options)}"
 
 
@@ -131,7 +131,12 @@ TIME_ZONE = Parameter(
     "Days and hours are those of this time zone, such as America/Chicago.",
     default=UTC_ZONE,
 )
-FIRST_DAY = Parameter("first_day", _day, "The first day that counts, such as 2026-11-01; without it, all before.")
+FIRST_DAY = Parameter(
+    "first_day",
+    _day,
+    "The first day that counts, such as 2026-11-01; without it, all before.",
+    example="2026-11-01",
+)
 LAST_DAY = Parameter("last_day", _day, "The last day that counts; without it, all after.")
 DAYS = (FIRST_DAY, LAST_DAY, TIME_ZONE)
 """From which day to which, in which time zone."""

@@ -73,8 +73,11 @@ def _registered(scope: Scope) -> str:
     """
 
 
+A_HASH = '"$HASH"'
+"""What stands for a hash in examples, which are lines of a terminal: a hash fills one by itself."""
+
 HASH_ID = Parameter(
-    "hash_id", _hash_id, "The participant's hash: 64 hex digits in lower case.", is_required=True, example="0f3a…"
+    "hash_id", _hash_id, "The participant's hash: 64 hex digits in lower case.", is_required=True, example=A_HASH
 )
 STUDY = Parameter("study", str, "Only of this study.")
 
@@ -116,7 +119,7 @@ VALIDATION = Report(
         "invalid_count": "how many are not; in every row the same",
     },
     _validation,
-    (Parameter("hash_ids", str, "A hash; may be repeated.", is_required=True, is_list=True, example="0f3a…"),),
+    (Parameter("hash_ids", str, "A hash; may be repeated.", is_required=True, is_list=True, example=A_HASH),),
     note="A hash that is asked twice counts once.",
     has_view=False,
 )

@@ -9,8 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from deploy.local import Registry
-from stream.cli.main import main
+from stream.cli.main import app, main
 from tests.broker import Broker
 from tests.conftest import StartConsumer
 from tests.consumers import COMMAND_SECONDS_MAX, environment
@@ -19,9 +22,12 @@ from tests.engine.logs import applied
 from tests.unit.test_cli import commands, examples
 from tests.waiting import wait_for
 
-BEFORE = ("migrate", "topics create", "schemas register", "schemas check", "check", "produce")
+BEFORE = ("migrate", "quality", "topics create", "schemas register", "schemas check", "check", "produce")
 BESIDE = (  # while the first example of `run` runs
     "lag",
+    "freshness",
+    "late-changes",
+    "grants",
     "offsets show",
     "dead-letters list",
     "dead-letters show",
@@ -33,6 +39,11 @@ BESIDE = (  # while the first example of `run` runs
     "erase",
 )
 AFTER = ("offsets reset", "offsets accept")
+
+WANTED = {name.removeprefix("stream "): examples(command) for name, command in commands()}
+"""The examples of each command."""
+REPORTS = [name for name in WANTED if name.startswith("report ")]
+"""Which only read; so a process has them all, and there may be many."""
 
 PROGRAM = multiprocessing.get_context("forkserver")
 PROGRAM.set_forkserver_preload(["stream.cli.main"])
@@ -69,20 +80,20 @@ def test_each_example_can_be_run_as_it_stands(
     start_consumer: StartConsumer,
     tmp_path: Path,
 ) -> None:
-    wanted = {name.removeprefix("stream "): examples(command) for name, command in commands()}
-    assert [name for name, lines in wanted.items() if not lines] == [], "a command without an example"
-    assert sorted(wanted) == sorted((*BEFORE, "run", *BESIDE, *AFTER)), "say when the command's examples are run"
+    assert [name for name, lines in WANTED.items() if not lines] == [], "a command without an example"
+    run_here = (*BEFORE, "run", *BESIDE, *AFTER)
+    assert sorted(WANTED) == sorted((*run_here, *REPORTS)), "say when the command's examples are run"
     settings = {**stream_settings, "STREAM_SCHEMA_REGISTRY_URL": registry_server.url}
 
     def run_all(names: tuple[str, ...]) -> None:
-        for example in (line for name in names for line in wanted[name]):
+        for example in (line for name in names for line in WANTED[name]):
             printed = run_example(example, settings, tmp_path / "example.log")
             assert printed.strip(), f"`{example}` says nothing"
 
     broker.delete_topics()
     run_all(BEFORE)
     published = sum(broker.ends().values())
-    beside, *alone = ([*shlex.split(line)[2:]] for line in wanted["run"])
+    beside, *alone = ([*shlex.split(line)[2:]] for line in WANTED["run"])
     consumer = start_consumer(*beside, schema_registry_url=registry_server.url)
     wait_for(lambda: applied(mysql) == published, "all records")
     # The examples name a dead letter, which is one of those that wait.
@@ -102,3 +113,16 @@ def test_each_example_can_be_run_as_it_stands(
     mysql.execute(f"UPDATE progress SET {stopped} WHERE {its}", group_id=settings["STREAM_GROUP_ID"])
     run_all(AFTER[1:])
     assert mysql.value(f"SELECT COUNT(*) FROM progress WHERE {stopped}") == 0
+
+
+def test_each_example_of_a_report_can_be_run_as_it_stands(
+    mysql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a page is written
+    environment_here = {"STREAM_DATABASE_URL": mysql.url, "HASH": "0f" * 32}
+    for example in (line for name in REPORTS for line in WANTED[name]):
+        _, *arguments = shlex.split(example.replace("$HASH", environment_here["HASH"]))
+        done = CliRunner().invoke(app, arguments, env=environment_here)
+        assert done.exit_code == 0, f"`{example}`: {done.output}{done.exception}"
+        assert done.output.strip(), f"`{example}` says nothing"
+    assert (tmp_path / "reports.html").stat().st_size

@@ -21,7 +21,7 @@ from stream.check import PACKET_BYTES_MIN
 from stream.cli.main import app
 from stream.config import KAFKA_PREFIX, SECRETS, setting_names
 from stream.database import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
-from stream.errors import ConfigurationError, Fenced, Reason, TransientError
+from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, TransientError
 from stream.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.source import KafkaUnavailable
 from tests.alerts.rules import Rule, alerts, labels_by_metric
@@ -30,6 +30,8 @@ from tests.consumers import CHECKOUT
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
 NOT_FOR_OPERATORS = {"produce", "migrate.py"}
 """What developers alone use: synthetic events, and drafts of migrations."""
+WITH_A_REASON: set[type[TransientError]] = {KafkaUnavailable, Fenced, StatementTimeout}
+"""The classes of transient errors that have one reason each."""
 
 
 # What the page says.
@@ -85,7 +87,7 @@ def template(text: ast.expr) -> str:
 
 
 def retry_reasons() -> set[str]:
-    classes = {KafkaUnavailable.reason, Fenced.reason, error_of(None).reason}
+    classes = {*(one.reason for one in WITH_A_REASON), error_of(None).reason}
     raised = calls("TransientError", "DatabaseUnavailable", "TransactionConflict", "RegistryUnavailable")
     counted = (one for one in calls("labels") if ast.unparse(one.func).endswith("retries.labels"))
     literal = {template(one.args[0]) for one in (*raised, *counted)} - {""}
@@ -146,7 +148,7 @@ def test_what_a_log_line_tells_to_do_is_told_of_reasons_that_there_are() -> None
 def test_each_class_of_transient_error_is_known_here() -> None:
     """One with a reason of its own would be missed by `retry_reasons`."""
     own = {one for one in TransientError.__subclasses__() if "reason" in vars(one)}
-    assert own == {KafkaUnavailable, Fenced}
+    assert own == WITH_A_REASON
 
 
 def test_each_reason_of_a_rejection_has_an_entry_with_its_meaning() -> None:

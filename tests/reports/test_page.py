@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 import plotly.graph_objects
 import pytest
+from typer.testing import CliRunner
 
+from stream.cli.main import app
 from stream.cli.report import html_command
 from stream.errors import ConfigurationError
 from stream.page import SECTIONS, document
 from stream.page.plots import by_day
 from stream.reports import REPORTS
-from tests.consumers import run_command
 from tests.databases import Database
 from tests.reports.conftest import engine_at_now
 from tests.reports.world import NOW
@@ -107,10 +108,10 @@ def test_what_is_shown_is_declared() -> None:
 def test_the_command_writes_the_page_or_says_why_not(
     mysql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"STREAM_DATABASE_URL": mysql.url}
-    done = run_command(settings, "report", "html", str(tmp_path / "page.html"), "--time-zone", "Asia/Kathmandu")
-    assert done.returncode == 0, done.stderr
-    assert "those of Asia/Kathmandu" in (tmp_path / "page.html").read_text()
     monkeypatch.setenv("STREAM_DATABASE_URL", mysql.url)
+    command = ["report", "html", str(tmp_path / "page.html"), "--time-zone", "Asia/Kathmandu"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "those of Asia/Kathmandu" in (tmp_path / "page.html").read_text()
     with pytest.raises(ConfigurationError, match="can't be written"):
         html_command(tmp_path / "none" / "page.html")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 import stream
 from stream.catalog import STREAMS
@@ -96,7 +97,11 @@ def test_the_version_is_printed() -> None:
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
-    done = run_command({}, *arguments)
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_a_process_ends_with_that_code_and_no_traceback() -> None:
+    done = run_command({}, "nonsense")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 

@@ -113,6 +113,10 @@ class Database(Server):
         return self.folder / "accounts.sql"
 
     @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 
@@ -121,7 +125,7 @@ class Database(Server):
 
     def _prepare(self) -> None:
         self.files.mkdir(exist_ok=True)
-        (self.folder / "tmp").mkdir(exist_ok=True)
+        self._temporary.mkdir(exist_ok=True)
         if not self._is_initialised():
             self._initialise()
             write_private(self._accounts_file, self._account_statements())
@@ -147,7 +151,7 @@ class Database(Server):
             **SETTINGS,
             "port": str(self.port),
             "datadir": str(self._data),
-            "tmpdir": str(self.folder / "tmp"),
+            "tmpdir": str(self._temporary),
             # Relative to the data folder: an absolute path may exceed the 107 bytes that sockets have.
             "socket": "server.sock",
             "pid-file": "server.pid",

@@ -46,8 +46,11 @@ class MariaDB(Database):
         options = [f"--basedir={program}", f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
         if os.geteuid() == 0:
             options.append("--user=root")
+        # Not /tmp: a server that starts there removes the temporary tables of others.
+        own = {**os.environ, "TMPDIR": str(self._temporary)}
         made = subprocess.run(  # noqa: S603 - the command is ours
             [str(program / "scripts" / "mariadb-install-db"), "--no-defaults", *options],
+            env=own,
             capture_output=True,
             text=True,
             check=False,

@@ -52,7 +52,7 @@ def test_check_finds_everything_right(broker: Broker, mysql: Database, stream_se
     findings = json.loads(done.stdout)
     assert [one for one in findings if not one["is_right"]] == []
     assert done.returncode == 0
-    assert {one["area"] for one in findings} == {"schemas", "database", "topics"}
+    assert {one["area"] for one in findings} == {"schemas", "compatibility", "database", "topics"}
 
 
 def test_check_finds_what_differs(broker: Broker, mysql: Database, stream_settings: Settings) -> None:

@@ -83,8 +83,14 @@ def test_value_cut_anywhere_is_truncated() -> None:
 
 def test_flaws_have_names_of_their_own_and_meet_nearly_every_reason() -> None:
     assert len({flaw.name for flaw in FLAWS}) == len(FLAWS)
-    # What Avro can't write, and what only a database can find.
-    elsewhere = {Reason.WRONG_TYPE, Reason.CONFLICT, Reason.CONSTRAINT, Reason.REFUSED_BY_DATABASE}
+    # What Avro can't write, and what only a database or a schema registry can find.
+    elsewhere = {
+        Reason.WRONG_TYPE,
+        Reason.CONFLICT,
+        Reason.CONSTRAINT,
+        Reason.REFUSED_BY_DATABASE,
+        Reason.INCOMPATIBLE_SCHEMA,
+    }
     assert set(Reason) - {flaw.reason for flaw in FLAWS} == elsewhere
 
 

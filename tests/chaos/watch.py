@@ -83,8 +83,8 @@ class Watch:
         return bool(transactions & self._threads_of(pid, statement))
 
     def is_anyone_held_up(self, statement: str) -> bool:
-        """Whether anybody has been for a second at a statement that begins so: it waits for a lock."""
-        return any((row.Info or "").startswith(statement) and row.Time >= 1 for row in self._threads())
+        """Whether anybody has been for a second at a statement with this in it: it waits for a lock."""
+        return any(statement in (row.Info or "") and row.Time >= 1 for row in self._threads())
 
     def is_erased(self, person_id: str) -> bool:
         return bool(self._marker(person_id))
@@ -111,7 +111,7 @@ class Watch:
 
     def _threads(self) -> Sequence[Row[Any]]:
         # Read as a table, the list is an error while any statement in it holds a four-byte character.
-        return self.database.query("SHOW PROCESSLIST")
+        return self.database.query("SHOW FULL PROCESSLIST")
 
     def _transactions(self) -> Sequence[Row[Any]]:
         due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS

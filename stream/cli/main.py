@@ -79,10 +79,7 @@ def _end(error: StreamError, code: int) -> NoReturn:
 
 
 def _leave(code: str | int | None) -> NoReturn:
-    """End the process at once: Kafka's clients have threads of their own, and the interpreter must not end under them.
-
-    A process that another one had shut out died so of signal 11 now and then.
-    """
+    """End the process at once: a client of Kafka's may still be closing, and the interpreter must not end under it."""
     if code is not None and not isinstance(code, int):
         sys.exit(code)
     with contextlib.suppress(BrokenPipeError):  # whoever reads has had enough

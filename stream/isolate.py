@@ -15,6 +15,7 @@ from stream import erasure
 from stream.catalog.declaration import sets_of
 from stream.compact import Compacted, ErasedPerson, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
+from stream.dead_letters import DeadLetter
 from stream.decode import Decoded
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
 from stream.progress import RecordCounts
@@ -51,6 +52,12 @@ class WrittenSlice:
     rows: dict[str, RowCounts]
     """By table."""
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """What is to be kept of the rejected records."""
+        claim = self.slice.claim
+        return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
 
 Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import TerminalError
 from stream.records import Record, TopicPartition
-from stream.source import Fetched, KafkaUnavailable, Source, describe_topics, end_offsets, offset_ranges, offsets_at
+from stream.source import Fetched, KafkaUnavailable, Source, end_offsets, offset_ranges, offsets_at, topic_ids
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 """Properties that mean something in a group only."""
@@ -62,7 +62,7 @@ def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:
     Raises KafkaUnavailable, ConfigurationError where a topic doesn't exist, and TerminalError where a partition
     doesn't.
     """
-    ids = {topic: str(one.topic_id) for topic, one in describe_topics(admin, wanted.topics).items()}
+    ids = topic_ids(admin, wanted.topics)
     lows = {one: low for one, (low, _) in offset_ranges(admin, wanted.topics).items()}
     chosen = [one for one in sorted(lows) if not wanted.partitions or one.partition in wanted.partitions]
     missing = set(wanted.partitions) - {one.partition for one in chosen}

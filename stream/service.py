@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -19,10 +19,10 @@ from stream.engine import Ending, Engine, EngineOptions, readable_topics
 from stream.eraser import Eraser
 from stream.health import HealthServer
 from stream.housekeeper import Housekeeper, Kept
-from stream.lane import Lane
+from stream.lane import Lane, Report, TopicIds
 from stream.metrics import Metrics
 from stream.records import TopicPartition
-from stream.source import Brokers, Source, admin_client, describe_topics
+from stream.source import Brokers, Source, describe_topics
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -52,12 +52,13 @@ def _run(
 ) -> Ending:
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
-    describe_topics(admin_client(kafka), names)
+    brokers = Brokers(kafka)
+    with brokers.asking() as admin:
+        describe_topics(admin, names)
 
     metrics = Metrics()
-    owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"
+    owner = kafka.get("group.instance.id") or process_name()
     lane_engine = connect_engine(database_url, for_lane=True)
-    brokers = Brokers(kafka)
 
     def applied_offsets() -> Mapping[TopicPartition, int]:
         with read_connection(queries) as connection:
@@ -81,17 +82,9 @@ def _run(
             on_revoke=engine.on_revoke,
             on_lost=engine.on_lost,
         ),
-        lanes=lambda report: [
-            Lane(
-                f"lane-{number}",
-                Writer(lane_engine, settings.group_id, owner),
-                decoder,
-                brokers.topic_ids,
-                metrics,
-                report,
-            )
-            for number in range(settings.lanes)
-        ],
+        lanes=lanes(
+            settings.lanes, lambda: Writer(lane_engine, settings.group_id, owner), decoder, brokers.topic_ids, metrics
+        ),
         metrics=metrics,
         applied_offsets=applied_offsets,
         erasures=eraser,
@@ -110,6 +103,20 @@ def _run(
         housekeeper.stop()
         eraser.stop()
         health.close()
+
+
+def process_name() -> str:
+    """What tells this process from others that write."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def lanes(
+    number: int, new_writer: Callable[[], Writer], decoder: Decoder, topic_ids: TopicIds, metrics: Metrics
+) -> Callable[[Callable[[Report], None]], list[Lane]]:
+    """Makes so many lanes that report to an engine, each with a writer of its own."""
+    return lambda report: [
+        Lane(f"lane-{one}", new_writer(), decoder, topic_ids, metrics, report) for one in range(number)
+    ]
 
 
 def calm_garbage_collector() -> None:

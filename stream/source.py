@@ -235,7 +235,7 @@ class Source:
         Raises KafkaUnavailable.
         """
         with self._brokers.asking() as admin:
-            return _watermarks(admin, partitions)
+            return watermarks(admin, partitions)
 
     def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
         """The partition's end as of the last fetch; None where nothing was fetched."""
@@ -246,8 +246,12 @@ class Source:
         return high if high >= 0 else None
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """As `Brokers.topic_ids`."""
-        return self._brokers.topic_ids(topics)
+        """As `Brokers.topic_ids`; says so where one is gone."""
+        wanted = set(topics)
+        ids = self._brokers.topic_ids(wanted)
+        for topic in sorted(wanted - ids.keys()):
+            log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
+        return ids
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing.
@@ -411,6 +415,11 @@ def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]
     return described
 
 
+def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
+    """As `Brokers.topic_ids`, but raises ConfigurationError where a topic doesn't exist."""
+    return {topic: str(one.topic_id) for topic, one in describe_topics(admin, topics).items()}
+
+
 def _descriptions(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
     """Kafka's descriptions of topics; None of one that doesn't exist. Raises KafkaUnavailable."""
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
@@ -441,10 +450,11 @@ def offset_ranges(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartit
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    return _watermarks(admin, _partitions(admin, topics))
+    return watermarks(admin, _partitions(admin, topics))
 
 
-def _watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+def watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+    """The first offset that each partition still has, and the one behind its last. Raises KafkaUnavailable."""
     if not partitions:
         return {}
     earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]

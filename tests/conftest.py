@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,5 +206,5 @@ def start_consumer(
     yield start
     for consumer in started:
         if request.node.stash.get(HAS_FAILED, False):
-            print(consumer.condition())
+            sys.stdout.write(consumer.condition())
         consumer.kill()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.broker import SESSION_TIMEOUT_MS
@@ -23,6 +26,10 @@ LEASH = CHECKOUT / "deploy" / "local" / "leash.py"
 
 COMMAND_SECONDS_MAX = 60
 
+PROGRAM = multiprocessing.get_context("forkserver")
+PROGRAM.set_forkserver_preload(["stream.cli.main", __name__])
+"""Processes that begin with the program imported, which is most of what a short command takes."""
+
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours without any setting of somebody's stack, and with these; an empty one is left out."""
@@ -32,15 +39,31 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 def run_command(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [STREAM, *arguments],
-        env=environment(settings),
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS_MAX,
-        check=False,
-    )
+    with TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        command = ["stream", *arguments]
+        process = PROGRAM.Process(target=_become, args=(command, environment(settings), output, errors), daemon=True)
+        process.start()
+        process.join(COMMAND_SECONDS_MAX)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(command, COMMAND_SECONDS_MAX, output.read_text(), errors.read_text())
+        return subprocess.CompletedProcess(command, process.exitcode, output.read_text(), errors.read_text())
+
+
+def _become(command: list[str], settings: dict[str, str], output: Path, errors: Path) -> None:
+    """Be a process of the program."""
+    from stream.cli.main import main
+
+    with output.open("wb") as stdout, errors.open("wb") as stderr:
+        os.dup2(stdout.fileno(), sys.stdout.fileno())
+        os.dup2(stderr.fileno(), sys.stderr.fileno())
+    os.environ.clear()
+    os.environ.update(settings)
+    os.chdir(CHECKOUT)
+    warnings.simplefilter("error")
+    sys.argv = command
+    main()
 
 
 class Consumer:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shlex
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from deploy.local import Registry
-from stream.cli.main import main
 from tests.broker import Broker
 from tests.conftest import StartConsumer
-from tests.consumers import COMMAND_SECONDS_MAX, environment
+from tests.consumers import run_command
 from tests.databases import Database
 from tests.engine.logs import applied
 from tests.unit.test_cli import commands, examples
@@ -34,31 +29,13 @@ BESIDE = (  # while the first example of `run` runs
 )
 AFTER = ("offsets reset", "offsets accept")
 
-PROGRAM = multiprocessing.get_context("forkserver")
-PROGRAM.set_forkserver_preload(["stream.cli.main"])
-"""Processes that begin with the program imported, which is most of what a short command takes."""
 
-
-def run_example(example: str, settings: Mapping[str, str], log: Path) -> str:
+def run_example(example: str, settings: Mapping[str, str]) -> str:
     """What an example prints; it ends with 0."""
-    arguments = (shlex.split(example), environment(settings), log)
-    process = PROGRAM.Process(target=_become, args=arguments, daemon=True)  # killed with us, should it hang
-    process.start()
-    process.join(COMMAND_SECONDS_MAX)
-    printed = log.read_text(encoding="utf-8")
-    assert process.exitcode == 0, f"`{example}` ended with {process.exitcode}:\n{printed}"
-    return printed
-
-
-def _become(arguments: list[str], settings: dict[str, str], log: Path) -> None:
-    """Be a process of the program, with output that goes to a file."""
-    with log.open("wb") as file:
-        os.dup2(file.fileno(), sys.stdout.fileno())
-        os.dup2(file.fileno(), sys.stderr.fileno())
-    os.environ.clear()
-    os.environ.update(settings)
-    sys.argv = arguments
-    main()
+    _, *arguments = shlex.split(example)
+    done = run_command(settings, *arguments)
+    assert done.returncode == 0, f"`{example}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
 
 
 def test_each_example_can_be_run_as_it_stands(
@@ -67,7 +44,6 @@ def test_each_example_can_be_run_as_it_stands(
     registry_server: Registry,
     stream_settings: dict[str, str],
     start_consumer: StartConsumer,
-    tmp_path: Path,
 ) -> None:
     wanted = {name.removeprefix("stream "): examples(command) for name, command in commands()}
     assert [name for name, lines in wanted.items() if not lines] == [], "a command without an example"
@@ -76,7 +52,7 @@ def test_each_example_can_be_run_as_it_stands(
 
     def run_all(names: tuple[str, ...]) -> None:
         for example in (line for name in names for line in wanted[name]):
-            printed = run_example(example, settings, tmp_path / "example.log")
+            printed = run_example(example, settings)
             assert printed.strip(), f"`{example}` says nothing"
 
     broker.delete_topics()

@@ -133,7 +133,7 @@ def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Ba
     try:
         while True:
             if waiting:
-                source.begin(waiting, dict.fromkeys(waiting, 0))
+                source.fetch(dict.fromkeys(waiting, 0), waiting)
                 waiting.clear()
             fetched = watch.time(source.poll, BATCH_RECORDS_MAX, LINGER_SECONDS)
             batch = {partition: one.records for partition, one in fetched.items() if one.records}

@@ -68,8 +68,6 @@ class Assigned:
     """Where the next record to be polled lies; older ones are echoes of an earlier position."""
     oldest_unapplied_ms: int | None = None
     """Kafka's timestamp of the oldest record that is polled and not yet applied."""
-    is_paused: bool = False
-    """Paused because its lane is full."""
     is_gone: bool = False
     """Revoked or lost."""
     resting_for: str | None = None
@@ -92,16 +90,27 @@ class Assignment:
     """The partitions that this process holds; only the poller's thread changes it."""
 
     def __init__(
-        self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics, *, stop_remedy: str
+        self,
+        source: Source,
+        lane_of: Callable[[TopicPartition], Claimer],
+        metrics: Metrics,
+        *,
+        is_held_back: Callable[[TopicPartition], bool],
+        stop_remedy: str,
     ) -> None:
-        """`stop_remedy` says what an operator does about a stopped `{partition}`."""
+        """`is_held_back` says whether a partition waits for its lane, and `stop_remedy` what an operator does about a
+        stopped `{partition}`.
+        """
         self.partitions: dict[TopicPartition, Assigned] = {}
+        self._fetched: set[Assigned] = set()
+        """What the client was last told to fetch."""
         self.brokers_trouble: str | None = None
         """Why the brokers' last answer is missing; None while all is well."""
         self._ask_again_at = 0.0
         self._source = source
         self._lane_of = lane_of
         self._metrics = metrics
+        self._is_held_back = is_held_back
         self._stop_remedy = stop_remedy
 
     def all_in(self, *states: State) -> list[Assigned]:
@@ -124,6 +133,7 @@ class Assignment:
             gone = self.partitions.pop(one, None)
             if gone is not None:
                 gone.is_gone = True
+                self._fetched.discard(gone)
                 _end_claim(gone)
             self._metrics.forget(one)
 
@@ -143,7 +153,6 @@ class Assignment:
         for one in self.all_in(State.READING, State.SEEKING):
             if one.claim in claims:
                 one.state = State.DOUBTED
-                self._source.pause([one.topic_partition])
 
     def note_astray(self, one: Assigned) -> None:
         """The log has no record at our position: claim again, which finds out why."""
@@ -156,20 +165,27 @@ class Assignment:
             if one.topic_partition.topic == topic and one.state is not State.STOPPED:
                 _end_claim(one)
                 self._rest(one, State.SUSPENDED, reason, SUSPENDED_SECONDS)
-                self._source.pause([one.topic_partition])
 
     # Towards reading, a step in each turn.
 
-    def settle(self, paused: Callable[[], None]) -> None:
-        """Take each partition that isn't reading yet a step further; `paused` renews pauses that beginning ends."""
-        if time.monotonic() < self._ask_again_at:
-            return
+    def settle(self) -> None:
+        """Take each partition that isn't reading yet a step further, and have the client fetch those that are."""
         try:
-            self._want_claims(self.all_in(State.WAITING))
-            if self._begin(self.all_in(State.SEEKING)):
-                paused()
+            if time.monotonic() >= self._ask_again_at:
+                self._want_claims(self.all_in(State.WAITING))
+                self._begin(self.all_in(State.SEEKING))
         except KafkaUnavailable as error:
             self._note_unavailable(error)
+        self._fetch()
+
+    def _fetch(self) -> None:
+        """Here alone the client is told what to fetch: between polls, and not within what the group says."""
+        wanted = {one for one in self.all_in(State.READING) if not self._is_held_back(one.topic_partition)}
+        if wanted == self._fetched:
+            return
+        positions = {one.topic_partition: one.read_offset for one in wanted}
+        self._source.fetch(positions, {one.topic_partition for one in wanted - self._fetched})
+        self._fetched = wanted
 
     def _want_claims(self, waiting: Sequence[Assigned]) -> None:
         if not waiting:
@@ -186,18 +202,13 @@ class Assignment:
             self._lane_of(where).want_claim(wanted)
             one.state = State.CLAIMING
 
-    def _begin(self, seeking: Sequence[Assigned]) -> bool:
-        """Start reading where progress says, where the log still has it; whether any did."""
+    def _begin(self, seeking: Sequence[Assigned]) -> None:
+        """Start reading where progress says, where the log still has it."""
         watermarks = self._source.watermarks([one.topic_partition for one in seeking])
-        fresh = [one for one in seeking if self._is_in_log(one, watermarks[one.topic_partition])]
-        if not fresh:
-            return False
-        for one in fresh:
-            one.state = State.READING
-            self._end_rest(one)
-        positions = {one.topic_partition: one.read_offset for one in self.all_in(State.READING)}
-        self._source.begin({one.topic_partition for one in fresh}, positions)
-        return True
+        for one in seeking:
+            if self._is_in_log(one, watermarks[one.topic_partition]):
+                one.state = State.READING
+                self._end_rest(one)
 
     def _is_in_log(self, one: Assigned, watermarks: Watermarks) -> bool:
         """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
@@ -254,7 +265,6 @@ class Assignment:
         ids = self._source.topic_ids({one.topic_partition.topic for one in reading}) if reading else {}
         for one in reading:
             if one.claim is not None and ids.get(one.topic_partition.topic, one.claim.topic_id) != one.claim.topic_id:
-                self._source.pause([one.topic_partition])
                 _end_claim(one)
                 self._stop(one, StopReason.TOPIC_RECREATED)
         return bool(reading)

@@ -73,7 +73,7 @@ def check_schemas(_settings: Settings) -> Iterator[Finding]:
 def check_schema_files(_settings: Settings) -> Iterator[Finding]:
     """Each newest schema reads all that was written with the versions before it."""
     store = SchemaStore()
-    for topic, record_name in _records():
+    for topic, record_name in records():
         *older, newest = store.versions_of(topic, record_name)
         wrong = [
             f"data of {one.name}: {where}" for one in older for where in incompatibilities(one.source, newest.source)
@@ -87,7 +87,7 @@ def check_schema_registry(settings: Settings) -> Iterator[Finding]:
     """Each newest schema is registered, or could be, under a subject that keeps it compatible."""
     store = SchemaStore()
     with Registry(settings.required_registry_url()) as registry:
-        for topic, record_name in _records():
+        for topic, record_name in records():
             yield _registry_finding(registry, store.newest(topic, record_name))
 
 
@@ -105,7 +105,7 @@ def _registry_finding(registry: Registry, newest: SchemaVersion) -> Finding:
     return Finding("schema registry", f"{subject} ({newest.name})", not todo, found, todo)
 
 
-def _records() -> Iterator[tuple[str, str]]:
+def records() -> Iterator[tuple[str, str]]:
     """Each topic with each of its records' names."""
     for stream in STREAMS.values():
         for route in stream.bound_routes:

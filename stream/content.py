@@ -23,7 +23,7 @@ class Content:
     schema: str | None
     """What `Reader.name` says; None where the bytes in front name none that we know."""
     fields: dict[str, Any]
-    """None where nothing could be read."""
+    """Empty where nothing could be read."""
     judgement: str
     """Why it would be rejected now, or that it would not."""
 

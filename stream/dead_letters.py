@@ -62,9 +62,6 @@ EMPTIED: dict[str, Any] = dict.fromkeys(PERSONAL_COLUMNS)
 CHANGED_ROWS_MAX = 1000
 """Rows changed in one transaction where many are: nobody waits long for their locks."""
 
-BECAUSE_LENGTH_MAX = 200
-"""The most that may be said of why one was discarded."""
-
 IS_WAITING = DEAD_LETTER.c.status == literal_column(f"'{Status.WAITING}'")
 HAS_CONTENT: ColumnElement[bool] = DEAD_LETTER.c.record_headers.is_not(None)
 """Key, value and headers are kept. The headers tell: key and value may have come as null."""
@@ -350,13 +347,11 @@ def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> No
         connection.execute(update(DEAD_LETTER).where(theirs).values(status=Status.RESOLVED, **EMPTIED))
 
 
-def resolve_slice(connection: Connection, topic_id: str, one: Slice, rejected: Collection[int]) -> None:
+def resolve_slice(connection: Connection, one: Slice, rejected: Collection[int]) -> None:
     """Note that the records of a slice passed, where they were rejected before; `rejected` are the offsets that were
     again."""
     passed = and_(
-        DEAD_LETTER.c.topic_id == topic_id,
-        DEAD_LETTER.c.topic == one.topic_partition.topic,
-        DEAD_LETTER.c.kafka_partition == one.topic_partition.partition,
+        LogPart(one.claim.topic_id, *one.topic_partition).holds(),
         DEAD_LETTER.c.kafka_offset >= one.start_offset,
         DEAD_LETTER.c.kafka_offset < one.next_offset,
         DEAD_LETTER.c.kafka_offset.not_in(rejected),

@@ -3,7 +3,7 @@
     topic partition → poll → (lane: decode → validate → compact → write, one MySQL transaction) → inform Kafka
 
 Only this thread touches Kafka's client. It never waits for MySQL: lanes do, and report back. While a lane is full
-its partitions are paused and polling goes on, so that a long outage of the database costs neither memory nor the
+its partitions are not fetched and polling goes on, so that a long outage of the database costs neither memory nor the
 membership in the group.
 """
 
@@ -123,13 +123,15 @@ class Engine:
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self.lanes = list(lanes(self._reports.put))
         self._source = source(self)
-        self._assignment = Assignment(self._source, self._lane_of, metrics, stop_remedy=options.stop_remedy)
+        self._assignment = Assignment(
+            self._source, self._lane_of, metrics, is_held_back=self._is_held_back, stop_remedy=options.stop_remedy
+        )
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
         self._erasures = erasures
         self._rollups = rollups
-        self._held_back: dict[Lane, list[Batch]] = {}
-        """Batches that a full lane refused, in their order."""
+        self._held_back: dict[Lane, Batch] = {}
+        """What a full lane refused. Until it takes it, nothing more is fetched for it."""
         self._to_inform: dict[TopicPartition, int] = {}
         self._stopping = threading.Event()
         self._chores_due_at = 0.0
@@ -162,8 +164,8 @@ class Engine:
         while not self._stopping.is_set():
             self.turned_at = time.monotonic()
             self._take_reports()
-            self._assignment.settle(self._renew_pauses)
             self._offer_held_back()
+            self._assignment.settle()
             fetched = self._source.poll(self.options.batch_records_max, self.options.linger_seconds)
             for lane, batch in self._batches(fetched).items():
                 self._hand_over(lane, batch)
@@ -208,31 +210,17 @@ class Engine:
         return self.lanes[topic_partition.partition % len(self.lanes)]
 
     def _hand_over(self, lane: Lane, batch: Batch) -> None:
-        """Give a lane its batch; where it is full, pause its partitions and hold the batch back."""
-        if lane in self._held_back:  # polled before the pause took hold: waits behind the others
-            self._held_back[lane].append(batch)
-        elif not lane.offer(batch, FULL_LANE_WAIT_SECONDS):
-            self._held_back[lane] = [batch]
-            self._set_paused(lane, True)
+        """Give a lane its batch; where it is full, hold the batch back, and fetch nothing more for this lane."""
+        if not lane.offer(batch, FULL_LANE_WAIT_SECONDS):
+            self._held_back[lane] = batch
 
     def _offer_held_back(self) -> None:
-        for lane, batches in list(self._held_back.items()):
-            while batches and lane.offer(batches[0], 0):
-                batches.pop(0)
-            if not batches:
+        for lane, batch in list(self._held_back.items()):
+            if lane.offer(batch, 0):
                 del self._held_back[lane]
-                self._set_paused(lane, False)
 
-    def _renew_pauses(self) -> None:
-        for lane in self._held_back:
-            self._set_paused(lane, True)
-
-    def _set_paused(self, lane: Lane, is_paused: bool) -> None:
-        mine = [one for one in self._assignment.all_in(State.READING) if self._lane_of(one.topic_partition) is lane]
-        change = self._source.pause if is_paused else self._source.resume
-        change([one.topic_partition for one in mine])
-        for one in mine:
-            one.is_paused = is_paused
+    def _is_held_back(self, topic_partition: TopicPartition) -> bool:
+        return self._lane_of(topic_partition) in self._held_back
 
     # From lanes' reports to positions.
 
@@ -381,7 +369,8 @@ class Engine:
         for topic in self.options.topics:
             mine = [one for one in self._assignment.partitions.values() if one.topic_partition.topic == topic]
             self.metrics.partitions_assigned.labels(topic).set(len(mine))
-            self.metrics.partitions_paused.labels(topic).set(sum(one.is_paused for one in mine))
+            waiting = sum(one.state is State.READING and self._is_held_back(one.topic_partition) for one in mine)
+            self.metrics.partitions_paused.labels(topic).set(waiting)
 
     # The end.
 

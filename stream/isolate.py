@@ -16,6 +16,7 @@ from stream.catalog.declaration import sets_of
 from stream.changes import NEVER_LATE, Changes
 from stream.compact import Compacted, ErasedPerson, Row, TableRows, compact
 from stream.database import refusal_of_warning, translated_errors
+from stream.dead_letters import DeadLetter
 from stream.decode import Decoded
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
 from stream.progress import RecordCounts
@@ -54,6 +55,12 @@ class WrittenSlice:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     """What is to be noted beside the rows, in the same transaction."""
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """What is to be kept of the rejected records."""
+        claim = self.slice.claim
+        return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
 
 Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import structlog
 
-from stream import registry, source
 from stream.database import remedy
 from stream.decode import decode, unknown_headers
 from stream.decoder import Decoder
@@ -25,8 +24,10 @@ from stream.errors import Fenced, RegistryUnavailable, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice
 from stream.metrics import Metrics
 from stream.records import Batch, Claim, TopicPartition
+from stream.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.registry import Registry
 from stream.schemas import Readers, confluent_id
+from stream.source import REMEDIES as KAFKA_REMEDIES
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ RETRY_WAIT_SECONDS_MAX = 5.0
 
 LOG_EVERY_ATTEMPTS = 10
 
-REMEDIES = {**registry.REMEDIES, **source.REMEDIES}
+REMEDIES = {**REGISTRY_REMEDIES, **KAFKA_REMEDIES}
 """What a person does where others than MySQL are to blame."""
 
 UNKNOWN_ID_GRACE_SECONDS = 10.0
@@ -102,6 +103,9 @@ class LaneCrashed:
     error: BaseException
 
 
+TopicIds = Callable[[Collection[str]], Mapping[str, str]]
+"""Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
+
 Report = PartitionClaimed | BatchApplied | BatchFenced | LaneCrashed
 
 
@@ -113,7 +117,7 @@ class Lane(threading.Thread):
         name: str,
         writer: Writer,
         decoder: Decoder,
-        topic_ids: Callable[[Collection[str]], Mapping[str, str]],
+        topic_ids: TopicIds,
         metrics: Metrics,
         report: Callable[[Report], None],
     ) -> None:
@@ -298,7 +302,6 @@ class Lane(threading.Thread):
 
         Given up only where the batch is: what is then decoded without its schemas is not written.
         """
-
         for one in batch.slices:
             topic, partition = one.topic_partition
             readers = self._decoder.readers[topic]

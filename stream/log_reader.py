@@ -16,10 +16,10 @@ from stream.source import (
     KafkaUnavailable,
     admin_client,
     consumer_config,
-    describe_topics,
     make_client,
-    offset_ranges,
     record_of,
+    topic_ids,
+    watermarks,
 )
 
 GROUP_ID = "(log reader)"
@@ -52,9 +52,9 @@ class LogReader:
         A topic that was made anew has none of the older one's. Raises KafkaUnavailable, and ConfigurationError where
         the topic doesn't exist.
         """
-        if str(describe_topics(self._admin, [where.topic])[where.topic].topic_id) != topic_id:
+        if topic_ids(self._admin, [where.topic])[where.topic] != topic_id:
             return {}
-        low, high = offset_ranges(self._admin, [where.topic])[where]
+        low, high = watermarks(self._admin, [where])[where]
         return self._read(where, sorted(offset for offset in offsets if low <= offset < high))
 
     def _read(self, where: TopicPartition, wanted: Sequence[int]) -> dict[int, Record]:

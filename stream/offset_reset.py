@@ -27,10 +27,10 @@ from stream.source import (
     REQUEST_TIMEOUT_SECONDS,
     KafkaUnavailable,
     describe_group,
-    describe_topics,
     end_offsets,
     offset_ranges,
     offsets_at,
+    topic_ids,
 )
 from stream.tables import OFFSET_RESET, PROGRESS
 
@@ -107,10 +107,10 @@ def partition_offsets(
     Raises KafkaUnavailable, DatabaseUnavailable, and ConfigurationError where a topic doesn't exist.
     """
     stored = _stored(database, group_id, topics)
-    ids = _topic_ids(admin, topics)
+    ids = topic_ids(admin, topics)
     ranges = offset_ranges(admin, topics)
     committed = _committed(admin, group_id, list(ranges))
-    held = {one for partitions in members(admin, group_id).values() for one in partitions}
+    held = {one for partitions in _members(describe_group(admin, group_id)).values() for one in partitions}
     found = []
     for one, (low, high) in sorted(ranges.items()):
         row = stored.get(one)
@@ -123,9 +123,8 @@ def partition_offsets(
     return found
 
 
-def members(admin: AdminClient, group_id: str) -> dict[str, list[TopicPartition]]:
-    """Who is in the group, as `client on host`, with the partitions that each has. Raises KafkaUnavailable."""
-    group = describe_group(admin, group_id)
+def _members(group: Any) -> dict[str, list[TopicPartition]]:
+    """Who is in a group that was described, as `client on host`, with the partitions that each has."""
     return {
         f"{member.group_instance_id or member.client_id} on {member.host.lstrip('/')} ({member.member_id})": [
             TopicPartition(one.topic, one.partition) for one in member.assignment.topic_partitions
@@ -137,7 +136,7 @@ def members(admin: AdminClient, group_id: str) -> dict[str, list[TopicPartition]
 def require_inactive(admin: AdminClient, group_id: str) -> None:
     """Raises TerminalError while anybody is in the group: they would go on from where they are."""
     group = describe_group(admin, group_id)
-    found = members(admin, group_id)
+    found = _members(group)
     if found or group.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
         who = ", ".join(sorted(found)) or "somebody who joins or leaves just now"
         raise TerminalError(f"group {group_id} is active: stop every `stream run` first. In it: {who}")
@@ -152,7 +151,7 @@ def plan(
     where a partition doesn't.
     """
     topics = sorted({one.topic for one in partitions})
-    stored, ids, ranges = _stored(database, group_id, topics), _topic_ids(admin, topics), offset_ranges(admin, topics)
+    stored, ids, ranges = _stored(database, group_id, topics), topic_ids(admin, topics), offset_ranges(admin, topics)
     absent = sorted(str(one) for one in partitions if one not in ranges)
     if absent:
         raise TerminalError(f"no such partition: {', '.join(absent)}; `stream offsets show` lists them")
@@ -245,10 +244,6 @@ def _committed(admin: AdminClient, group_id: str, partitions: Sequence[TopicPart
         raise KafkaUnavailable("Kafka did not tell the group's offsets") from None
     known = [one for one in found.topic_partitions or [] if one.offset >= 0]
     return {TopicPartition(one.topic, one.partition): one.offset for one in known}
-
-
-def _topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:
-    return {topic: str(described.topic_id) for topic, described in describe_topics(admin, topics).items()}
 
 
 def _stored(database: Engine, group_id: str, topics: Sequence[str]) -> dict[TopicPartition, Row[Any]]:

@@ -12,7 +12,7 @@ from stream.assignment import StopReason
 from stream.database import read_connection, translated_errors
 from stream.errors import TerminalError
 from stream.records import TopicPartition
-from stream.source import describe_topics, offset_ranges
+from stream.source import offset_ranges, topic_ids
 from stream.tables import PROGRESS
 
 
@@ -36,7 +36,7 @@ def acceptances(admin: AdminClient, database: Engine, group_id: str, topics: Seq
 
     Raises KafkaUnavailable, DatabaseUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    ids = {topic: str(described.topic_id) for topic, described in describe_topics(admin, topics).items()}
+    ids = topic_ids(admin, topics)
     ranges = offset_ranges(admin, topics)
     query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
     with read_connection(database) as connection:

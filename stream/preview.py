@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
@@ -13,8 +13,9 @@ from stream.catalog.declaration import OnErasure, persons_of
 from stream.database import read_connection
 from stream.decoder import Decoder
 from stream.ranges import Range, read
+from stream.reached import Reached, Tell
 from stream.runs import Effect
-from stream.shadow import Shadow, key_of
+from stream.shadow import Shadow, key_of, version_of
 from stream.tables import ERASURE
 
 Version = tuple[Any, Any]
@@ -25,9 +26,9 @@ def preview(
     database: Engine,
     ranges: Sequence[Range],
     decoder: Decoder,
-    tell: Callable[[int], None],
+    tell: Tell,
 ) -> list[Effect]:
-    """What replaying the ranges would do; `tell` is told the offsets read so far.
+    """What replaying the ranges would do; `tell` is told how many records are read, of the offsets there are.
 
     Rows count by what becomes of them in the end, each key once, in however many batches its versions come. Not
     foreseen: a row that would claim another one's unique key (`conflict`).
@@ -36,12 +37,12 @@ def preview(
     tables = {table.name: table for one in ranges for table in STREAMS[one.topic].tables}
     records: Counter[tuple[str, str, str]] = Counter()
     rows: Counter[tuple[str, str]] = Counter()
-    done = 0
+    total, done = sum(one.records_max for one in ranges), 0
     with Shadow(database, list(tables.values())) as shadow:
         for written in shadow.apply(read(properties, "replay:dry-run", ranges), decoder):
             topic = written.slice.topic_partition.topic
             done += written.records.consumed
-            tell(done)
+            tell(Reached(done, total))
             records["records", topic, "consumed"] += written.records.consumed
             records["records", topic, "dead_lettered"] += written.records.dead_lettered
             for _, rejection in written.rejected:
@@ -69,7 +70,7 @@ def _outcomes(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple[s
         parent: Table | None = table.info.get("set_of")
         parents = {} if parent is None else _versions(live, parent, [_parent_key(table, row) for row in some])
         for row in some:
-            version = (row["event_time"], row["event_id"])
+            version = version_of(row)
             known = stored.get(key_of(table, row))
             if _is_about_any(table, row, shadow):
                 outcome = "suppressed"

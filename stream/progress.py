@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
-from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream.catalog.types import MICROS_MAX
 from stream.errors import Fenced
@@ -51,11 +51,8 @@ def claim(
 
     A partition that was never applied begins at `first_offset`.
     """
-    key = {"group_id": group_id, "topic": topic_partition.topic, "kafka_partition": topic_partition.partition}
     now = func.utc_timestamp(6)
-    fresh = insert(PROGRESS).values(
-        **key, topic_id=topic_id, owner_epoch=1, owner=owner, next_offset=first_offset, updated_on=now
-    )
+    fresh = _fresh(group_id, topic_partition, topic_id, next_offset=first_offset, owner=owner, owner_epoch=1)
     connection.execute(
         fresh.on_duplicate_key_update(
             [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", now)]
@@ -67,19 +64,30 @@ def claim(
 
 def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:
     """Say where partitions begin, each with its topic's id and an offset, before anybody claims them."""
-    now = func.utc_timestamp(6)
-    for (topic, partition), (topic_id, offset) in positions.items():
-        fresh = insert(PROGRESS).values(
-            group_id=group_id,
-            topic=topic,
-            kafka_partition=partition,
-            topic_id=topic_id,
-            owner_epoch=0,
-            owner="",
-            next_offset=offset,
-            updated_on=now,
-        )
-        connection.execute(fresh)
+    for one, (topic_id, offset) in positions.items():
+        connection.execute(_fresh(group_id, one, topic_id, next_offset=offset))
+
+
+def _fresh(
+    group_id: str,
+    topic_partition: TopicPartition,
+    topic_id: str,
+    *,
+    next_offset: int,
+    owner: str = "",
+    owner_epoch: int = 0,
+) -> Insert:
+    """The first row of a partition; one that nobody has claimed has epoch 0."""
+    return insert(PROGRESS).values(
+        group_id=group_id,
+        topic=topic_partition.topic,
+        kafka_partition=topic_partition.partition,
+        topic_id=topic_id,
+        owner_epoch=owner_epoch,
+        owner=owner,
+        next_offset=next_offset,
+        updated_on=func.utc_timestamp(6),
+    )
 
 
 class Standing(Enum):
@@ -199,18 +207,9 @@ def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_
 
     An erasure's sweep waits for it, as it does for the rows of consumers, and so does another redrive.
     """
-    now = func.utc_timestamp(6)
-    fresh = insert(PROGRESS).values(
-        group_id=REDRIVE_GROUP_ID,
-        topic=topic_partition.topic,
-        kafka_partition=topic_partition.partition,
-        topic_id=topic_id,
-        owner_epoch=0,
-        owner="stream dead-letters redrive",
-        next_offset=0,  # it follows no log
-        updated_on=now,
-    )
-    connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=now))
+    # Offset 0: it follows no log.
+    fresh = _fresh(REDRIVE_GROUP_ID, topic_partition, topic_id, next_offset=0, owner="stream dead-letters redrive")
+    connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=func.utc_timestamp(6)))
 
 
 def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import TerminalError
 from stream.records import Record, TopicPartition
-from stream.source import Fetched, KafkaUnavailable, Source, describe_topics, end_offsets, offset_ranges, offsets_at
+from stream.source import Fetched, KafkaUnavailable, Source, end_offsets, offset_ranges, offsets_at, topic_ids
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 """Properties that mean something in a group only."""
@@ -62,7 +62,7 @@ def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:
     Raises KafkaUnavailable, ConfigurationError where a topic doesn't exist, and TerminalError where a partition
     doesn't.
     """
-    ids = {topic: str(one.topic_id) for topic, one in describe_topics(admin, wanted.topics).items()}
+    ids = topic_ids(admin, wanted.topics)
     lows = {one: low for one, (low, _) in offset_ranges(admin, wanted.topics).items()}
     chosen = [one for one in sorted(lows) if not wanted.partitions or one.partition in wanted.partitions]
     missing = set(wanted.partitions) - {one.partition for one in chosen}
@@ -108,7 +108,7 @@ class RangeSource(Source):
     ) -> None:
         alone = {key: value for key, value in properties.items() if key not in MEMBERS_ONLY}
         super().__init__(alone, name, on_assign=on_assign, on_revoke=_nothing, on_lost=_nothing)
-        self.is_incremental = False
+        self.is_incremental = True
         self._ends = {one.topic_partition: one.to_offset for one in ranges}
         self._finished: set[TopicPartition] = set()
         self._is_to_be_given = False
@@ -139,18 +139,15 @@ class RangeSource(Source):
         end = self._ends[one]
         if (fetched.end_offset or 0) >= end or (fetched.records and fetched.records[-1].offset + 1 >= end):
             self._finished.add(one)
-            self.pause([one])
+            self._stop_fetching({one} & self._fetched())
             fetched.records = [record for record in fetched.records if record.offset < end]
             fetched.end_offset = end
         return fetched
 
-    def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
-        super().begin(fresh, positions)
+    def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
         self._finished = {one for one, offset in positions.items() if offset >= self._ends[one]}
-        self.pause(self._finished)
-
-    def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        super().resume([one for one in partitions if one not in self._finished])
+        unfinished = {one: offset for one, offset in positions.items() if one not in self._finished}
+        super().fetch(unfinished, set(anew) - self._finished)
 
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
         """Kafka is told nothing: no group reads this."""
@@ -177,7 +174,7 @@ def read(
     starts = {one.topic_partition: one.from_offset for one in ranges}
     source = RangeSource(properties, name, ranges, on_assign=_nothing, holds=lambda _: True, is_held_back=lambda: False)
     try:
-        source.begin(starts.keys(), starts)
+        source.fetch(starts, starts.keys())
         while not source.is_finished:
             for one, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
                 if fetched.is_astray:

@@ -27,9 +27,9 @@ from stream import changes, dead_letters, progress
 from stream.catalog import STREAMS
 from stream.config import LOOK_BACK_DAYS
 from stream.database import read_connection, translated_errors
-from stream.dead_letters import DeadLetter, LogPart, Selection
+from stream.dead_letters import LogPart, Selection
 from stream.decoder import Decoder
-from stream.errors import Rejection, TransactionConflict
+from stream.errors import TransactionConflict
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
 from stream.records import Claim, Record, Slice
 
@@ -155,7 +155,7 @@ class Redrive:
         late_before = changes.late_before(self._look_back_days)
         written = write_slice(connection, DecodedSlice(piece, decoded), late_before=late_before)
         # 4. what is rejected again
-        dead_letters.keep(connection, [_letter(part, *rejected) for rejected in written.rejected])
+        dead_letters.keep(connection, written.dead_letters)
         # 5. the others
         rejected_offsets = {record.offset for record, _ in written.rejected}
         dead_letters.resolve(connection, part, [one.offset for one in records if one.offset not in rejected_offsets])
@@ -167,7 +167,3 @@ class Redrive:
         changes.keep(connection, [written.changes])
         # 8. commit, by leaving the caller's block
         return written
-
-
-def _letter(part: LogPart, record: Record, rejection: Rejection) -> DeadLetter:
-    return DeadLetter(part.topic_id, part.topic_partition, record, rejection)

@@ -6,8 +6,6 @@ progress rows say how far it is (`runs`), and that it waits while the live group
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,15 +24,14 @@ from stream.engine import Ending, Engine, EngineOptions
 from stream.eraser import Eraser
 from stream.errors import TerminalError, TransientError
 from stream.lag import partition_lags
-from stream.lane import Lane
 from stream.metrics import Metrics
 from stream.ranges import Range, RangeSource
 from stream.reached import Reached, Tell
 from stream.records import TopicPartition
 from stream.refresher import Refresher
 from stream.runs import Run
-from stream.service import calm_garbage_collector, stop_on_signals
-from stream.source import Brokers, admin_client, describe_topics, offset_ranges
+from stream.service import calm_garbage_collector, lanes, process_name, stop_on_signals
+from stream.source import Brokers, admin_client, offset_ranges, topic_ids
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -61,7 +58,7 @@ def resume(settings: Settings, run_id: str) -> Run:
     if run.has_ended:
         raise TerminalError(f"replay {run_id} has ended: plan another one with --topic")
     admin = admin_client(settings.required_kafka())
-    ids = {topic: str(one.topic_id) for topic, one in describe_topics(admin, run.topics).items()}
+    ids = topic_ids(admin, run.topics)
     recreated = sorted({one.topic for one in run.ranges if ids[one.topic] != one.topic_id})
     if recreated:
         raise TerminalError(
@@ -100,8 +97,8 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool
     lane_engine = connect_engine(database_url, for_lane=True)
     brokers = Brokers(settings.required_kafka())
     metrics = Metrics()
-    owner = f"{socket.gethostname()}-{os.getpid()}"
-    brake = Brake(_live_lag(settings, queries))
+    owner = process_name()
+    brake = Brake(_live_lag(settings, queries, brokers))
     eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
     refresher = Refresher(lane_engine, metrics)
 
@@ -118,10 +115,7 @@ def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool
             holds=_holds(queries, run, owner),
             is_held_back=brake.holds,
         ),
-        lanes=lambda report: [
-            Lane(f"lane-{number}", new_writer(), decoder, brokers.topic_ids, metrics, report)
-            for number in range(settings.lanes)
-        ],
+        lanes=lanes(settings.lanes, new_writer, decoder, brokers.topic_ids, metrics),
         metrics=metrics,
         applied_offsets=lambda: runs.next_offsets(queries, run),
         erasures=eraser,
@@ -171,15 +165,15 @@ def _holds(queries: DatabaseEngine, run: Run, owner: str) -> Callable[[TopicPart
     return holds
 
 
-def _live_lag(settings: Settings, queries: DatabaseEngine) -> Callable[[], LiveLag]:
+def _live_lag(settings: Settings, queries: DatabaseEngine, brokers: Brokers) -> Callable[[], LiveLag]:
     """How the live group stands, in the topics that it has ever applied anything of."""
-    admin = admin_client(settings.required_kafka())
 
     def look() -> LiveLag:
         with read_connection(queries) as connection:
             applied = progress.next_offsets(connection, settings.group_id, STREAMS)
         topics = sorted({one.topic for one in applied})
-        lags = partition_lags(admin, queries, settings.group_id, topics) if topics else []
+        with brokers.asking() as admin:
+            lags = partition_lags(admin, queries, settings.group_id, topics) if topics else []
         return LiveLag(sum(one.lag_records for one in lags), sum(one.next_offset or 0 for one in lags))
 
     return look

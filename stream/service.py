@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 
@@ -22,11 +22,11 @@ from stream.eraser import Eraser
 from stream.health import HealthServer
 from stream.housekeeper import Housekeeper, Kept
 from stream.inspector import Inspector
-from stream.lane import Lane
+from stream.lane import Lane, Report, TopicIds
 from stream.metrics import Metrics
 from stream.records import TopicPartition
 from stream.refresher import Refresher
-from stream.source import Brokers, Source, admin_client, describe_topics
+from stream.source import Brokers, Source, describe_topics
 from stream.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -56,14 +56,15 @@ def _run(
 ) -> Ending:
     queries = connect_engine(database_url)
     server = require_fit_database(database_url)
-    described = describe_topics(admin_client(kafka), names)
+    brokers = Brokers(kafka)
+    with brokers.asking() as admin:
+        described = describe_topics(admin, names)
     with translated_errors(), queries.begin() as connection:
         freshness.declare_feeds(connection, {name: len(one.partitions) for name, one in described.items()})
 
     metrics = Metrics()
-    owner = kafka.get("group.instance.id") or f"{socket.gethostname()}-{os.getpid()}"
+    owner = kafka.get("group.instance.id") or process_name()
     lane_engine = connect_engine(database_url, for_lane=True)
-    brokers = Brokers(kafka)
 
     def applied_offsets() -> Mapping[TopicPartition, int]:
         with read_connection(queries) as connection:
@@ -85,10 +86,7 @@ def _run(
             on_revoke=engine.on_revoke,
             on_lost=engine.on_lost,
         ),
-        lanes=lambda report: [
-            Lane(f"lane-{number}", new_writer(), decoder, brokers.topic_ids, metrics, report)
-            for number in range(settings.lanes)
-        ],
+        lanes=lanes(settings.lanes, new_writer, decoder, brokers.topic_ids, metrics),
         metrics=metrics,
         applied_offsets=applied_offsets,
         erasures=eraser,
@@ -123,6 +121,20 @@ def at_work(*threads: Eraser | Refresher | Housekeeper | Inspector) -> Iterator[
             thread.start()
             started.callback(thread.stop)
         yield
+
+
+def process_name() -> str:
+    """What tells this process from others that write."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def lanes(
+    number: int, new_writer: Callable[[], Writer], decoder: Decoder, topic_ids: TopicIds, metrics: Metrics
+) -> Callable[[Callable[[Report], None]], list[Lane]]:
+    """Makes so many lanes that report to an engine, each with a writer of its own."""
+    return lambda report: [
+        Lane(f"lane-{one}", new_writer(), decoder, topic_ids, metrics, report) for one in range(number)
+    ]
 
 
 def calm_garbage_collector() -> None:

@@ -131,5 +131,10 @@ def in_key_order(
     yield from connection.execute(query).mappings().partitions(ROWS_AT_ONCE)
 
 
+def version_of(row: RowMapping) -> tuple[Any, Any]:
+    """What the guard compares."""
+    return row["event_time"], row["event_id"]
+
+
 def key_of(table: Table, row: RowMapping) -> tuple[Any, ...]:
     return tuple(row[column.name] for column in table.primary_key)

@@ -1,4 +1,4 @@
-"""The edge to Kafka: one consumer whose partitions wait, paused, until they are claimed in MySQL.
+"""The edge to Kafka: one consumer that fetches a partition once it is claimed in MySQL.
 
 Kafka's client is asked for bytes and for who holds what; it never decodes, never commits by itself, and never
 decides where to begin: MySQL's progress does.
@@ -197,27 +197,30 @@ class Source:
                 self._judge(error, where[0])
         return {TopicPartition(*where): one for where, one in fetched.items()}
 
-    def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
-        """Fetch the `fresh` partitions from now on; `positions` tells where they and all others that are read stand.
+    def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
+        """Fetch these partitions from now on, and no others; `anew` are those that begin, or begin again, at their
+        positions. The positions of the others say where they stand.
 
-        They are assigned anew at these very offsets. To assign them at a logical one and seek later loses records:
-        an answer about the end that was under way when the seek came makes librdkafka ask again, and that answer
-        overrides the seek.
+        A partition that is to rest is left out, not paused: librdkafka may lose what is to pause or resume a partition
+        while it is being assigned, or the group rebalances, and then the partition stands still for ever (#5591). Nor
+        is it assigned at a logical offset to be sought later: an answer about the end that was under way when the seek
+        came overrides it.
         """
-        where = [KafkaPartition(*one, offset) for one, offset in positions.items()]
-        if self.is_incremental:
-            mine = [one for one in where if TopicPartition(one.topic, one.partition) in fresh]
-            self._consumer.incremental_unassign(mine)
-            self._consumer.incremental_assign(mine)
-        else:
-            self._consumer.assign(where)
-        self.resume(fresh)
+        if not self.is_incremental:
+            self._consumer.assign([KafkaPartition(*one, offset) for one, offset in positions.items()])
+            return
+        held = self._fetched()
+        self._stop_fetching(held - positions.keys() | held & set(anew))
+        begun = (positions.keys() - held) | set(anew)
+        if begun:
+            self._consumer.incremental_assign([KafkaPartition(*one, positions[one]) for one in begun])
 
-    def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        self._consumer.pause([KafkaPartition(*one) for one in partitions])
+    def _fetched(self) -> set[TopicPartition]:
+        return set(_ours(self._consumer.assignment()))
 
-    def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        self._consumer.resume([KafkaPartition(*one) for one in partitions])
+    def _stop_fetching(self, partitions: Collection[TopicPartition]) -> None:
+        if partitions:
+            self._consumer.incremental_unassign([KafkaPartition(*one) for one in partitions])
 
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
         """Commit offsets to Kafka, for tools that show lag; MySQL's progress is what counts."""
@@ -235,7 +238,7 @@ class Source:
         Raises KafkaUnavailable.
         """
         with self._brokers.asking() as admin:
-            return _watermarks(admin, partitions)
+            return watermarks(admin, partitions)
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last of each, records of open transactions included, asked for all at once.
@@ -255,8 +258,12 @@ class Source:
         return high if high >= 0 else None
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """As `Brokers.topic_ids`."""
-        return self._brokers.topic_ids(topics)
+        """As `Brokers.topic_ids`; says so where one is gone."""
+        wanted = set(topics)
+        ids = self._brokers.topic_ids(wanted)
+        for topic in sorted(wanted - ids.keys()):
+            log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
+        return ids
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing.
@@ -335,12 +342,9 @@ class Source:
     def _assigned(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
         if consumer is not self._consumer:
             return  # one that was replaced
-        # Nothing is fetched before the claim says where to begin.
+        # Nothing is fetched before the claim says where to begin; but the client waits for an answer.
         if self.is_incremental:
-            # The client wants to know what it holds; what comes before the pause takes hold is thrown away.
-            held = [KafkaPartition(one.topic, one.partition, 0) for one in partitions]
-            self._consumer.incremental_assign(held)
-            self._consumer.pause(held)
+            self._consumer.incremental_assign([])
         else:
             self._consumer.assign([])
         self._on_assign(_ours(partitions))
@@ -348,10 +352,19 @@ class Source:
     def _revoked(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
         if consumer is self._consumer:
             self._on_revoke(_ours(partitions))
+            self._let_go(partitions)
 
     def _lost(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
         if consumer is self._consumer:
             self._on_lost(_ours(partitions))
+            self._let_go(partitions)
+
+    def _let_go(self, partitions: Sequence[KafkaPartition]) -> None:
+        """What the client would do by itself, and fails to where a partition isn't fetched."""
+        if self.is_incremental:
+            self._consumer.incremental_unassign(
+                [KafkaPartition(*one) for one in self._fetched() & set(_ours(partitions))]
+            )
 
 
 class Brokers:
@@ -420,6 +433,11 @@ def describe_topics(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]
     return described
 
 
+def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
+    """As `Brokers.topic_ids`, but raises ConfigurationError where a topic doesn't exist."""
+    return {topic: str(one.topic_id) for topic, one in describe_topics(admin, topics).items()}
+
+
 def _descriptions(admin: AdminClient, topics: Iterable[str]) -> dict[str, Any]:
     """Kafka's descriptions of topics; None of one that doesn't exist. Raises KafkaUnavailable."""
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_SECONDS)
@@ -450,10 +468,11 @@ def offset_ranges(admin: AdminClient, topics: Iterable[str]) -> dict[TopicPartit
 
     Raises KafkaUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    return _watermarks(admin, _partitions(admin, topics))
+    return watermarks(admin, _partitions(admin, topics))
 
 
-def _watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+def watermarks(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+    """The first offset that each partition still has, and the one behind its last. Raises KafkaUnavailable."""
     if not partitions:
         return {}
     earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -106,6 +106,9 @@ OFFSET_RESET = Table(
     **TABLE_OPTIONS,
 )
 
+BECAUSE_LENGTH_MAX = 200
+"""The most that may be said of why a dead letter was discarded."""
+
 DEAD_LETTER = Table(
     "dead_letter",
     METADATA,
@@ -130,7 +133,7 @@ DEAD_LETTER = Table(
     Column("record_key", mysql.MEDIUMBLOB, comment="as it came"),
     Column("record_value", mysql.LONGBLOB, comment="as it came"),
     Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
-    _text("discarded_because", 200, nullable=True, comment="what whoever discarded it said"),
+    _text("discarded_because", BECAUSE_LENGTH_MAX, nullable=True, comment="what whoever discarded it said"),
     _moment("published_on", "when it was last copied to the dead letter topic (UTC)", nullable=True),
     Index(None, "status", "reason"),
     # The oldest of those that wait expire.

@@ -12,13 +12,12 @@ the rest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import (
@@ -43,10 +42,11 @@ from stream.decoder import Decoder
 from stream.digests import differing, digests, row_counts
 from stream.errors import TerminalError
 from stream.ranges import Range, read
+from stream.reached import Reached, Tell
 from stream.records import TopicPartition
 from stream.service import calm_garbage_collector
-from stream.shadow import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of
-from stream.source import describe_topics, offset_ranges
+from stream.shadow import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of, version_of
+from stream.source import offset_ranges, topic_ids
 from stream.tables import ERASURE, PROGRESS
 
 FAULTS_SHOWN_MAX = 50
@@ -108,9 +108,9 @@ def verify(
     database: Engine,
     group_id: str,
     decoder: Decoder,
-    tell: Callable[[int, int], None],
+    tell: Tell,
 ) -> list[Finding]:
-    """Compare the tables of some topics with their log; `tell` is told the records read so far, and of how many.
+    """Compare the tables of some topics with their log; `tell` is told how many records are read.
 
     Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
     that was applied.
@@ -122,7 +122,7 @@ def verify(
         total, done = sum(one.records_max for one in ranges), 0
         for written in shadow.apply(read(properties, "verify", ranges), decoder):
             done += written.records.consumed
-            tell(done, total)
+            tell(Reached(done, total))
         found: list[Finding] = []
         for topic, table in tables:
             comparison = Comparison(topic, table)
@@ -177,7 +177,7 @@ def applied_ranges(admin: AdminClient, live: Connection, group_id: str, topics: 
 
     Raises TerminalError where a topic was made anew since.
     """
-    ids = {topic: str(one.topic_id) for topic, one in describe_topics(admin, topics).items()}
+    ids = topic_ids(admin, topics)
     lows = {one: low for one, (low, _) in offset_ranges(admin, topics).items()}
     query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
     ranges = []
@@ -250,16 +250,12 @@ def _judge_both(
     columns = [name for name in row if name not in LINEAGE_COLUMNS and row[name] != wanted[name]]
     if not columns:
         comparison.add(Outcome.SAME, row)
-    elif _version(row) > _version(wanted) and not _was_read(ranges, row):
+    elif version_of(row) > version_of(wanted) and not _was_read(ranges, row):
         comparison.add(Outcome.NOT_PROVABLE, row)
     elif erased.is_about_any(comparison.table, row, columns):
         comparison.add(Outcome.BEING_ERASED, row)
     else:
         comparison.add(Outcome.DIFFERS, row, columns)
-
-
-def _version(row: RowMapping) -> tuple[Any, Any]:
-    return row["event_time"], row["event_id"]
 
 
 def _was_read(ranges: Mapping[int, Range], row: RowMapping) -> bool:

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, Engine, text
 from stream import changes, dead_letters, progress
 from stream.config import LOOK_BACK_DAYS
 from stream.database import translated_errors
-from stream.dead_letters import DeadLetter
 from stream.errors import DatabaseUnavailable, TransientError
 from stream.isolate import DecodedSlice, WrittenSlice, write_slice
 from stream.progress import Standing
@@ -141,11 +140,11 @@ class Writer:
             late_before = changes.late_before(self._look_back_days)
             written = [write_slice(connection, one, late_before=late_before) for one in slices]
             # 3. dead letters
-            dead_letters.keep(connection, [letter for one in written for letter in _dead_letters(one)])
+            dead_letters.keep(connection, [letter for one in written for letter in one.dead_letters])
             if self._resolves:
                 for one in written:
                     rejected = [record.offset for record, _ in one.rejected]
-                    dead_letters.resolve_slice(connection, one.slice.claim.topic_id, one.slice, rejected)
+                    dead_letters.resolve_slice(connection, one.slice, rejected)
             # 4. the ledger of rows
             progress.record_rows(connection, self.group_id, _rows_by_table(written))
             # 5. changes
@@ -166,11 +165,6 @@ class Writer:
         """After a conflict or a fence the connection is sound; after anything else nothing is known of it."""
         if isinstance(error, DatabaseUnavailable):
             self.close()
-
-
-def _dead_letters(one: WrittenSlice) -> list[DeadLetter]:
-    claim = one.slice.claim
-    return [DeadLetter(claim.topic_id, claim.topic_partition, record, rejection) for record, rejection in one.rejected]
 
 
 def _rows_by_table(written: Sequence[WrittenSlice]) -> dict[tuple[TopicPartition, str], RowCounts]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +181,20 @@ def settings_for(broker: Broker, database: Database) -> dict[str, str]:
 
 StartConsumer = Callable[..., Consumer]
 
+HAS_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    made = yield
+    item.stash[HAS_FAILED] = made.failed or item.stash.get(HAS_FAILED, False)
+    return made
+
 
 @pytest.fixture
-def start_consumer(stream_settings: dict[str, str], tmp_path: Path) -> Iterator[StartConsumer]:
+def start_consumer(
+    request: pytest.FixtureRequest, stream_settings: dict[str, str], tmp_path: Path
+) -> Iterator[StartConsumer]:
     """Start `stream run`, or another command: arguments as on the command line, keywords are settings (lanes=1)."""
     started: list[Consumer] = []
 
@@ -194,4 +206,6 @@ def start_consumer(stream_settings: dict[str, str], tmp_path: Path) -> Iterator[
 
     yield start
     for consumer in started:
+        if request.node.stash.get(HAS_FAILED, False):
+            sys.stdout.write(consumer.condition())
         consumer.kill()

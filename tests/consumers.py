@@ -127,6 +127,15 @@ class Consumer:
 
     # What it says.
 
+    def condition(self) -> str:
+        """How it is, for whoever reads why a test failed."""
+        code = self._process.poll()
+        try:
+            how = f"exit code {code}" if code is not None else f"/readyz: {self.get('/readyz')}"
+        except (AssertionError, OSError) as error:
+            how = f"/readyz: {error}"
+        return f"{self.log.name}: {how}\n{self.log_text()[-4000:]}"
+
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8")
 

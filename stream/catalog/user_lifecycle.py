@@ -148,17 +148,17 @@ class OnboardingStatus(msgspec.Struct, forbid_unknown_fields=True):
     completed_at: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
-USER_DATA_SHAPES: dict[str, Any] = {
-    "preferences": Preferences,
-    "feature_flags": dict[str, bool],
-    "onboarding_status": OnboardingStatus,
-    "last_clerk_sync": Moment,
-    "signup_date": Moment,
-    "signup_source": SignupSource,
+USER_DATA_READERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "preferences": msgspec.json.Decoder(Preferences),
+    "feature_flags": msgspec.json.Decoder(dict[str, bool]),
+    "onboarding_status": msgspec.json.Decoder(OnboardingStatus),
+    "last_clerk_sync": msgspec.json.Decoder(Moment),
+    "signup_date": msgspec.json.Decoder(Moment),
+    "signup_source": msgspec.json.Decoder(SignupSource),
 }
-"""The keys that may be set, and the shape of their JSON. What grows (session_count, last_active, login_history,
-name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`; nobody sets it,
-for two sources of one value would contradict each other."""
+"""The keys that may be set, and what reads their JSON, by its shape. What grows (session_count, last_active,
+login_history, name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`;
+nobody sets it, for two sources of one value would contradict each other."""
 
 
 class UserDataSet(ClerkEvent):
@@ -171,11 +171,11 @@ class UserDataSet(ClerkEvent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shape = USER_DATA_SHAPES.get(self.key)
-        if shape is None:
+        reader = USER_DATA_READERS.get(self.key)
+        if reader is None:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "key")
         try:
-            msgspec.json.decode(self.value, type=shape)
+            reader.decode(self.value)
         except msgspec.DecodeError:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "value") from None
 

@@ -26,6 +26,7 @@ from stream.errors import Reason, TerminalError
 from stream.log_reader import LogReader
 from stream.reached import Reached
 from stream.redrive import Redrive, Redriven
+from stream.tables import BECAUSE_LENGTH_MAX
 
 app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
 
@@ -151,7 +152,9 @@ def redrive_command(
 @app.command("discard")
 def discard_command(
     coordinates: CoordinatesArgument = None,
-    because: Annotated[str, typer.Option(help="Why, for those who ask later: at most 200 characters.")] = "",
+    because: Annotated[
+        str, typer.Option(help=f"Why, for those who ask later: at most {BECAUSE_LENGTH_MAX} characters.")
+    ] = "",
     topic: TopicOption = None,
     reason: ReasonOption = None,
     since: SinceOption = None,
@@ -171,8 +174,8 @@ def discard_command(
     selection = _selected(coordinates, topic, reason, since, until)
     if selection.is_everything:
         raise typer.BadParameter("name coordinates or a filter: everything that waits is not discarded at once")
-    if not 1 <= len(because.strip()) <= letters.BECAUSE_LENGTH_MAX:
-        raise typer.BadParameter(f"--because wants 1 to {letters.BECAUSE_LENGTH_MAX} characters")
+    if not 1 <= len(because.strip()) <= BECAUSE_LENGTH_MAX:
+        raise typer.BadParameter(f"--because wants 1 to {BECAUSE_LENGTH_MAX} characters")
     database = _database(config.load())
     # What is rejected from now on is not in the plan.
     selection = replace(selection, until=selection.until or datetime.now(UTC).replace(tzinfo=None))

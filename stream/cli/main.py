@@ -5,9 +5,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import threading
 from typing import Annotated, NoReturn
 
 import typer
@@ -31,7 +31,6 @@ from stream.cli import (
 )
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
-from stream.source import CLOSING
 
 app = typer.Typer(
     name="stream",
@@ -99,9 +98,10 @@ def _end(error: StreamError, code: int) -> NoReturn:
 
 
 def _leave(code: str | int | None) -> NoReturn:
-    """End the process; at once where Kafka's client is still closing, for the interpreter must not end under it."""
-    if isinstance(code, int) and any(one.name == CLOSING for one in threading.enumerate()):
+    """End the process at once: a client of Kafka's may still be closing, and the interpreter must not end under it."""
+    if code is not None and not isinstance(code, int):
+        sys.exit(code)
+    with contextlib.suppress(BrokenPipeError):  # whoever reads has had enough
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code or 0)

@@ -22,7 +22,6 @@ from stream.engine import readable_topics
 from stream.errors import TransientError
 from stream.preview import preview
 from stream.ranges import Range, Wanted, plan
-from stream.reached import Reached
 from stream.runs import Run
 from stream.service import calm_garbage_collector
 from stream.source import admin_client
@@ -105,14 +104,13 @@ def _wanted(
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
     calm_garbage_collector()
     topics = {one.topic for one in ranges}
-    total = sum(one.records_max for one in ranges)
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
         return preview(
             settings.required_kafka(),
             connect_engine(settings.required_database_url()),
             ranges,
             decoder,
-            lambda done: tell(Reached(done, total)),
+            tell,
         )
 
 

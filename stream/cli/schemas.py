@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from stream import config
-from stream.catalog import STREAMS
-from stream.check import check_schema_files, check_schema_registry
+from stream.check import check_schema_files, check_schema_registry, records
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.registry import Registry
@@ -55,8 +54,7 @@ def register_command(
     with Registry(config.load().required_registry_url()) as registry:
         rows = [
             one
-            for stream in STREAMS.values()
-            for route in stream.bound_routes
-            for one in registry.register(store.versions_of(stream.topic, route.record_name), is_dry_run=dry_run)
+            for topic, record_name in records()
+            for one in registry.register(store.versions_of(topic, record_name), is_dry_run=dry_run)
         ]
     show(rows, output_format, empty="there are no schemas")

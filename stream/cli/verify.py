@@ -13,7 +13,6 @@ from stream.cli.progress import shown
 from stream.database import connect_engine
 from stream.decoder import opened_decoder
 from stream.engine import readable_topics
-from stream.reached import Reached
 from stream.source import admin_client
 from stream.verify import FAULTS, verify
 
@@ -44,7 +43,7 @@ def verify_command(
             connect_engine(settings.required_database_url()),
             settings.group_id,
             decoder,
-            lambda done, total: tell(Reached(done, total)),
+            tell,
         )
     show(findings, output_format, empty="the tables are empty, and the log says so too")
     if any(one.outcome in FAULTS for one in findings):

@@ -48,7 +48,11 @@ class Reader:
 
     def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         self.positions |= positions
-        self.source.begin(set(positions), self.positions)
+        self.source.fetch(self.positions, positions)
+
+    def rest(self, *partitions: TopicPartition) -> None:
+        """Read all that was begun but these."""
+        self.source.fetch({one: offset for one, offset in self.positions.items() if one not in partitions}, ())
 
     def poll(self) -> bool:
         for where, fetched in self.source.poll(5000, POLL_SECONDS).items():
@@ -99,7 +103,7 @@ def test_a_partition_can_be_begun_again_without_disturbing_the_others(
     reader.begin(dict.fromkeys(ends, 0))
     wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")
     again = max(ends, key=lambda one: ends[one])
-    reader.source.pause([again])
+    reader.rest(again)
     reader.offsets[again].clear()
     reader.begin({again: 1})
     broker.publish(some_events(20, first=1000))
@@ -109,21 +113,46 @@ def test_a_partition_can_be_begun_again_without_disturbing_the_others(
     reader.source.close()
 
 
-def test_a_paused_partition_gives_nothing_until_it_is_resumed(broker: Broker) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_a_partition_that_rests_gives_nothing_until_it_is_read_again(
+    broker: Broker, protocol: Mapping[str, str]
+) -> None:
     broker.publish(some_events(100))
     ends = ends_of_topics(broker)
-    reader = Reader(broker, {})
+    reader = Reader(broker, protocol)
     wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
     quiet = TopicPartition("trip", 0)
     reader.begin(dict.fromkeys(ends, 0))
-    reader.source.pause([quiet])
-    wait_for(lambda: reader.poll() and len(reader.ended.keys() - {quiet}) == len(ends) - 1, "the others' ends")
-    before = len(reader.offsets[quiet])  # what was under way when the pause came
+    reader.rest(quiet)
+    wait_for(lambda: reader.poll() and len(reader.ended) == len(ends) - 1, "the others' ends")
     broker.publish(some_events(50, first=1000))
+    more = ends_of_topics(broker)
     reader.ended.clear()
-    wait_for(lambda: reader.poll() and len(reader.ended.keys() - {quiet}) == len(ends) - 1, "the others' new ends")
-    assert len(reader.offsets[quiet]) == before
-    reader.source.resume([quiet])
+    others = {one: end for one, end in more.items() if one != quiet}
+    wait_for(lambda: reader.poll() and reader.ended == others, "the others' new ends")
+    assert reader.offsets[quiet] == []
+    reader.begin({quiet: 0})
     wait_for(lambda: reader.poll() and quiet in reader.ended, "the rest")
-    assert reader.offsets[quiet] == list(range(reader.ended[quiet]))
+    assert reader.offsets == {one: list(range(end)) for one, end in more.items()}
+    reader.source.close()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_partitions_that_rest_and_go_on_again_and_again_lose_nothing(
+    broker: Broker, protocol: Mapping[str, str]
+) -> None:
+    broker.publish(some_events(100))
+    ends = ends_of_topics(broker)
+    reader = Reader(broker, protocol)
+    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    reader.begin(dict.fromkeys(ends, 0))
+    chance = random.Random(11)
+    for _ in range(200):
+        resting = [one for one in ends if chance.random() < 0.5]
+        reader.rest(*resting)
+        reader.begin({one: reader.positions[one] for one in resting})
+        if chance.random() < 0.2:
+            reader.poll()
+    wait_for(lambda: reader.poll() and reader.positions == ends, "all records")
+    assert reader.offsets == {one: list(range(end)) for one, end in ends.items()}
     reader.source.close()

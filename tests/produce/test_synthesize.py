@@ -20,7 +20,7 @@ from stream.catalog.research_target_user import TargetUserSelected
 from stream.catalog.rewards_campaign import CampaignSaved
 from stream.catalog.trip import TripRated, TripRecorded
 from stream.catalog.user_lifecycle import (
-    USER_DATA_SHAPES,
+    USER_DATA_READERS,
     AppUserSaved,
     TelegramUserDeleted,
     UserCreated,
@@ -355,7 +355,7 @@ def test_user_data_have_all_keys_and_each_came_to_be_once(told: list[Any]) -> No
     for data in _of(told, UserDataSet):
         first_set[data.clerk_id, data.key].add(data.created_on)
         assert data.created_on <= data.occurred_at
-    assert {key for _, key in first_set} == set(USER_DATA_SHAPES)
+    assert {key for _, key in first_set} == set(USER_DATA_READERS)
     assert {len(moments) for moments in first_set.values()} == {1}
     assert len(_of(told, UserDataSet)) > 1.1 * len(first_set), "some are set again"
 

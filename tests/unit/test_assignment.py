@@ -35,8 +35,7 @@ class Brokers:
         self.is_holding = True
         self.is_away = False
         self.asked = 0
-        self.begun: list[tuple[set[TopicPartition], dict[TopicPartition, int]]] = []
-        self.paused: list[TopicPartition] = []
+        self.fetched: list[tuple[dict[TopicPartition, int], set[TopicPartition]]] = []
 
     def _answer(self) -> None:
         self.asked += 1
@@ -56,11 +55,8 @@ class Brokers:
         self._answer()
         return dict.fromkeys(partitions, self.high)
 
-    def begin(self, fresh: Collection[TopicPartition], positions: Mapping[TopicPartition, int]) -> None:
-        self.begun.append((set(fresh), dict(positions)))
-
-    def pause(self, partitions: Collection[TopicPartition]) -> None:
-        self.paused += partitions
+    def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
+        self.fetched.append((dict(positions), set(anew)))
 
     def is_member_holding(self, _partition: TopicPartition) -> bool:
         self._answer()
@@ -74,19 +70,25 @@ class Turns:
         self.brokers = Brokers()
         self.wanted: list[ClaimWanted] = []
         self.metrics = Metrics()
-        self.renewed = 0
+        self.held_back: set[TopicPartition] = set()
         self.assignment = Assignment(
-            cast("Source", self.brokers), lambda _partition: self, self.metrics, stop_remedy="see to {partition}"
+            cast("Source", self.brokers),
+            lambda _partition: self,
+            self.metrics,
+            is_held_back=self.held_back.__contains__,
+            stop_remedy="see to {partition}",
         )
 
     def want_claim(self, wanted: ClaimWanted) -> None:
         self.wanted.append(wanted)
 
     def settle(self) -> None:
-        def paused() -> None:
-            self.renewed += 1
+        self.assignment.settle()
 
-        self.assignment.settle(paused)
+    def fetched(self) -> tuple[dict[TopicPartition, int], set[TopicPartition]]:
+        """What the client was told to fetch last, and what of it to begin."""
+        self.settle()
+        return self.brokers.fetched[-1]
 
     def claimed(self, next_offset: int = 10, topic_id: str | None = None) -> Claim:
         wanted = self.wanted[-1]
@@ -143,8 +145,9 @@ def test_a_partition_is_claimed_sought_and_read(turns: Turns) -> None:
     one = turns.assignment.reading(TRIP)
     assert one is not None
     assert (one.claim, one.read_offset, claim.is_held) == (claim, 10, True)
-    assert turns.brokers.begun == [({TRIP}, {TRIP: 10})]
-    assert turns.renewed == 1
+    assert turns.brokers.fetched == [({TRIP: 10}, {TRIP})]
+    turns.settle()
+    assert len(turns.brokers.fetched) == 1, "it is told once"
 
 
 def test_while_the_brokers_are_away_nothing_moves_and_nothing_is_lost(turns: Turns, clock: list[float]) -> None:
@@ -227,7 +230,7 @@ def test_a_partition_whose_offset_the_log_lacks_is_stopped(
     assert turns.state() is State.STOPPED
     assert turns.assignment.partitions[TRIP].resting_for == reason
     assert turns.stopped(reason) == 1
-    assert turns.brokers.begun == []
+    assert turns.brokers.fetched == []
 
 
 def test_a_topic_made_anew_before_the_claim_is_stopped(turns: Turns) -> None:
@@ -246,7 +249,7 @@ def test_a_topic_made_anew_while_it_is_read_is_stopped(turns: Turns) -> None:
     turns.brokers.ids["trip"] = "id-9"
     turns.assignment.look_again()
     assert (turns.state(), one.claim.is_held) == (State.STOPPED, False)
-    assert turns.brokers.paused == [TRIP]
+    assert turns.fetched() == ({OTHER: 10}, set())
     assert turns.assignment.reading(OTHER) is not None
 
 
@@ -279,7 +282,7 @@ def test_a_suspended_topic_rests_and_gives_up_what_lanes_hold(turns: Turns, cloc
     assert one.claim is not None
     turns.assignment.suspend("trip", "from_the_future")
     assert (turns.state(), one.claim.is_held, one.resting_for) == (State.SUSPENDED, False, "from_the_future")
-    assert turns.brokers.paused == [TRIP]
+    assert turns.fetched() == ({OTHER: 10}, set())
     assert turns.suspended("from_the_future") == 1
     assert turns.assignment.reading(OTHER) is not None
     clock[0] += SUSPENDED_SECONDS - 0.1
@@ -338,7 +341,7 @@ def test_a_fenced_partition_waits_until_the_group_says_that_it_is_ours(turns: Tu
     turns.read(OTHER)
     turns.assignment.note_fenced([one.claim])
     assert turns.state() is State.DOUBTED
-    assert turns.brokers.paused == [TRIP]
+    assert turns.fetched() == ({OTHER: 10}, set())
     turns.brokers.is_holding = False
     turns.assignment.look_again()
     assert turns.state() is State.DOUBTED
@@ -369,6 +372,41 @@ def test_the_groups_own_word_ends_the_trouble_with_brokers(turns: Turns) -> None
     turns.assignment.forget([TRIP])
     turns.assignment.add([])
     assert turns.assignment.brokers_trouble is None
+
+
+def test_what_waits_for_a_full_lane_is_not_fetched_and_goes_on_where_it_stood(turns: Turns) -> None:
+    one = turns.read()
+    turns.read(OTHER)
+    one.read_offset = 17
+    turns.held_back.add(TRIP)
+    assert turns.fetched() == ({OTHER: 10}, set())
+    turns.held_back.clear()
+    assert turns.fetched() == ({OTHER: 10, TRIP: 17}, {TRIP})
+
+
+def test_a_partition_that_is_read_again_is_begun_anew(turns: Turns) -> None:
+    one = turns.read()
+    assert one.claim is not None
+    one.read_offset = 17
+    turns.assignment.note_fenced([one.claim])
+    assert turns.fetched() == ({}, set())
+    turns.assignment.look_again()
+    turns.settle()
+    turns.claimed(12)
+    assert turns.fetched() == ({TRIP: 12}, {TRIP})
+
+
+def test_what_the_group_says_changes_nothing_that_is_fetched_until_the_next_turn(turns: Turns) -> None:
+    """The client waits for one answer to it, and takes whatever it is told for that answer."""
+    one = turns.read()
+    turns.read(OTHER)
+    assert one.claim is not None
+    told = len(turns.brokers.fetched)
+    turns.assignment.note_fenced([one.claim])
+    turns.assignment.forget([OTHER])
+    turns.assignment.add([OTHER])
+    assert len(turns.brokers.fetched) == told
+    assert turns.fetched() == ({}, set())
 
 
 def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:

@@ -21,7 +21,7 @@ lint: setup ## check style, format and types
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy --strict
 
-bench: setup ## measure how fast a topic is drained
+bench: setup ## measure how fast a topic is drained and reports answer
 	@$(PYTHON) -m bench
 
 # 10 minutes is the promise; pytest gets 10 s more to say what it was doing.

@@ -18,6 +18,9 @@ from stream.produce.plan import record_names
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+DRAINED_RECORDS = 300_000
+REPORT_ROWS = 1_000_000
+
 DEFAULT_PARTS = [part for part in Part if part is not Part.MILLION]
 
 
@@ -51,7 +54,14 @@ def _settings(given: list[str]) -> list[str]:
 
 @app.command()
 def main(
-    records: Annotated[int, typer.Option(min=10_000, help="How many records of each event are drained.")] = 300_000,
+    records: Annotated[
+        int | None,
+        typer.Option(
+            min=10_000,
+            help="How many records of each event are drained, 300,000 by default, and how many rows the largest "
+            "ledgers have of which reports are asked, a million by default.",
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each contender takes its turn; medians count.")] = 2,
     only: Annotated[
         str, typer.Option(callback=_parts, help=f"Only these parts, separated by commas: {', '.join(Part)}.")
@@ -73,7 +83,8 @@ def main(
         ),
     ] = None,
 ) -> None:
-    """Measure how fast `stream run` drains a topic, beside the server's limit and the loop that people usually write.
+    """Measure how fast `stream run` drains a topic, beside the server's limit and the loop that people usually write,
+    and how fast reports answer.
 
     Starts a Kafka and a database of its own on empty folders under .local/bench and removes them in the end. All
     contenders work on the same records and the same tables. Only ratios within one run mean anything. The figures
@@ -81,11 +92,13 @@ def main(
 
     Examples: python -m bench --only stream,usual --events TripRated --rounds 1;
     python -m bench --only stream --setting STREAM_BATCH_RECORDS_MAX=10000;
-    python -m bench --only stream,again --records 1000000 --rounds 1
+    python -m bench --only stream,again --records 1000000 --rounds 1;
+    python -m bench --only reports
     """
     parts = frozenset(Part(name) for name in only.split(",")) | ({Part.MILLION} if million else frozenset())
     settings = dict(one.split("=", 1) for one in setting or [])
-    options = Options(parts, tuple(events.split(",")), records, rounds, settings)
+    drained, report_rows = records or DRAINED_RECORDS, records or REPORT_ROWS
+    options = Options(parts, tuple(events.split(",")), drained, report_rows, rounds, settings)
     try:
         with prepared(database) as ground, Steps() as steps:
             findings = measure(ground, options, steps)

@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from bench.answers import Answers
 from bench.latency import Latency
 from bench.run import Run
 from bench.stages import Stage
@@ -41,6 +42,8 @@ def show(console: Console, findings: Findings) -> None:
         console.print(_runs_table(record_name, rounds))
     for record_name, stages in findings.stages.items():
         console.print(_stages_table(record_name, stages))
+    if findings.answers:
+        console.print(_answers_table(findings.answers))
     console.print(_verdicts_table(list(verdicts(findings))))
     for line in _disturbances(findings):
         console.print(line, highlight=False)
@@ -55,6 +58,8 @@ def verdicts(findings: Findings) -> Iterator[Verdict]:
     yield from _mixture(findings)
     if findings.latency:
         yield _latency(findings.latency)
+    if findings.answers:
+        yield _slowest(findings.answers)
 
 
 def _ratios(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
@@ -121,6 +126,12 @@ def _latency(latency: Latency) -> Verdict:
     )
 
 
+def _slowest(answers: Answers) -> Verdict:
+    one = max(answers.answers, key=lambda answer: answer.seconds)
+    what = " ".join(["slowest report:", one.report, one.asked]).strip()
+    return Verdict(what, f"{one.seconds:.2f} s", "under 1 s", one.seconds < 1)
+
+
 def middle(runs: Sequence[Run], name: str) -> float:
     """The median of one figure over the rounds."""
     return median(float(getattr(run, name)) for run in runs)
@@ -159,6 +170,19 @@ def _stages_table(record_name: str, stages: Sequence[Stage]) -> Table:
         table.add_row(stage.name, stage.what, f"{stage.cpu_micros:.2f}", f"{stage.wait_micros:.2f}")
     total = (sum(stage.cpu_micros for stage in stages), sum(stage.wait_micros for stage in stages))
     table.add_row("together", "", *(f"{micros:.2f}" for micros in total))
+    return table
+
+
+def _answers_table(answers: Answers) -> Table:
+    table = _table(
+        f"Reports on {answers.ledger_rows:,} passes and as many trips; a full scan takes {answers.scan_seconds:.2f} s"
+    )
+    for heading in ("report", "asked"):
+        table.add_column(heading)
+    for heading in ("rows", "ms", "of a full scan"):
+        table.add_column(heading, justify="right")
+    for one in answers.answers:
+        table.add_row(one.report, one.asked, f"{one.rows:,}", f"{one.seconds * 1000:.0f}", f"{one.scan_ratio:.3f}")
     return table
 
 

@@ -12,15 +12,18 @@ from typing import Any
 
 import stream
 from bench.again import replay, verify
+from bench.answers import Answers, answers, questions
 from bench.drain import drain
 from bench.ground import Ground
 from bench.latency import EVENTS_A_SECOND, Latency, quiet_latency
 from bench.load import RowFile, load, write_files
+from bench.rows import fill, total_rows
 from bench.run import Run
 from bench.stages import Stage, stage_costs
 from bench.steps import Steps
 from bench.usual import drain_as_usual
 from bench.workload import MORE_SEED, Mixture, Tell, Workload
+from stream.database import connect_engine
 
 LOAD_ONE = "LOAD DATA, 1 connection"
 LOAD_TWO = "LOAD DATA, 2 connections"
@@ -47,6 +50,7 @@ class Part(StrEnum):
     STAGES = "stages"
     LATENCY = "latency"
     MIXED = "mixed"
+    REPORTS = "reports"
     MILLION = "million"
 
 
@@ -57,6 +61,8 @@ class Options:
     parts: frozenset[Part]
     record_names: tuple[str, ...]
     records: int
+    report_rows: int
+    """In the largest ledgers of which reports are asked."""
     rounds: int
     settings: Mapping[str, str]
     """For `stream run`, beside those that it needs."""
@@ -72,6 +78,7 @@ class Findings:
     """By record name and contender, a run for each round."""
     stages: dict[str, list[Stage]] = field(default_factory=dict)
     latency: Latency | None = None
+    answers: Answers | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -86,12 +93,22 @@ class Findings:
             "runs": [run.as_json() for of in self.runs.values() for rounds in of.values() for run in rounds],
             "stages": {name: [asdict(stage) for stage in stages] for name, stages in self.stages.items()},
             "latency": asdict(self.latency) if self.latency else None,
+            "reports": asdict(self.answers) if self.answers else None,
         }
 
 
 def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
     """Run all parts that are asked for."""
     findings = Findings(options, f"{ground.database.name} {ground.database.version}")
+    if options.parts - {Part.REPORTS}:
+        _measure_topics(ground, findings, steps)
+    if Part.REPORTS in options.parts:
+        _ask_reports(ground, findings, steps)
+    return findings
+
+
+def _measure_topics(ground: Ground, findings: Findings, steps: Steps) -> None:
+    options = findings.options
     workloads = [Workload(options.records, name) for name in options.record_names]
     for workload in workloads:
         with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
@@ -108,7 +125,6 @@ def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
         _drain_mixture(ground, findings, steps)
     if Part.MILLION in options.parts:
         _drain_a_million(ground, workloads[0], findings, steps)
-    return findings
 
 
 def _compete(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
@@ -175,3 +191,13 @@ def _drain_a_million(ground: Ground, workload: Workload, findings: Findings, ste
     with steps.step(f"{workload.record_name}: {MILLION}", million.count) as tell:
         run = drain(MILLION, ground, million, findings.options.settings, tell)
     findings.runs.setdefault(workload.record_name, {})[MILLION] = [run]
+
+
+def _ask_reports(ground: Ground, findings: Findings, steps: Steps) -> None:
+    """Of tables that are filled without any topic."""
+    rows = findings.options.report_rows
+    database = connect_engine(ground.fresh_database())
+    with steps.step("reports: fill the tables", total_rows(rows)) as tell:
+        fill(database, rows, tell)
+    with steps.step("reports", len(list(questions()))) as tell:
+        findings.answers = answers(ground, rows, tell)

@@ -31,12 +31,13 @@ def _monday(day: str) -> str:
 
 def _retention(scope: Scope) -> str:
     this_week = _monday(scope.day("UTC_TIMESTAMP(6)"))
-    # The bound on the moment lets an index serve; the one on the week makes the first cohort whole.
+    # The bound on the moment lets an index serve; the one on the week makes the first cohort whole. DISTINCT, though no
+    # id is there twice, has the server find a user's week once, and not again for whatever the user did.
     return f"""
         WITH RECURSIVE later AS (
             SELECT 0 AS weeks_after UNION ALL SELECT weeks_after + 1 FROM later WHERE weeks_after < :weeks
         ), registered AS (
-            SELECT id, {_monday(scope.day("created_on"))} AS registration_week
+            SELECT DISTINCT id, {_monday(scope.day("created_on"))} AS registration_week
             FROM auth_user
             WHERE created_on >= UTC_TIMESTAMP(6) - INTERVAL 7 * :weeks + 8 DAY
         ), cohort AS (
@@ -45,22 +46,24 @@ def _retention(scope: Scope) -> str:
             WHERE registration_week >= {this_week} - INTERVAL :weeks WEEK
             GROUP BY registration_week
         ), active AS ({" UNION".join(_active(scope, *one) for one in ACTIVITIES.items())}
+        ), counted AS (
+            SELECT registration_week, weeks_after, COUNT(*) AS users FROM active GROUP BY registration_week, weeks_after
         )
-        SELECT cohort.registration_week, later.weeks_after, cohort.users, COUNT(active.id) AS active_users,
-            COUNT(active.id) / cohort.users AS retention
+        SELECT cohort.registration_week, later.weeks_after, cohort.users,
+            COALESCE(counted.users, 0) AS active_users, COALESCE(counted.users, 0) / cohort.users AS retention
         FROM cohort
         JOIN later ON cohort.registration_week + INTERVAL later.weeks_after WEEK <= {this_week}
-        LEFT JOIN active ON active.active_week = cohort.registration_week + INTERVAL later.weeks_after WEEK
-            AND active.registration_week = cohort.registration_week
-        GROUP BY cohort.registration_week, later.weeks_after, cohort.users
+        LEFT JOIN counted ON counted.registration_week = cohort.registration_week
+            AND counted.weeks_after = later.weeks_after
         ORDER BY cohort.registration_week, later.weeks_after
     """
 
 
 def _active(scope: Scope, table: str, moment: str) -> str:
-    """The weeks in which those who registered did what this table tells."""
+    """How many weeks after their own those who registered did what this table tells."""
     return f"""
-            SELECT r.id, r.registration_week, {_monday(scope.day(f"a.{moment}"))} AS active_week
+            SELECT r.id, r.registration_week,
+                FLOOR(DATEDIFF({scope.local(f"a.{moment}")}, r.registration_week) / 7) AS weeks_after
             FROM registered r JOIN {table} a ON a.user_id = r.id"""
 
 

@@ -1,0 +1,106 @@
+"""How fast reports answer from a year of rows, beside reading all rows of one of the largest ledgers."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, text
+
+from bench.ground import Ground
+from bench.workload import Tell
+from stream.database import connect_engine
+from stream.reports import REPORTS, Parameter, Report, answer
+
+TIMES = 3
+"""How often each report is asked; the median counts."""
+
+FULL_SCAN = "SELECT SUM(kafka_offset) FROM trip"
+"""No index has this column."""
+
+ZONE = ZoneInfo("America/Chicago")
+DAYS = 30
+
+Asked = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One report, asked in one way."""
+
+    report: str
+    asked: str
+    """How, in words; empty for the defaults."""
+    rows: int
+    seconds: float
+    """Until the last row is read, in the median."""
+    scan_ratio: float
+    """These seconds, by those of the full scan in the same run."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What all reports took."""
+
+    ledger_rows: int
+    scan_seconds: float
+    answers: list[Answer]
+
+
+def questions() -> Iterator[tuple[Report, str, Asked]]:
+    """Each report with its defaults, and where it can be asked so, in a time zone and about some days."""
+    for report in REPORTS.values():
+        names = {one.name for one in report.parameters}
+        required = {one.name: _example(one) for one in report.parameters if one.is_required}
+        yield report, "", required
+        if "time_zone" in names:
+            yield report, "in a time zone", {**required, "time_zone": ZONE}
+        if "first_day" in names:
+            first_day = datetime.now(UTC).date() - timedelta(days=DAYS)
+            yield report, f"the last {DAYS} days", {**required, "first_day": first_day}
+
+
+def answers(ground: Ground, rows: int, tell: Tell) -> Answers:
+    """Ask the reports of the tables that are filled."""
+    database = connect_engine(ground.url)
+    scan_seconds, _ = _timed(partial(_scan, database))
+    found = []
+    for number, (report, how, asked) in enumerate(questions(), 1):
+        seconds, count = _timed(partial(_ask, report, database, asked))
+        found.append(Answer(report.name, how, count, seconds, seconds / scan_seconds))
+        tell(number)
+    return Answers(rows, scan_seconds, found)
+
+
+def _ask(report: Report, database: Engine, asked: Asked) -> int:
+    return len(answer(report, database, asked))
+
+
+def _example(parameter: Parameter) -> Any:
+    """A value that a required parameter has, as the command line hands it on."""
+    is_hash = parameter.name.startswith("hash_id")
+    value = parameter.parse(hashlib.sha256(b"7").hexdigest() if is_hash else parameter.example)
+    return [value] if parameter.is_list else value
+
+
+def _scan(database: Engine) -> int:
+    with database.connect() as connection:
+        return len(connection.execute(text(FULL_SCAN)).all())
+
+
+def _timed(ask: Callable[[], int]) -> tuple[float, int]:
+    """The median of the seconds that it takes, and how many rows it gives. Asked once before, to have pages read."""
+    rows = ask()
+    taken = []
+    for _ in range(TIMES):
+        began = time.monotonic()
+        rows = ask()
+        taken.append(time.monotonic() - began)
+    return median(taken), rows

@@ -12,14 +12,15 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, text
 
 from bench.ground import Ground
 from bench.workload import Tell
-from stream.database import connect_engine
-from stream.reports import REPORTS, Parameter, Report, answer
+from stream.database import connect_engine, read_connection
+from stream.reports import REPORTS, Parameter, Report
+from stream.reports.declaration import answer_on
 
-TIMES = 3
+TIMES = 5
 """How often each report is asked; the median counts."""
 
 FULL_SCAN = "SELECT SUM(kafka_offset) FROM trip"
@@ -69,18 +70,18 @@ def questions() -> Iterator[tuple[Report, str, Asked]]:
 
 def answers(ground: Ground, rows: int, tell: Tell) -> Answers:
     """Ask the reports of the tables that are filled."""
-    database = connect_engine(ground.url)
-    scan_seconds, _ = _timed(partial(_scan, database))
     found = []
-    for number, (report, how, asked) in enumerate(questions(), 1):
-        seconds, count = _timed(partial(_ask, report, database, asked))
-        found.append(Answer(report.name, how, count, seconds, seconds / scan_seconds))
-        tell(number)
+    with read_connection(connect_engine(ground.url)) as connection:
+        scan_seconds, _ = _timed(lambda: len(connection.execute(text(FULL_SCAN)).all()))
+        for number, (report, how, asked) in enumerate(questions(), 1):
+            seconds, count = _timed(partial(_ask, connection, report, asked))
+            found.append(Answer(report.name, how, count, seconds, seconds / scan_seconds))
+            tell(number)
     return Answers(rows, scan_seconds, found)
 
 
-def _ask(report: Report, database: Engine, asked: Asked) -> int:
-    return len(answer(report, database, asked))
+def _ask(connection: Connection, report: Report, asked: Asked) -> int:
+    return len(answer_on(connection, report, asked))
 
 
 def _example(parameter: Parameter) -> Any:
@@ -88,11 +89,6 @@ def _example(parameter: Parameter) -> Any:
     is_hash = parameter.name.startswith("hash_id")
     value = parameter.parse(hashlib.sha256(b"7").hexdigest() if is_hash else parameter.example)
     return [value] if parameter.is_list else value
-
-
-def _scan(database: Engine) -> int:
-    with database.connect() as connection:
-        return len(connection.execute(text(FULL_SCAN)).all())
 
 
 def _timed(ask: Callable[[], int]) -> tuple[float, int]:

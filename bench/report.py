@@ -15,6 +15,7 @@ from bench.run import Run
 from bench.stages import Stage
 from bench.suite import BACKFILL, LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, REPLAY, STREAM, USUAL, VERIFY, Findings
 from bench.workload import ALL_TOPICS
+from stream.reports.learners import SEARCH
 
 MEGABYTE = 1_000_000
 OTHERS_CPUS_MAX = 0.2
@@ -60,6 +61,7 @@ def verdicts(findings: Findings) -> Iterator[Verdict]:
         yield _latency(findings.latency)
     if findings.answers:
         yield _slowest(findings.answers)
+        yield from _searches(findings.answers)
 
 
 def _ratios(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
@@ -124,6 +126,13 @@ def _latency(latency: Latency) -> Verdict:
         "at most 300 ms",
         latency.median_ms <= 300,
     )
+
+
+def _searches(answers: Answers) -> Iterator[Verdict]:
+    for one in answers.answers:
+        if one.report == SEARCH.name:
+            what = f"{one.report} among {answers.ledger_rows:,}"
+            yield Verdict(what, f"{one.seconds * 1000:.1f} ms", "under 10 ms", one.seconds < 0.010)
 
 
 def _slowest(answers: Answers) -> Verdict:

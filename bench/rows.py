@@ -113,7 +113,7 @@ def _tables(rows: int) -> Mapping[str, tuple[int, Mapping[str, str]]]:
         "campaign": (CAMPAIGNS, CAMPAIGN),
         "cm_activity_location": (small, {**OF_APP, **WAY}),
         "hntb_target_user": (users, {"id": "n", **PARTICIPANT}),
-        "telegram_user": (users, LEARNER),
+        "telegram_user": (rows, LEARNER),
         "bookings": (users, {**OF_BOT, "course_stream": COURSE, "confirmed": _number("confirmed", 2)}),
         "free_lesson_registrations": (users, OF_BOT),
         "events": (small, OF_BOT),

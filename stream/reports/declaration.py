@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import mysql
 
 from stream.database import read_connection
@@ -75,9 +75,14 @@ def answer(report: Report, database: Engine, values: Mapping[str, Any]) -> list[
 
     Raises DatabaseUnavailable.
     """
-    sql, bound = statement(report, values)
     with read_connection(database) as connection:
-        return [dict(row) for row in connection.execute(text(sql), bound).mappings()]
+        return answer_on(connection, report, values)
+
+
+def answer_on(connection: Connection, report: Report, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same, on a connection that somebody has."""
+    sql, bound = statement(report, values)
+    return [dict(row) for row in connection.execute(text(sql), bound).mappings()]
 
 
 def statement(report: Report, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

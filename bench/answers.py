@@ -29,6 +29,9 @@ FULL_SCAN = "SELECT SUM(kafka_offset) FROM trip"
 ZONE = ZoneInfo("America/Chicago")
 DAYS = 30
 
+ONE_OF_MANY = {"campaign": 7, "user": "7"}
+"""What narrows a report, with an example that `bench/rows.py` makes."""
+
 Asked = Mapping[str, Any]
 
 
@@ -56,7 +59,7 @@ class Answers:
 
 
 def questions() -> Iterator[tuple[Report, str, Asked]]:
-    """Each report with its defaults, and where it can be asked so, in a time zone and about some days."""
+    """Each report with its defaults, and where it can be asked so, in a time zone, about some days, and about one."""
     for report in REPORTS.values():
         names = {one.name for one in report.parameters}
         required = {one.name: _example(one) for one in report.parameters if one.is_required}
@@ -66,6 +69,8 @@ def questions() -> Iterator[tuple[Report, str, Asked]]:
         if "first_day" in names:
             first_day = datetime.now(UTC).date() - timedelta(days=DAYS)
             yield report, f"the last {DAYS} days", {**required, "first_day": first_day}
+        for narrowed in sorted((names - required.keys()) & ONE_OF_MANY.keys()):
+            yield report, f"one {narrowed}", {**required, narrowed: ONE_OF_MANY[narrowed]}
 
 
 def answers(ground: Ground, rows: int, tell: Tell) -> Answers:

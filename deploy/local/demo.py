@@ -90,6 +90,10 @@ def show_all(environment: dict[str, str]) -> bool:
         show_reasons(connection)
         say("What is in the tables")
         show_tables(connection)
+        say("What analysts read")
+        run(["report", "trips-modes"], environment)
+        run(["freshness"], environment)
+        run(["report", "html", str(FOLDER / "reports.html")], environment)
         say("The ledgers")
         return show_ledgers(connection)
 

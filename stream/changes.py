@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from stream.compact import TableRows
 from stream.database import translated_errors
 from stream.errors import TransactionConflict
 from stream.tables import LATE_CHANGE, ROLLUP_TOUCHED
-from stream.upsert import EPOCH, RowCounts, json_keys, json_type, keys_of, sent_names
+from stream.upsert import EPOCH, RowCounts, escaped, json_keys, json_type, keys_of, sent_names
 
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0
@@ -126,9 +127,9 @@ class Before:
 class _LateRows:
     """Of the rows about to be sent, how many by late day, counted from 1970."""
 
-    present: Counter[int]
+    present: Counter[int] = field(default_factory=Counter)
     """Duplicates: the event that is sent wrote the stored row."""
-    moved: Counter[int]
+    moved: Counter[int] = field(default_factory=Counter)
     """Rows that the event that is sent takes to another date."""
 
 
@@ -141,10 +142,8 @@ def before(connection: Connection, table: TableRows, late_before: int) -> Before
     oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
     late = None
     if oldest < late_before:
-        late = _LateRows(
-            present=_late_days(connection, table, late_before, PRESENT),
-            moved=_late_days(connection, table, late_before, MOVED),
-        )
+        are_all_new = not rows_by_period and not _is_history(table.feed.table)
+        late = _LateRows() if are_all_new else _late_rows(connection, table, late_before)
     return Before(table, late_before, rows_by_period, late)
 
 
@@ -166,9 +165,16 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
             periods.update(before.rows_by_period)
         changes.periods = {(share.rollup.name, period) for period in periods}
     if before.late is not None:
-        written = _late_days(connection, before.table, before.late_before, PRESENT) - before.late.present
-        changes.late = Counter({(table.name, day): count for day, count in (written + before.late.moved).items()})
+        changed = _written(connection, before, counts) - before.late.present + before.late.moved
+        changes.late = Counter({(table.name, day): count for day, count in changed.items()})
     return changes
+
+
+def _written(connection: Connection, before: Before, counts: RowCounts) -> Counter[int]:
+    """How many rows on each late day are now as the events that were sent have them."""
+    if counts.inserted == len(before.table.rows):  # no need to look
+        return Counter(micros // DAY_MICROS for micros in _moments(before.table) if micros < before.late_before)
+    return _late_rows(connection, before.table, before.late_before).present
 
 
 PRESENT = "t.event_id = UNHEX(j.event_id)"
@@ -188,35 +194,44 @@ def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
         "GROUP BY period FOR UPDATE"
     )
-    return dict(_answers(connection, statement, keys_of(table.feed.table, table.rows)))
+    keys = keys_of(table.feed.table, table.rows).encode()
+    return dict(_answers(connection, statement, keys))
 
 
-def _late_days(connection: Connection, table: TableRows, late_before: int, condition: str) -> Counter[int]:
-    """Of the rows that are sent, how many are stored on late days where the condition holds."""
+def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _LateRows:
+    """What is stored on late days of the rows that are sent."""
     (key,) = table.feed.table.primary_key
     moment = business_time_of(table.feed.table)
     assert moment is not None
     key_type, key_expression = json_type(key)
     day = f"TIMESTAMPDIFF(DAY, '1970-01-01', t.`{moment.name}`)"
+    moved = MOVED.format(day=day)
     statement = (
-        f"SELECT {day} AS day, COUNT(*) FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]', "  # noqa: S608
+        f"SELECT {day} AS day, SUM({PRESENT}), SUM({moved}) "  # noqa: S608
+        f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]', "
         "event_time BIGINT PATH '$[1]', event_id CHAR(32) CHARACTER SET ascii PATH '$[2]', "
         "moment BIGINT PATH '$[3]')) j "
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_expression.format('j.k')} "
-        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND {condition.format(day=day)} "
+        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND ({PRESENT} OR {moved}) "
         "GROUP BY day"
     )
     names = sent_names(table.feed.table)
     places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
-    sent = msgspec.json.encode([[row[place] for place in places] for row in table.rows]).decode()
-    return Counter(dict(_answers(connection, statement, sent)))
+    sent = msgspec.json.encode(list(map(itemgetter(*places), table.rows)))
+    found = _answers(connection, statement, sent)
+    return _LateRows(
+        present=Counter({day: int(present) for day, present, _ in found}),
+        moved=Counter({day: int(moved) for day, _, moved in found}),
+    )
 
 
-def _answers(connection: Connection, statement: str, rows_json: str) -> Sequence[tuple[int, int]]:
+def _answers(connection: Connection, statement: str, rows_json: bytes) -> Sequence[Any]:
+    """What the statement says, whose one parameter is JSON."""
     driver: Any = connection.connection.driver_connection
+    before, behind = statement.encode().split(b"%s")
     with translated_errors(), driver.cursor() as cursor:
-        cursor.execute(statement, (rows_json,))
-        answers: Sequence[tuple[int, int]] = cursor.fetchall()
+        cursor.execute(b"".join((before, b"'", escaped(rows_json), b"'", behind)))
+        answers: Sequence[Any] = cursor.fetchall()
     return answers
 
 

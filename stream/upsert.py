@@ -93,15 +93,19 @@ def encoded(rows: Sequence[Row]) -> Iterator[tuple[bytes, int]]:
 
 
 def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
-    """The guarded upsert of a table, ready to be sent.
-
-    The JSON is quoted here and not by the driver, whose escaping of every quotation mark costs as much as decoding
-    does. In a literal between single quotes only the quote and the backslash have a meaning; JSON has no control
-    characters. It relies on the session's sql_mode (database.SQL_MODE), which is without NO_BACKSLASH_ESCAPES.
-    """
+    """The guarded upsert of a table, ready to be sent."""
     before, between, after = _statement_parts(table)
-    literal = rows_json.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
-    return b"".join((before, str(int(partition)).encode(), between, literal, after))
+    return b"".join((before, str(int(partition)).encode(), between, escaped(rows_json), after))
+
+
+def escaped(json: bytes) -> bytes:
+    """JSON as it stands between single quotes.
+
+    The driver's escaping of every quotation mark costs as much as decoding does. There only the quote and the backslash
+    have a meaning; JSON has no control characters. It relies on the session's sql_mode (database.SQL_MODE), which is
+    without NO_BACKSLASH_ESCAPES.
+    """
+    return json.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
 
 
 def absent_keys_statement(table: Table) -> str | None:

@@ -58,8 +58,8 @@ def main(
         int | None,
         typer.Option(
             min=10_000,
-            help="How many records of each event are drained, 300,000 by default, and how many rows the largest "
-            "ledgers have of which reports are asked, a million by default.",
+            help=f"How many records of each event are drained, {DRAINED_RECORDS:,} by default, and how many rows the "
+            f"largest ledgers have of which reports are asked, {REPORT_ROWS:,} by default.",
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each contender takes its turn; medians count.")] = 2,

@@ -210,8 +210,9 @@ class Source:
             self._consumer.assign([KafkaPartition(*one, offset) for one, offset in positions.items()])
             return
         held = self._fetched()
-        self._stop_fetching(held - positions.keys() | held & set(anew))
-        begun = (positions.keys() - held) | set(anew)
+        undisturbed = held & (positions.keys() - set(anew))
+        self._stop_fetching(held - undisturbed)
+        begun = positions.keys() - undisturbed
         if begun:
             self._consumer.incremental_assign([KafkaPartition(*one, positions[one]) for one in begun])
 

@@ -99,11 +99,10 @@ def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
 
 
 def escaped(json: bytes) -> bytes:
-    """JSON as it stands between single quotes.
+    """JSON as it stands in a literal between single quotes, where only the quote and the backslash have a meaning.
 
-    The driver's escaping of every quotation mark costs as much as decoding does. There only the quote and the backslash
-    have a meaning; JSON has no control characters. It relies on the session's sql_mode (database.SQL_MODE), which is
-    without NO_BACKSLASH_ESCAPES.
+    Done here and not by the driver, whose escaping of every quotation mark costs as much as decoding does. JSON has no
+    control characters. It relies on the session's sql_mode (database.SQL_MODE), which is without NO_BACKSLASH_ESCAPES.
     """
     return json.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
 

@@ -66,6 +66,13 @@ class Reader:
         return True
 
 
+def joined(broker: Broker, protocol: Mapping[str, str], partitions: int) -> Reader:
+    """A reader that the group has given all partitions."""
+    reader = Reader(broker, protocol)
+    wait_for(lambda: reader.poll() and len(reader.assigned) == partitions, "the assignment")
+    return reader
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
 def test_each_partition_begins_where_it_is_told_to_whenever_that_is(
     broker: Broker, protocol: Mapping[str, str]
@@ -76,8 +83,7 @@ def test_each_partition_begins_where_it_is_told_to_whenever_that_is(
     ends = ends_of_topics(broker)
     chance = random.Random(7)
     for _ in range(6):
-        reader = Reader(broker, protocol)
-        wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")  # noqa: B023
+        reader = joined(broker, protocol, len(ends))
         starts = {one: chance.randint(0, 3) for one in ends}
         turns = {one: chance.randint(0, 40) for one in ends}
         for turn in range(41):
@@ -98,8 +104,7 @@ def test_a_partition_can_be_begun_again_without_disturbing_the_others(
     """After a fence: it is read again from an earlier offset, the others go on from where they are."""
     broker.publish(some_events(100))
     ends = ends_of_topics(broker)
-    reader = Reader(broker, protocol)
-    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    reader = joined(broker, protocol, len(ends))
     reader.begin(dict.fromkeys(ends, 0))
     wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")
     again = max(ends, key=lambda one: ends[one])
@@ -119,8 +124,7 @@ def test_a_partition_that_rests_gives_nothing_until_it_is_read_again(
 ) -> None:
     broker.publish(some_events(100))
     ends = ends_of_topics(broker)
-    reader = Reader(broker, protocol)
-    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    reader = joined(broker, protocol, len(ends))
     quiet = TopicPartition("trip", 0)
     reader.begin(dict.fromkeys(ends, 0))
     reader.rest(quiet)
@@ -143,8 +147,7 @@ def test_partitions_that_rest_and_go_on_again_and_again_lose_nothing(
 ) -> None:
     broker.publish(some_events(100))
     ends = ends_of_topics(broker)
-    reader = Reader(broker, protocol)
-    wait_for(lambda: reader.poll() and len(reader.assigned) == len(ends), "the assignment")
+    reader = joined(broker, protocol, len(ends))
     reader.begin(dict.fromkeys(ends, 0))
     chance = random.Random(11)
     for _ in range(200):

@@ -9,7 +9,6 @@ Fence: a write locks its progress rows first and goes on only where epoch and of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -17,49 +16,32 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
+from stream.counts import RecordCounts, RowCounts
 from stream.declaration.service_tables import LEDGER, PROGRESS
 from stream.declaration.types import MICROS_MAX
 from stream.errors import Fenced
 from stream.records import Claim, Slice, TopicPartition
-from stream.stages.upsert import RowCounts
 
 
-@dataclass(frozen=True)
-class RecordCounts:
-    """What became of the records of one slice; the first ledger."""
+def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
+    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset.
 
-    consumed: int
-    written: int
-    superseded: int
-    dead_lettered: int
-
-    def __post_init__(self) -> None:
-        if self.consumed != self.written + self.superseded + self.dead_lettered:
-            raise AssertionError(f"the ledger of records does not balance: {self}")
-
-
-def claim(
-    connection: Connection,
-    group_id: str,
-    topic_partition: TopicPartition,
-    *,
-    topic_id: str,
-    first_offset: int,
-    owner: str,
-) -> Claim:
-    """Raise the partition's epoch, in this transaction, and read where to go on.
-
-    A partition that was never applied begins at `first_offset`.
+    A partition that was never applied begins as the claim says.
     """
-    now = func.utc_timestamp(6)
-    fresh = _fresh(group_id, topic_partition, topic_id, next_offset=first_offset, owner=owner, owner_epoch=1)
+    fresh = _fresh(
+        group_id, claim.topic_partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1
+    )
     connection.execute(
         fresh.on_duplicate_key_update(
-            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", now)]
+            [
+                ("owner_epoch", PROGRESS.c.owner_epoch + 1),
+                ("owner", owner),
+                ("updated_on", func.utc_timestamp(6)),
+            ]
         )
     )
-    row = connection.execute(select(PROGRESS).where(_is_row(group_id, topic_partition))).one()
-    return Claim(topic_partition, row.topic_id, row.owner_epoch, row.next_offset)
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, claim.topic_partition))).one()
+    return row.topic_id, row.owner_epoch, row.next_offset
 
 
 def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:

@@ -98,9 +98,9 @@ class Slice:
 
     claim: Claim
     start_offset: int
-    """Where the slice before it ended: nothing may be missing between the two."""
+    """The end of the slice before: nothing may be missing between the two."""
     next_offset: int
-    """Where reading goes on after this slice: behind its last record, or behind a gap at the partition's end."""
+    """The offset behind the slice's last record, or behind a gap at the partition's end."""
     records: list[Record] = field(default_factory=list)
     complete_through_ms: int | None = None
     """The latest of the records' timestamps; None where there are none."""

@@ -47,9 +47,9 @@ class Assigned:
     oldest_unapplied_ms: int | None = None
     """Kafka's timestamp of the oldest record that is polled and not yet applied."""
     resting_for: str | None = None
-    """Why it was stopped or suspended; None once it reads again."""
+    """The reason of a stop or a suspension; None once the partition is read again."""
     rest_until: float = 0.0
-    """When it is to be looked at again, in `time.monotonic()` seconds."""
+    """The end of the rest, in `time.monotonic()` seconds."""
 
     @property
     def is_resting(self) -> bool:

@@ -17,14 +17,14 @@ from stream.records import Claim, TopicPartition
 log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 5.0
-"""How often a stopped partition is claimed anew, to see whether an operator has said how to go on."""
+"""The period in which a stopped partition is claimed anew, to see whether an operator has said how to go on."""
 
 ASK_AGAIN_SECONDS = 1.0
-"""How long brokers that gave no answer are left alone. They may fail at once, and the poller turns many times a second:
+"""The rest that brokers get after no answer. They may fail at once, and the poller turns many times a second:
 without a rest each turn would ask, and log, again."""
 
 SUSPENDED_SECONDS = 60.0
-"""How long a topic rests after too many of its records were rejected."""
+"""A topic's rest after too many of its records were rejected."""
 
 
 class Claimer(Protocol):
@@ -50,9 +50,9 @@ class Assignment:
         """`stop_remedy` says what an operator does about a stopped `{partition}`."""
         self.partitions: dict[TopicPartition, Assigned] = {}
         self._fetched: set[Assigned] = set()
-        """What the client was last told to fetch."""
+        """The partitions that the client was last told to fetch."""
         self.brokers_trouble: str | None = None
-        """Why the brokers' last answer is missing; None while all is well."""
+        """The reason why the brokers' last answer is missing; None while all is well."""
         self._ask_again_at = 0.0
         self._source = source
         self._lane_of = lane_of
@@ -193,7 +193,7 @@ class Assignment:
                 assigned.state = State.WAITING
 
     def ends(self) -> dict[TopicPartition, int]:
-        """Where the partitions that are read end now; none while the brokers don't answer."""
+        """The present ends of the partitions that are read; empty while the brokers don't answer."""
         if time.monotonic() < self._ask_again_at:
             return {}
         try:

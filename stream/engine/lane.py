@@ -33,11 +33,11 @@ INBOX_BATCHES_MAX = 3
 of one lane: with less room the poller waits for the full lane while the other has nothing to do."""
 
 PING_SECONDS = 2.0
-"""How often an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""
+"""The period in which an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""
 
 UNKNOWN_ID_GRACE_SECONDS = 10.0
-"""How old a record must be until an id that the registry doesn't know is its own fault: the registry may be a replica
-that lags. Counted from Kafka's timestamp, so that a log full of such records is not waited for one by one."""
+"""The age at which an id that the registry doesn't know is the record's own fault: the registry may be a replica that
+lags. Counted from Kafka's timestamp, so that a log full of such records is not waited for one by one."""
 
 TopicIds = Callable[[Collection[str]], Mapping[str, str]]
 """Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
@@ -191,7 +191,7 @@ class Lane(threading.Thread):
 
     @property
     def trouble(self) -> str | None:
-        """Why the work at hand is being tried again; None while all is well."""
+        """The reason why the work at hand is being retried; None while all is well."""
         return self._retry.trouble
 
     # What the thread does.
@@ -280,6 +280,6 @@ def _schema_question(registry: Registry, readers: Readers, header: bytes, latest
 
 
 def _calls(error: BaseException) -> list[str]:
-    """Where it happened, the innermost call last. Not the error's text, which may hold values."""
+    """The calls that led to an error, the innermost last. Not the error's text, which may hold values."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

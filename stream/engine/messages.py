@@ -14,7 +14,7 @@ class Review:
     """The poller's question whether progress still bears out some claims, with what it knows of their partitions."""
 
     ends: Mapping[Claim, int | None]
-    """Where each claim's partition ended; None where the brokers did not tell."""
+    """The end of each claim's partition; None where the brokers did not tell."""
     asked_at_ms: int
     """The moment, in Kafka's milliseconds, at which the brokers were asked for the ends."""
 

@@ -36,22 +36,22 @@ from stream.records import Batch, TopicPartition
 log = structlog.get_logger(__name__)
 
 FULL_LANE_WAIT_SECONDS = 0.5
-"""How long the poller waits for a full lane before it stops fetching for it: stopping at once throws away what was
-fetched ahead, which halved the rate."""
+"""The poller's wait for a full lane before it stops fetching for that lane: to stop at once throws away what was fetched
+ahead, which halved the rate."""
 
 CHORES_SECONDS = 1.0
-"""How often offsets go to Kafka, gauges are set and doubts are looked into."""
+"""The period in which offsets go to Kafka, gauges are set and doubts are looked into."""
 
 REVIEW_SECONDS = 5.0
-"""How often lanes compare their claims with progress, and note which partitions have reached their ends. A restored
+"""The period in which lanes compare claims with progress, and note which partitions have reached their ends. A restored
 backup, or a replica that lagged and took over, may set progress back where no record comes that would meet the fence;
 and by so much an idle partition seems to be behind at most."""
 
 REVOKE_SECONDS_MAX = 5.0
-"""How long a revocation waits for batches in flight; the rest is thrown away and read again by the heir."""
+"""A revocation's longest wait for batches in flight; the heir reads the rest again."""
 
 DRAIN_SECONDS_MAX = 20.0
-"""How long a stop waits for batches in flight: less than the 30 s after which Kubernetes kills."""
+"""A stop's longest wait for batches in flight: less than the 30 s after which Kubernetes kills."""
 
 
 class Engine:
@@ -280,7 +280,7 @@ class Engine:
     # What health, and whoever watches a replay, ask from their own threads.
 
     def applied(self) -> dict[TopicPartition, int]:
-        """How far each partition that this process has claimed is applied."""
+        """The next offset to apply, of each partition that this process has claimed."""
         granted = [assigned.granted for assigned in list(self._assignment.partitions.values())]
         return {claim.topic_partition: claim.next_offset for claim in granted if claim is not None}
 
@@ -289,7 +289,7 @@ class Engine:
         return watch.stuck([*self.lanes, self._erasures, self._rollups], self.turned_at)
 
     def unready(self) -> list[str]:
-        """Why this process isn't doing its work now; time or an operator is the cure."""
+        """Reasons why this process isn't doing its work now; time or an operator is the cure."""
         return watch.unready(self._assignment, self.lanes, has_joined=self.has_joined)
 
 

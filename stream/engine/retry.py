@@ -27,7 +27,7 @@ WAIT_SECONDS_MAX = 5.0
 LOG_EVERY_ATTEMPTS = 10
 
 REMEDIES = {**REGISTRY_REMEDIES, **KAFKA_REMEDIES}
-"""What a person does where others than MySQL are to blame."""
+"""A person's remedies where others than MySQL are to blame."""
 
 
 class Retry:
@@ -40,7 +40,7 @@ class Retry:
         self.moved_at = time.monotonic()
         """The last moment at which the lane showed that it isn't stuck, in `time.monotonic()` seconds."""
         self.trouble: str | None = None
-        """Why the work at hand is being tried again; None while all is well."""
+        """The reason why the work at hand is being retried; None while all is well."""
         self._lane_name = lane_name
         self._metrics = metrics
         self._stopping = stopping

@@ -31,7 +31,7 @@ class Watched(Protocol):
 class WatchedLane(Watched, Protocol):
     @property
     def trouble(self) -> str | None:
-        """Why the work at hand is being tried again; None while all is well."""
+        """The reason why the work at hand is being retried; None while all is well."""
 
 
 def stuck(threads: Iterable[Watched], turned_at: float) -> list[str]:
@@ -44,7 +44,7 @@ def stuck(threads: Iterable[Watched], turned_at: float) -> list[str]:
 
 
 def unready(assignment: Assignment, lanes: Iterable[WatchedLane], *, has_joined: bool) -> list[str]:
-    """Why this process isn't doing its work now; time or an operator is the cure."""
+    """Reasons why this process isn't doing its work now; time or an operator is the cure."""
     reasons = [] if has_joined else ["the group has not given out its partitions yet"]
     if assignment.brokers_trouble is not None:
         reasons.append(f"Kafka: {assignment.brokers_trouble}")

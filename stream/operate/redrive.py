@@ -51,7 +51,7 @@ ReadLog = Callable[[LogPart, Sequence[int]], Mapping[int, Record]]
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of some dead letters."""
+    """Redriven dead letters by their outcome."""
 
     topic: str
     resolved: int = 0
@@ -61,7 +61,7 @@ class Redriven:
 
     @property
     def records(self) -> int:
-        """How many these are."""
+        """All of them."""
         return self.resolved + self.rejected_again + self.gone_from_log
 
     def __add__(self, other: Redriven) -> Redriven:

@@ -36,7 +36,7 @@ from stream.records import Batch, TopicPartition
 log = structlog.get_logger(__name__)
 
 FULL_LANE_WAIT_SECONDS = 0.5
-"""The poller's wait for a full lane before it stops fetching for that lane: to stop at once throws away what was fetched
+"""The poller's wait for a full lane before it stops fetching for that lane: to stop at once throws away what is fetched
 ahead, which halved the rate."""
 
 CHORES_SECONDS = 1.0

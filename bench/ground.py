@@ -17,6 +17,7 @@ from deploy.local.parts import locked
 from stream import migrate
 from stream.catalog import Stream
 from stream.database import connect_engine
+from stream.reports import VIEWS
 from stream.source import admin_client
 from stream.tables import LEDGER
 
@@ -54,7 +55,7 @@ class Ground:
         """The URL of a database in which the migrations have just made all tables; what was in it is gone."""
         self.database.drop_database(DATABASE_NAME)
         url = self.database.create_database(DATABASE_NAME)
-        migrate.upgrade(connect_engine(url))
+        migrate.upgrade(connect_engine(url), VIEWS)
         return url
 
     def count_rows(self, tables: Sequence[str]) -> int:

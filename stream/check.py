@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from stream import migrate, topics
+from stream import migrate, topics, views
 from stream.catalog import STREAMS
 from stream.compatibility import incompatibilities
 from stream.config import Settings
 from stream.database import connect_engine, read_connection, server_name
 from stream.errors import ConfigurationError, StreamError
 from stream.registry import COMPATIBILITY, Registry, subject_of
+from stream.reports import VIEWS
 from stream.schemas import SchemaStore, SchemaVersion
 from stream.source import admin_client
 from stream.upsert import JSON_BYTES_MAX
@@ -113,8 +114,12 @@ def records() -> Iterator[tuple[str, str]]:
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
-    """The server's settings, the migrations, and the tables column by column."""
-    return _database_findings(settings.required_database_url())
+    """The server's settings, the migrations, the tables column by column, and the views."""
+    yield from _database_findings(settings.required_database_url())
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        differing = views.differences(connection, VIEWS)
+    found = "; ".join(f"{name} is {why}" for name, why in differing.items()) or "as declared"
+    yield Finding("database", "views", not differing, found, "run `stream migrate`" if differing else "")
 
 
 def _database_findings(database_url: str) -> Iterator[Finding]:

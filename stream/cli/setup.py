@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from stream import config, migrate, topics
+from stream import config, migrate, topics, views
 from stream.catalog import STREAMS
 from stream.check import check
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine, read_connection, translated_errors
+from stream.reports import VIEWS
 from stream.source import admin_client
 
 topics_app = typer.Typer(help="Kafka's topics, as the catalog declares them.", no_args_is_help=True)
@@ -20,7 +21,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would b
 
 
 def migrate_command(dry_run: DryRun = False) -> None:
-    """Create or change the tables so that they are as declared. Doing it again changes nothing.
+    """Create or change the tables and views so that they are as declared. Doing it again changes nothing.
 
     Examples:
 
@@ -29,17 +30,18 @@ def migrate_command(dry_run: DryRun = False) -> None:
     """
     engine = connect_engine(config.load().required_database_url())
     with read_connection(engine) as connection:
-        missing = migrate.pending(connection)
-    if not missing:
-        typer.echo("nothing to do: all migrations are run")
+        todo = migrate.pending(connection)
+        todo += [f"view {name} ({why})" for name, why in views.differences(connection, VIEWS).items()]
+    if not todo:
+        typer.echo("nothing to do: all migrations are run, and all views are as declared")
     elif dry_run:
         with translated_errors():
-            typer.echo(migrate.upgrade_sql(engine))
+            typer.echo(migrate.upgrade_sql(engine, VIEWS))
     else:
         with translated_errors():
-            migrate.upgrade(engine)
-        for one in missing:
-            typer.echo(f"done: {one}")
+            migrate.upgrade(engine, VIEWS)
+        for line in todo:
+            typer.echo(f"done: {line}")
 
 
 @topics_app.command("create")

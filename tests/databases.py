@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Engine, Row, create_engine, text
 
 from deploy.local import Database as Server
-from stream import migrate
 from stream.catalog import METADATA
-from stream.database import connect_engine
+from stream.declaration.service_tables import DECLARED_VIEW
+from stream.mysql import migrate
+from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS
-from stream.tables import DECLARED_VIEW
 
 NAME = "stream_test"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from stream import freshness
+from stream.mysql import freshness
+from stream.mysql.views import View
 from stream.reports import tables
 from stream.reports.declaration import Parameter, Report, answer, view_sql
-from stream.views import View
 
 __all__ = ["REPORTS", "VIEWS", "Parameter", "Report", "answer"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.views import View
+from stream.mysql.views import View
 
 TELEGRAM_USER_WITH_STREAM = View(
     "telegram_user_with_stream",

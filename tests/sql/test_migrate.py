@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from stream import check, migrate, views
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
-from stream.files import MIGRATIONS_FOLDER
+from stream.mysql import migrate, views
+from stream.operate import check
+from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import VIEWS
 from tests.databases import Database
 

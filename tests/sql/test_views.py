@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream import migrate, views
+from stream.mysql import migrate, views
+from stream.mysql.views import View
 from stream.reports import VIEWS
-from stream.views import View
 from tests.databases import Database
 from tests.sql.test_migrate import definitions
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -17,8 +14,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.dialects import mysql
-from sqlalchemy.schema import CreateTable
 
 import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
@@ -79,7 +74,7 @@ def pending(connection: Connection) -> list[str]:
 
 
 def _require_free_names(connection: Connection) -> None:
-    """An attempt that failed left `alembic_version`, and tables of ours; where it is not there, they are another's."""
+    """Refuse tables of our names where `alembic_version` is missing, which each attempt makes before all others."""
     tables = set(inspect(connection).get_table_names())
     taken = sorted(tables & METADATA.tables.keys())
     if taken and "alembic_version" not in tables:
@@ -120,65 +115,3 @@ def _session(engine: Engine) -> Iterator[tuple[Connection, Config]]:
         connection.exec_driver_sql("SET SESSION lock_wait_timeout = 30")
         config.attributes["connection"] = connection
         yield connection, config
-
-
-def draft(table_name: str) -> str:
-    """The SQL that creates a declared table, as a migration's text; raises ConfigurationError where none is."""
-    if table_name not in METADATA.tables:
-        raise ConfigurationError(f"no table {table_name} is declared; there are: {', '.join(METADATA.tables)}")
-    table = METADATA.tables[table_name]
-    created = str(CreateTable(table).compile(dialect=mysql.dialect())).strip().replace("\t", "    ")
-    keys = [
-        f",\n    KEY {index.name} ({', '.join(column.name for column in index.columns)})"
-        for index in sorted(table.indexes, key=lambda index: str(index.name))
-    ]
-    columns, options = created.rsplit("\n)", 1)
-    return f"{columns.rstrip()}{''.join(keys)}\n) {options}".replace(", \n", ",\n")
-
-
-def write_draft(table_name: str) -> Path:
-    """Write the migration that creates a declared table, as the next revision, and return its file.
-
-    Raises ConfigurationError where no such table is declared, or a migration creates it already.
-    """
-    statement = draft(table_name)
-    folder = MIGRATIONS_FOLDER / "versions"
-    creation = re.compile(rf"CREATE TABLE (IF NOT EXISTS )?{table_name} \(")
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and creation.search(path.read_text(encoding="utf-8")):
-            raise ConfigurationError(f"{path.name} creates {table_name} already")
-    head = ScriptDirectory.from_config(_config()).get_current_head() or "0000"
-    revision = f"{int(head) + 1:0{len(head)}}"
-    file = folder / f"{revision}_{table_name}.py"
-    indented = statement.replace("\n", "\n        ")
-    comment = METADATA.tables[table_name].comment
-    text = DRAFT.format(table_name=table_name, comment=comment, revision=revision, head=head, indented=indented)
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-DRAFT = '''"""Create {table_name}: {comment}."""
-
-from alembic import op
-
-revision = "{revision}"
-down_revision = "{head}"
-
-
-def upgrade() -> None:
-    op.execute(
-        """
-        {indented}
-        """
-    )
-
-
-def downgrade() -> None:
-    op.drop_table("{table_name}")
-'''
-
-if __name__ == "__main__":
-    try:
-        sys.stdout.write(f"{write_draft(sys.argv[1]).relative_to(MIGRATIONS_FOLDER.parent)}\n")
-    except ConfigurationError as error:
-        sys.exit(str(error))

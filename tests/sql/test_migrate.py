@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
-from stream.mysql import migrate, views
+from stream.mysql import draft, migrate, views
 from stream.operate import check
 from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import VIEWS
@@ -78,7 +78,7 @@ def test_migrated_tables_and_views_are_as_declared(database: Database) -> None:
 def test_a_draft_is_refused_for_a_table_that_is_migrated_or_not_declared(table: str, hint: str) -> None:
     before = sorted(MIGRATIONS_FOLDER.rglob("*.py"))
     with pytest.raises(ConfigurationError, match=hint):
-        migrate.write_draft(table)
+        draft.write(table)
     assert sorted(MIGRATIONS_FOLDER.rglob("*.py")) == before
 
 
@@ -185,9 +185,9 @@ def test_each_migration_after_the_baseline_is_one_statement_of_ddl() -> None:
     assert baseline.stem == BASELINE.stem
     for path in later:
         assert statements_of(path.read_text()) == 1, path.name
-    sound = migrate.DRAFT.format(table_name="t", comment="", revision="0002", head="0001", indented="CREATE TABLE t")
+    sound = draft.revision("trip", "0002", "0001")
     assert statements_of(sound) == 1
-    assert statements_of(sound.replace("op.execute(", "op.execute('DROP TABLE u')\n    op.execute(", 1)) == 2
+    assert statements_of(sound.replace("    op.execute(", "    op.drop_table('t')\n    op.execute(")) == 2
 
 
 def test_the_baseline_passes_over_what_is_there() -> None:

@@ -43,17 +43,17 @@ def statements(connection: Connection, views: Iterable[View]) -> list[str]:
     differing = _differences(connection, creations)
     made = {name: creations[name] for name in differing if name in creations}
     dropped = [name for name in differing if name not in creations]
-    found = [*made.values(), *(f"DROP VIEW IF EXISTS {name}" for name in dropped)]
+    needed = [*made.values(), *(f"DROP VIEW IF EXISTS {name}" for name in dropped)]
     if made:
         digests = "".join(f"\n    WHEN '{name}' THEN '{_digest(creation)}'" for name, creation in made.items())
-        found.append(
+        needed.append(
             f"REPLACE INTO {DECLARED_VIEW.name} (view_name, made_from, stored_as)\n"
             f"SELECT table_name, CASE table_name{digests} END, {STORED_AS}\n"
             f"FROM {HERE} AND table_name IN ({_texts(made)})"
         )
     if dropped:
-        found.append(f"DELETE FROM {DECLARED_VIEW.name} WHERE view_name IN ({_texts(dropped)})")  # noqa: S608 - names of ours
-    return found
+        needed.append(f"DELETE FROM {DECLARED_VIEW.name} WHERE view_name IN ({_texts(dropped)})")  # noqa: S608 - names of ours
+    return needed
 
 
 def make(connection: Connection, views: Iterable[View]) -> None:

@@ -1,17 +1,19 @@
-"""Views that add to a table what others know of its rows."""
+"""Views that add to the rows of a table what other tables hold of them."""
 
 from __future__ import annotations
 
 from stream.mysql.views import View
 
+COURSE_STREAM = """(
+        SELECT b.course_stream FROM bookings b WHERE b.user_id = u.user_id
+        ORDER BY b.confirmed = 2 DESC, b.created_on DESC, b.id DESC LIMIT 1
+    )"""
+"""The course stream of a user `u`: that of the latest confirmed booking, or else of the latest booking."""
+
 TELEGRAM_USER_WITH_STREAM = View(
     "telegram_user_with_stream",
-    # The stream of the latest confirmed booking, or else of the latest booking.
-    """
-    SELECT u.user_id, u.username, u.first_name, (
-            SELECT b.course_stream FROM bookings b WHERE b.user_id = u.user_id
-            ORDER BY b.confirmed = 2 DESC, b.created_on DESC, b.id DESC LIMIT 1
-        ) AS course_stream, u.created_on, u.modified_on
+    f"""
+    SELECT u.user_id, u.username, u.first_name, {COURSE_STREAM} AS course_stream, u.created_on, u.modified_on
     FROM telegram_user u
     """,
 )
@@ -38,7 +40,7 @@ def _with_history(*, is_mariadb: bool) -> str:
 
 
 def _collected(entry: str, table: str, order: str, is_mariadb: bool) -> str:
-    """A JSON array for each account, its entries in order; the two servers say that differently."""
+    """A JSON array for each account, its entries in order; MySQL can't order them without a window."""
     if is_mariadb:
         return f"SELECT clerk_id, JSON_ARRAYAGG({entry} ORDER BY {order}) AS entries FROM {table} GROUP BY clerk_id"
     return f"""SELECT clerk_id, entries FROM (

@@ -194,6 +194,6 @@ def test_the_baseline_passes_over_what_is_there() -> None:
     """The test that dies half-way does so after some of its statements; they are all alike."""
     statements = BASELINE.read_text().split(";\n")
     assert statements.pop() == ""
-    names = [re.match(r"\n?CREATE TABLE IF NOT EXISTS (\w+) \(\n", statement) for statement in statements]
-    assert all(names)
-    assert len({found[1] for found in names if found}) == len(statements)
+    matches = [re.match(r"\n?CREATE TABLE IF NOT EXISTS (\w+) \(\n", statement) for statement in statements]
+    assert all(matches)
+    assert len({match[1] for match in matches if match}) == len(statements)

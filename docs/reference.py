@@ -35,6 +35,9 @@ behind the rows at most. Rows of equal rank are in the order of their keys.
 
 `stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
 
+`stream migrate` makes the views, replaces those that are missing, outdated or changed by hand, and drops those of ours
+that are no longer declared; it leaves alone whatever else you create. `stream check` says which are not as declared.
+
 Some figures differ from what the queries in use so far said, for those counted wrongly:
 
 - **Engagement of users, performance of campaigns**: joining two ledgers to a user multiplies the rows of each with

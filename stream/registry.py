@@ -117,7 +117,7 @@ class Registry:
         return None if found is None else found.schema_id
 
     def ids(self, versions: Iterable[SchemaVersion]) -> dict[int, str]:
-        """The ids of those of our schemas that are registered, in the form of `ids.json`."""
+        """The ids of those of our schemas that are registered, each with its file, as the schema store takes them."""
         known = ((self.id_of(version), version) for version in versions)
         return {schema_id: version.file_name for schema_id, version in known if schema_id is not None}
 

@@ -1,8 +1,8 @@
 """The schema store: every version of every event's Avro schema, found by what stands before a record's bytes.
 
 Two framings name the writer schema: Confluent's wire format (magic byte 0 and an id, from a schema registry where one
-is configured, else from `schemas/ids.json`) and Avro's single-object encoding (C3 01 and the schema's fingerprint, for
-which `schemas/` itself is the store).
+is configured, else from `schemas/<topic>/ids.json`) and Avro's single-object encoding (C3 01 and the schema's
+fingerprint, for which `schemas/` itself is the store).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SchemaVersion:
 
     @property
     def file_name(self) -> str:
-        """The file, as `ids.json` names it."""
+        """The file by its place in the folder of schemas."""
         return f"{self.topic}/{self.name}.avsc"
 
     @cached_property
@@ -135,13 +135,13 @@ class SchemaStore:
         hasher: Hasher | None = None,
         ids: Mapping[int, str] | None = None,
     ) -> None:
-        """`ids` says which file has which id in Confluent's wire format; without it, the folder's `ids.json` does."""
+        """`ids` says which file has which id in Confluent's wire format; without it, each topic's `ids.json` does."""
         self.folder = folder
         self.hasher = hasher
         self.streams = streams
         self.versions = {path: _load(path) for path in sorted(folder.glob("*/*.avsc"))}
         self._refuse_equal_fingerprints()
-        self._ids = _load_ids(folder) if ids is None else ids
+        self._ids = self._load_ids() if ids is None else ids
 
     def versions_of(self, topic: str, record_name: str) -> list[SchemaVersion]:
         """All versions of a record's schema, the oldest first."""
@@ -185,17 +185,35 @@ class SchemaStore:
                 return confluent_header(schema_id)
         raise ConfigurationError(
             f"schema {version.name} has no id: run `stream schemas register` where there is a schema registry, "
-            f"else add it to {self.folder.name}/ids.json"
+            f"else add it to {self.folder.name}/{version.topic}/ids.json"
         )
 
     def _headers(self) -> Iterator[tuple[bytes, SchemaVersion]]:
         for version in self.versions.values():
             yield version.header, version
         for schema_id, name in self._ids.items():
-            path = self.folder / name
-            if path not in self.versions:
-                raise ConfigurationError(f"{self.folder.name}/ids.json names {name}, which is not there")
-            yield confluent_header(schema_id), self.versions[path]
+            yield confluent_header(schema_id), self.versions[self.folder / name]
+
+    def _load_ids(self) -> dict[int, str]:
+        """The ids of all topics' `ids.json`, each with the file that it names."""
+        ids: dict[int, str] = {}
+        for path in sorted(self.folder.glob("*/ids.json")):
+            for schema_id, name in _load_ids(path).items():
+                file = path.with_name(name)
+                if file not in self.versions:
+                    raise ConfigurationError(f"{self._shown(path)} names {name}, which is not there")
+                if schema_id in ids:
+                    other = (self.folder / ids[schema_id]).with_name("ids.json")
+                    raise ConfigurationError(
+                        f"{self._shown(other)} and {self._shown(path)} both have the id {schema_id}: "
+                        "an id names one schema; give the newer one another that is free"
+                    )
+                ids[schema_id] = self.versions[file].file_name
+        return ids
+
+    def _shown(self, path: Path) -> str:
+        """A file of the folder, as messages name it."""
+        return f"{self.folder.name}/{path.relative_to(self.folder)}"
 
     def _refuse_equal_fingerprints(self) -> None:
         """Fingerprints ignore defaults and logical types, so schemas that differ only there look the same."""
@@ -244,14 +262,13 @@ def _load(path: Path) -> SchemaVersion:
     return SchemaVersion(path.parent.name, matched["record"], int(matched["version"]), source)
 
 
-def _load_ids(folder: Path) -> dict[int, str]:
-    path = folder / "ids.json"
-    if not path.exists():
-        return {}
+def _load_ids(path: Path) -> dict[int, str]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[int, str])
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"{path.name} must map schema ids to files of this folder: {error}") from error
+        raise ConfigurationError(
+            f"{path.parent.name}/{path.name} must map schema ids to files of its folder: {error}"
+        ) from error
 
 
 def _without_logical_types(schema: Json) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -29,7 +28,7 @@ STEP_SECONDS_MAX = 240
 class Block(NamedTuple):
     language: str
     place: str
-    """Of a file its path; with a + before it, what is added to that file."""
+    """Of a file its path."""
     text: str
 
 
@@ -94,17 +93,11 @@ def follow(block: Block, copy: Path, mysql: Database, settings: dict[str, str]) 
         done = run(block.text, copy, settings)
         assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return []
-    addition, path = block.place.startswith("+ "), copy / block.place.removeprefix("+ ")
-    assert path.exists() is addition, "a new file is new, and what is added to is there"
+    path = copy / block.place
+    assert not path.exists(), "a stream is made of new files alone"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_merged(path, block.text) if addition else block.text)
+    path.write_text(block.text)
     return []
-
-
-def _merged(path: Path, addition: str) -> str:
-    there, new = json.loads(path.read_text()), json.loads(addition)
-    assert there.keys().isdisjoint(new), "an id names one schema"
-    return json.dumps({**there, **new}, indent=2)
 
 
 def run(commands: str, copy: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

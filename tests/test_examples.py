@@ -20,6 +20,7 @@ from stream.catalog.types import check_app_id_text, check_hash_id, extra_of, met
 from stream.compact import Row, compact
 from stream.decode import decode_record
 from stream.errors import Rejection
+from stream.files import SCHEMAS_FOLDER
 from tests.examples import Example, datum_of, in_confluent_framing, rejected_examples, valid_examples
 from tests.stores import STORE
 
@@ -106,6 +107,14 @@ def test_no_example_is_filed_wrongly() -> None:
 def test_every_version_of_every_record_has_a_valid_example() -> None:
     shown = {(one.version.topic, one.version.name) for one in VALID if one.version}
     assert shown == {(version.topic, version.name) for version in STORE.versions.values()}
+
+
+@pytest.mark.parametrize("topic", STREAMS)
+def test_page_for_producers_explains_the_topic_its_events_and_tables(topic: str) -> None:
+    page = (SCHEMAS_FOLDER / topic / "README.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {topic}: "), "docs/events.md takes what stands behind the name"
+    names = [*(route.record_name for route in STREAMS[topic].bound_routes), *(t.name for t in STREAMS[topic].tables)]
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("topic", STREAMS)

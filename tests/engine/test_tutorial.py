@@ -71,9 +71,11 @@ def tutorial_settings(broker: Broker, mysql: Database, stream_settings: dict[str
 def test_the_tutorial_ends_with_events_in_mysql(
     copy: Path, broker: Broker, mysql: Database, tutorial_settings: dict[str, str]
 ) -> None:
+    before = files(copy)
     seen = [follow(block, copy, mysql, tutorial_settings) for block in blocks()]
+    assert_is_made_of_new_files_alone(before, files(copy))
 
-    assert {one.language for one in blocks()} == {"python", "json", "sh", "sql"}
+    assert {one.language for one in blocks()} == {"python", "json", "md", "sh", "sql"}
     (rows,) = [rows for rows in seen if rows]
     assert len(rows) == 5
     count = mysql.value(f"SELECT COUNT(*) FROM `{DATABASE}`.`{TABLE}`")
@@ -82,7 +84,31 @@ def test_the_tutorial_ends_with_events_in_mysql(
     assert 50 < rejected < 200
     consumed = mysql.value(f"SELECT SUM(records_consumed) FROM `{DATABASE}`.progress WHERE topic = '{TOPIC}'")
     assert consumed == 2000
-    assert [path.name for path in (copy / "migrations" / "versions").glob(f"*_{TABLE}.py")] != []
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that a commit would hold."""
+    paths = [
+        path
+        for name in COPIED
+        for path in ([folder / name] if (folder / name).is_file() else (folder / name).rglob("*"))
+    ]
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def assert_is_made_of_new_files_alone(before: dict[str, bytes], after: dict[str, bytes]) -> None:
+    """One folder of schemas, one file of the catalog, one migration; pages that are written from code apart."""
+    changed = {name for name, content in before.items() if after.get(name) != content}
+    assert changed == {f"docs/{name}" for name in ("asyncapi.json", "commands.md", "dictionary.md", "events.md")}
+    added = [name for name in sorted(after.keys() - before.keys()) if not name.startswith(f"schemas/{TOPIC}/")]
+    migration, catalog = added
+    assert migration.startswith("migrations/versions/")
+    assert migration.endswith(f"_{TABLE}.py")
+    assert catalog == f"stream/catalog/{TABLE}.py"
 
 
 def follow(block: Block, copy: Path, mysql: Database, settings: dict[str, str]) -> list[object]:

@@ -1,4 +1,4 @@
-"""The rules of docs/events.md once more, in plain Python and in memory: records in, expected rows and dead letters out.
+"""The rules of docs/events.md and of each topic's page once more: records in, expected rows and dead letters out.
 
 Written without the code that it judges: nothing of `stream` is imported, the bytes are read by `tests.avro`, and
 every limit is stated again. So the product and this model agree only where both read the specification alike.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from docs.dictionary import erasing
 from stream.catalog import STREAMS, Stream
-from stream.catalog.declaration import persons_of
-from stream.files import SCHEMAS_FOLDER
+from stream.declaration.streams import persons_of
+from stream.paths import SCHEMAS_FOLDER
 
 PAGE = Path(__file__).resolve().parent / "events.md"
 PART = re.compile(r"(<!-- (?P<name>\w+): written by `make docs` -->\n).*?(<!-- end of (?P=name) -->\n)", re.DOTALL)

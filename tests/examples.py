@@ -47,7 +47,7 @@ from stream.errors import Reason
 from stream.paths import SCHEMAS_FOLDER
 from stream.produce.topics.declaration import unscaled
 from stream.records import Record
-from stream.schemas.store import SchemaVersion
+from stream.schemas.version import SchemaVersion
 from tests.stores import STORE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from fastavro import schemaless_writer
 from stream.catalog import STREAMS
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas.store import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES
+from stream.schemas.framing import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES
 from stream.stages.decode import decode_record
 from tests.examples import Example, datum_of, in_confluent_framing, valid_examples
 from tests.stores import STORE

@@ -25,10 +25,11 @@ from stream.mysql.connection import remedy
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim, TopicPartition
 from stream.schemas.decoder import Decoder
+from stream.schemas.framing import confluent_id
+from stream.schemas.readers import Readers
 from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.schemas.registry import Registry
-from stream.schemas.store import Readers, confluent_id
-from stream.stages.decode import decode, unknown_headers
+from stream.stages.decode import decode
 
 log = structlog.get_logger(__name__)
 
@@ -305,7 +306,7 @@ class Lane(threading.Thread):
         for one in batch.slices:
             topic, partition = one.topic_partition
             readers = self._decoder.readers[topic]
-            for header, latest_ms in unknown_headers(one.records, readers).items():
+            for header, latest_ms in readers.unknown_headers(one.records).items():
                 question = self._question(registry, readers, header, latest_ms)
                 self._persist(question, lambda: _is_held(batch), topic=topic, partition=partition)
 

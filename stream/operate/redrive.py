@@ -33,6 +33,7 @@ from stream.mysql.dead_letters import LogPart, Selection
 from stream.records import Claim, Record, Slice
 from stream.schemas.decoder import Decoder
 from stream.settings import LOOK_BACK_DAYS
+from stream.stages.decode import decode
 
 RECORDS_MAX = 500
 """Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
@@ -152,7 +153,7 @@ class Redrive:
         # 3. rows
         claim = Claim(part.topic_partition, part.topic_id, epoch=0, next_offset=records[0].offset)
         piece = Slice(claim, records[0].offset, records[-1].offset + 1, records)
-        decoded = self._decoder.of(part.topic)(records)
+        decoded = decode(records, self._decoder.readers_for(part.topic, records))
         late_before = changes.late_before(self._look_back_days)
         written = write_slice(connection, DecodedSlice(piece, decoded), late_before=late_before)
         # 4. what is rejected again

@@ -22,6 +22,7 @@ from stream.mysql.digests import Digest, bucket_of, digests
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
 from stream.stages.compact import ErasedPerson
+from stream.stages.decode import decode
 from stream.stages.upsert import RowCounts
 
 ROWS_AT_ONCE = 1_000
@@ -114,8 +115,8 @@ def _create(connection: Connection, table: Table) -> None:
 
 def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decoder: Decoder) -> DecodedSlice:
     claim = Claim(topic_partition, "", 0, 0)
-    decode = decoder.of(topic_partition.topic)
-    return DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
+    decoded = decode(records, decoder.readers_for(topic_partition.topic, records))
+    return DecodedSlice(Slice(claim, 0, 0, list(records)), decoded)
 
 
 def in_key_order(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
-from stream.schemas.store import SchemaVersion, full_name
+from stream.schemas.version import SchemaVersion, full_name
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from stream.declaration.streams import PersonErased
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas.store import SchemaStore, confluent_header
-from stream.stages.decode import decode, decode_record, unknown_headers
+from stream.schemas.framing import confluent_header
+from stream.schemas.store import SchemaStore
+from stream.stages.decode import decode, decode_record
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, rating, trip
 from tests.model.rules import money
@@ -87,7 +88,7 @@ def test_only_ids_that_nobody_knows_yet_are_asked_for() -> None:
     new = confluent_header(7)
     values = [known, refused, new + b"a", new + b"b", events.encode("TripRated", rating()), b"", None, new[:4], b"x"]
     records = [Record(number, 100 - number, b"11", value) for number, value in enumerate(values)]
-    assert unknown_headers(records, readers) == {new: 98}
+    assert readers.unknown_headers(records) == {new: 98}
 
 
 def test_a_length_beyond_all_bytes_is_truncated_and_takes_no_memory() -> None:

@@ -29,7 +29,8 @@ from stream.mysql.bisect import DecodedSlice, WrittenSlice
 from stream.mysql.progress import RecordCounts
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.schemas.store import SchemaStore, confluent_header
+from stream.schemas.framing import confluent_header
+from stream.schemas.store import SchemaStore
 from tests import events
 from tests.waiting import wait_for
 

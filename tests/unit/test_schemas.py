@@ -12,7 +12,8 @@ import pytest
 
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, Reason
-from stream.schemas.store import Readers, SchemaStore
+from stream.schemas.readers import Readers
+from stream.schemas.store import SchemaStore
 from tests import events
 from tests.events import SCHEMAS
 

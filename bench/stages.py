@@ -123,14 +123,8 @@ def _take_through(ground: Ground, workload: Workload, records_wanted: int, watch
 def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Batch]:
     """The topic from its beginning, without end."""
     waiting: list[TopicPartition] = []
-    source = Source(
-        {"bootstrap.servers": ground.kafka.bootstrap_servers},
-        GROUP_ID,
-        on_assign=waiting.extend,
-        on_revoke=lambda _: None,
-        on_lost=lambda _: None,
-    )
-    source.subscribe([workload.topic])
+    source = Source({"bootstrap.servers": ground.kafka.bootstrap_servers}, GROUP_ID)
+    source.subscribe([workload.topic], on_assign=waiting.extend, on_revoke=lambda _: None, on_lost=lambda _: None)
     try:
         while True:
             if waiting:

@@ -109,20 +109,22 @@ class Engine:
         self,
         options: EngineOptions,
         *,
-        source: Callable[[Engine], Source],
-        lanes: Callable[[Callable[[Report], None]], Sequence[Lane]],
+        source: Source,
+        lanes: Sequence[Lane],
+        reports: SimpleQueue[Report],
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
         erasures: Erasures,
         rollups: Rollups,
     ) -> None:
+        """`reports` is where the lanes put what they report."""
         self.options = options
         self.metrics = metrics
         self.has_joined = False
         self.turned_at = time.monotonic()
-        self._reports: SimpleQueue[Report] = SimpleQueue()
-        self.lanes = list(lanes(self._reports.put))
-        self._source = source(self)
+        self._reports = reports
+        self.lanes = list(lanes)
+        self._source = source
         self._assignment = Assignment(
             self._source, self._lane_of, metrics, is_held_back=self._is_held_back, stop_remedy=options.stop_remedy
         )
@@ -153,7 +155,9 @@ class Engine:
         try:
             if self.options.is_until_caught_up:
                 self._goal = self._source.end_offsets(self.options.topics)
-            self._source.subscribe(self.options.topics)
+            self._source.subscribe(
+                self.options.topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost
+            )
             ending = self._loop()
             return ending if self._drain() else Ending.UNFINISHED
         finally:

@@ -39,7 +39,6 @@ from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
 from stream.declaration.service_tables import ERASURE, PROGRESS
 from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, persons_of
-from stream.engine.service import calm_garbage_collector
 from stream.errors import TerminalError
 from stream.kafka.ranges import read
 from stream.kafka.source import offset_ranges, topic_ids
@@ -115,7 +114,6 @@ def verify(
     Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
     that was applied.
     """
-    calm_garbage_collector()
     tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
         ranges = applied_ranges(admin, live, group_id, list(decoder.readers))

@@ -47,6 +47,6 @@ def erasures() -> Iterator[str]:
 
 
 def _subject(stream: Stream) -> str:
-    """What a topic is about: the heading of its page says it behind the topic's name."""
+    """The subject of a topic, as the heading of its page says it behind the topic's name."""
     heading, _, _ = (SCHEMAS_FOLDER / stream.topic / "README.md").read_text("utf-8").partition("\n")
     return heading.removeprefix(f"# {stream.topic}: ")

@@ -120,7 +120,8 @@ def valid_examples() -> Sequence[Example]:
 
 @cache
 def rejected_examples() -> Sequence[Example]:
-    return [one for path in sorted(SCHEMAS_FOLDER.glob(f"*/examples/*/{REJECTED_TABLE}")) for one in _rejected(path)]
+    paths = sorted(SCHEMAS_FOLDER.glob(f"*/examples/*/{REJECTED_TABLE}"))
+    return [example for path in paths for example in _rejected(path)]
 
 
 def _valid(path: Path) -> Example:
@@ -210,7 +211,7 @@ def _value(file: _File, version: SchemaVersion) -> bytes:
 
 
 def _on_the_wire(value: Any, schema: Any) -> Any:
-    """What JSON writes as text, as the plain schema has it."""
+    """A value as the plain schema has it: JSON writes some of them as text."""
     for branch in schema if isinstance(schema, list) else [schema]:
         if branch == "double" and isinstance(value, str):
             return float(value)

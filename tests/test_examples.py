@@ -41,7 +41,7 @@ def of_topic(examples: Sequence[Example], topic: str) -> Iterator[Example]:
 
 
 def of_route(examples: Sequence[Example], route: Route) -> list[Example]:
-    return [one for one in examples if one.version and one.version.record_name == route.record_name]
+    return [example for example in examples if example.version and example.version.record_name == route.record_name]
 
 
 @pytest.mark.parametrize("topic", STREAMS)
@@ -98,14 +98,16 @@ def test_rejected_examples_are_rejected_for_their_reason_and_field(topic: str, s
 
 def test_no_example_is_filed_wrongly() -> None:
     """Each says what becomes of it, under a name of its own, in the folder of its record."""
-    assert [str(one) for one in VALID if not (one.rows or one.erases)] == []
+    assert [str(example) for example in VALID if not (example.rows or example.erases)] == []
     assert [name for name, count in Counter(map(str, (*VALID, *REJECTED))).items() if count > 1] == []
-    kinds = {str(one): one.version.record_name if one.version else "tombstone" for one in (*VALID, *REJECTED)}
-    assert {str(one): one.folder for one in (*VALID, *REJECTED)} == kinds
+    kinds = {
+        str(example): example.version.record_name if example.version else "tombstone" for example in (*VALID, *REJECTED)
+    }
+    assert {str(example): example.folder for example in (*VALID, *REJECTED)} == kinds
 
 
 def test_every_version_of_every_record_has_a_valid_example() -> None:
-    shown = {(one.version.topic, one.version.name) for one in VALID if one.version}
+    shown = {(example.version.topic, example.version.name) for example in VALID if example.version}
     assert shown == {(version.topic, version.name) for version in STORE.versions.values()}
 
 
@@ -119,8 +121,8 @@ def test_page_for_producers_explains_the_topic_its_events_and_tables(topic: str)
 
 @pytest.mark.parametrize("topic", STREAMS)
 def test_every_kind_of_person_whom_a_tombstone_erases_has_an_example(topic: str) -> None:
-    tombstones = [one for one in of_topic(VALID, topic) if one.record.value is None]
-    shown = {(one.erases or "").partition(":")[0] for one in tombstones}
+    tombstones = [example for example in of_topic(VALID, topic) if example.record.value is None]
+    shown = {(example.erases or "").partition(":")[0] for example in tombstones}
     assert shown == set(READERS[topic].tombstones)
 
 
@@ -132,7 +134,7 @@ def test_record_has_several_valid_examples_and_some_rejected_ones(route: Route) 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)
 def test_examples_show_each_nullable_field_with_and_without_a_value(route: Route) -> None:
-    data = [datum_of(one) for one in of_route(VALID, route)]
+    data = [datum_of(example) for example in of_route(VALID, route)]
     for field in msgspec.structs.fields(route.event):
         if type(None) in get_args(field.type) and field.required:
             assert {datum.get(field.name) is None for datum in data} == {True, False}, field.name
@@ -157,7 +159,7 @@ def test_column_has_the_type_of_the_field_that_it_takes(route: Route, feed: Feed
 
 
 def _fields(route: Route, feed: Feed) -> dict[str, FieldInfo]:
-    """What the columns of a feed may take: the event's fields, and before them those of the items that it lists."""
+    """Sources of a feed's columns by name: the event's fields, and before them those of the items that it lists."""
     fields = {field.name: field for field in msgspec.structs.fields(route.event)}
     items = {} if feed.items is None else {field.name: field for field in _fields_of_items(fields[feed.items].type)}
     return {**fields, **items}

@@ -25,8 +25,8 @@ EXAMPLES = [example for example in valid_examples() if example.version is not No
 
 
 def short_examples(topic: str) -> list[Example]:
-    """Those of which every byte can be tried."""
-    return [one for one in EXAMPLES if one.topic == topic and len(one.record.value or b"") < 1000]
+    """Examples of which every byte can be tried."""
+    return [example for example in EXAMPLES if example.topic == topic and len(example.record.value or b"") < 1000]
 
 
 def framings_of(example: Example) -> Iterator[tuple[bytes, int]]:
@@ -110,7 +110,7 @@ NO_UTF_8 = (b"caf\xe9 \xff\xff", b"\xed\xa0\x80")
 def spoilt(schema: Any, value: Any) -> Iterator[tuple[bytes, Reason]]:
     """Bytes of a datum of which one text or one union is broken, with the reason to expect; each of them once."""
     if isinstance(schema, list):
-        branch = next(place for place, one in enumerate(schema) if (value is None) == (one == "null"))
+        branch = next(place for place, part in enumerate(schema) if (value is None) == (part == "null"))
         yield from ((number, Reason.MALFORMED) for number in (b"\x04", b"\x05", b"\x7f"))
         yield from ((encoded("long", branch) + part, reason) for part, reason in spoilt(schema[branch], value))
     elif schema == "string":

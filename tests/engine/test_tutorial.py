@@ -33,7 +33,8 @@ class Block(NamedTuple):
 
 
 def blocks() -> list[Block]:
-    return [Block(one["language"], one["place"] or "", one["text"]) for one in BLOCK.finditer(PAGE.read_text())]
+    matches = BLOCK.finditer(PAGE.read_text())
+    return [Block(match["language"], match["place"] or "", match["text"]) for match in matches]
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_the_tutorial_ends_with_events_in_mysql(
     seen = [follow(block, copy, mysql, tutorial_settings) for block in blocks()]
     assert_is_made_of_new_files_alone(before, files(copy))
 
-    assert {one.language for one in blocks()} == {"python", "json", "md", "sh", "sql"}
+    assert {block.language for block in blocks()} == {"python", "json", "md", "sh", "sql"}
     (rows,) = [rows for rows in seen if rows]
     assert len(rows) == 5
     count = mysql.value(f"SELECT COUNT(*) FROM `{DATABASE}`.`{TABLE}`")

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import stream
-from stream import logs
+from stream import logging_setup as logs
 from stream.cli import (
     dead_letters,
     erase,

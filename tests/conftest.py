@@ -163,7 +163,7 @@ def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kaf
         "group.consumer.min.heartbeat.interval.ms": quick,
         "group.consumer.heartbeat.interval.ms": quick,
     }
-    with start_kafka(data_folder / "kafka", **overrides) as server:
+    with start_kafka(data_folder / "kafka", is_brief=True, **overrides) as server:
         report.tell(f"tested on kafka: {server.name} {server.version}")
         yield server
 

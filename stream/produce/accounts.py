@@ -16,7 +16,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-"""In microseconds, as all moments here are."""
+"""Moments and durations are in microseconds throughout `produce`."""
 
 EVERY = 50
 """Riders are dealt their farewells anew every so many."""
@@ -29,17 +29,18 @@ FAREWELLS: dict[int, tuple[PersonKind, bool]] = {
     14: (PersonKind.CLERK, False),
     19: (PersonKind.CLERK, True),
 }
-"""Of each `EVERY` riders who leaves with which account, and whether by a tombstone or by the deletion event. All are
-among the first 20, for no town has fewer riders."""
+"""The riders of each `EVERY` who leave: with which account, and whether by a tombstone rather than by the deletion
+event. All are among the first 20, for no town has fewer riders."""
 
 ADMINISTRATORS = (3, 14)
-"""Who of a cohort changes others' names; the second one leaves."""
+"""The riders of a cohort who change others' names; the second rider leaves."""
 
 FAREWELL_FIRST, FAREWELL_LAST = 0.6, 0.85
-"""When they leave, as a share of the time that is told: much comes before it, and enough after it."""
+"""The span in which farewells lie, as shares of the time that is told: much comes before a farewell, and enough after
+it."""
 
 HISTORY_DAYS_MAX = 400
-"""How long before the time that is told the oldest accounts were opened."""
+"""The age of the oldest accounts when the time that is told begins."""
 
 TELEGRAM_ID_MIN = 5_000_000_000
 """Beyond 32 bits, as Telegram's newer ids are."""
@@ -73,14 +74,14 @@ class Account(NamedTuple):
     last_name: str
     email: str | None
     opened_on: int
-    """When the app account came to be, mostly long before the time that is told."""
+    """The moment at which the app account came to be, mostly long before the time that is told."""
     saved_on: int
-    """When it is first told."""
+    """The moment at which the account is first told."""
     clerk_id: str | None
     joined_on: int
-    """When the Clerk account came to be."""
+    """The moment at which the Clerk account came to be."""
     administrator: str
-    """Who changes names on behalf of others: a Clerk id, perhaps the account's own."""
+    """The administrator who changes this rider's name: a Clerk id, perhaps the account's own."""
     is_administrator: bool
     telegram_id: int | None
     farewell: Farewell | None

@@ -1,4 +1,4 @@
-"""What happened, in the order in which it happened: cohorts of riders living up to the plan's last moment."""
+"""Events in the order in which they happen: cohorts of riders living up to the plan's last moment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RIDERS_MAX = 5000
 cohort can't fill is filled by the next."""
 
 ENDLESS_EVENTS = 200_000
-"""How many events a cohort tells where there is no end."""
+"""The events that a cohort tells where the plan has no end."""
 
 SAMPLE_RIDERS = EVERY
 SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
@@ -41,7 +41,7 @@ SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
 
 
 class Cohort(NamedTuple):
-    """How many riders, living for how many days, tell about as much as is wanted."""
+    """The number of riders who tell about as many events as are wanted, and the days that they live."""
 
     riders: int
     days: int
@@ -117,7 +117,7 @@ def _day(
     chance: Random,
     ids: Iterator[int],
 ) -> list[tuple[int, Synthetic, Datum]]:
-    """What all of them did on one day, in order of time."""
+    """The events of all riders on one day, in order of time."""
     told: list[tuple[int, Synthetic, Datum]] = []
     for rider in riders:
         day = RiderDay(rider, midnight, chance, ids)

@@ -40,25 +40,25 @@ PRODUCER_CONFIG: Mapping[str, Any] = {
 }
 
 SLICE_MESSAGES_MAX = 1000
-"""How often reports are served, progress is told and the clock is read."""
+"""The number of messages after which reports are served, progress is told and the clock is read."""
 
 SLICE_SECONDS = 0.05
-"""With a rate, a slice is as many messages as belong into this time: small enough to look even."""
+"""The time into which a slice of messages belongs, where there is a rate: short enough to look even."""
 
 FLUSH_SECONDS_MAX = 65.0
-"""A little longer than `delivery.timeout.ms`, after which nothing can be left to wait for."""
+"""The longest wait for deliveries: a little longer than `delivery.timeout.ms`, after which no message can be left."""
 
 
 @dataclass
 class Published:
-    """What became of the messages."""
+    """The fate of the messages."""
 
     sent: Counter[Kind] = field(default_factory=Counter)
-    """Messages handed to Kafka's client, by what they are in the mixture."""
+    """Messages handed to Kafka's client, by kind."""
     failed: Counter[str] = field(default_factory=Counter)
-    """Those of them that were not delivered, by the name of Kafka's error."""
+    """Messages that were handed over and not delivered, by the name of Kafka's error."""
     unconfirmed: int = 0
-    """Those of which nothing was heard when the wait ended."""
+    """Messages without any report when the wait for deliveries ended."""
     seconds: float = 0.0
 
     @property
@@ -102,7 +102,7 @@ def publish(
 
 @dataclass(frozen=True)
 class _Pace:
-    """When to send what.
+    """The moment for each slice of messages.
 
     Raises ConfigurationError for a rate at which nothing is ever sent.
     """
@@ -121,7 +121,7 @@ class _Pace:
         return min(SLICE_MESSAGES_MAX, in_time)
 
     def wait_seconds(self, sent_count: int) -> float:
-        """How long to wait before the next slice, or until the time is over."""
+        """Seconds to wait before the next slice, or until the time is over."""
         if self.rate is None:
             return 0.0
         due = min(sent_count / self.rate, self.seconds_max or math.inf)
@@ -175,7 +175,7 @@ def _send(
 
 
 def _refused(error: KafkaError, published: Published) -> None:
-    """The client itself refuses a message, such as one that is larger than it may send."""
+    """Count a message that the client itself refuses, such as one that is larger than it may send."""
     if error.fatal():
         raise TerminalError(f"Kafka's client can't go on ({error.name()}): start again")
     published.failed[error.name()] += 1

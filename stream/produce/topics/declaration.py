@@ -1,4 +1,4 @@
-"""What a topic's file is written with."""
+"""The language of a topic's file of synthetic events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tell = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
 
 @dataclass(frozen=True)
 class Synthetic:
-    """How the events of one record are made."""
+    """The recipe for the events of one record."""
 
     event: type[Event]
     tell: Tell

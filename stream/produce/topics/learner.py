@@ -76,7 +76,7 @@ def _before_the_stream_was_chosen(booking: Datum) -> Datum:
 
 
 def _learner(account: Account, moment: int, chance: Random) -> Datum:
-    """Who it is, under the names of the moment."""
+    """The learner, under the names of the moment."""
     assert account.telegram_id is not None, "who meets the bot has a Telegram account"
     digits = account.telegram_id % 10_000
     username = f"rider_{digits}" if digits % 4 or not account.first_name else None

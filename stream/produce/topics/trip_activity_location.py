@@ -17,7 +17,7 @@ CLUSTERS_A_SIDE = 7
 
 MODES = (DRIVING, TRANSIT, WALKING, CYCLING)
 UNKNOWN_SHARE = 0.15
-"""How many probabilities nobody could reckon."""
+"""The share of probabilities that nobody could reckon."""
 
 
 def ways(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:

@@ -179,7 +179,7 @@ VALUES_BEFORE = {
     "signup_date": '"2001-01-01T00:00:00Z"',
     "signup_source": ' "admin" ',
 }
-"""What nobody sets later on, so that it shows where it should have lost."""
+"""Values that nobody sets later on, so that a row shows where such a value should have lost."""
 
 
 def _as_it_was_before(data: Datum) -> Datum:

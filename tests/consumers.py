@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from stream.cli.commands import COMMANDS
 from tests.broker import SESSION_TIMEOUT_MS
 from tests.waiting import wait_for
 
@@ -27,8 +28,8 @@ LEASH = CHECKOUT / "deploy" / "local" / "leash.py"
 COMMAND_SECONDS_MAX = 60
 
 PROGRAM = multiprocessing.get_context("forkserver")
-PROGRAM.set_forkserver_preload(["stream.cli.main", __name__])
-"""Processes that begin with the program imported, which is most of what a short command takes."""
+PROGRAM.set_forkserver_preload([*(f"stream.cli.{entry.module}" for entry in COMMANDS.values()), __name__])
+"""Processes that begin with all commands imported, which is most of what a short command takes."""
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The command that says what an account for reading needs."""
+"""The command that prints the rights of an account for reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORBIDDEN = "\\\0\n\r"
 
 
 def _plain(name: str) -> str:
-    if not name or any(one in name for one in FORBIDDEN):
+    if not name or any(character in name for character in FORBIDDEN):
         raise typer.BadParameter("must say something, without backslashes and line breaks")
     return name
 

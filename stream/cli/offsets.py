@@ -1,4 +1,4 @@
-"""Commands for where partitions stand, and where they go on."""
+"""Commands for the offsets of partitions: where they stand, and where they go on."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from stream.offsets import accept, acceptances
 from stream.records import TopicPartition
 from stream.source import KafkaUnavailable, admin_client, offset_ranges
 
-app = typer.Typer(help="Where partitions stand, and where they go on.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
 
 
 @app.command("show")
 def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """Where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
+    """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
@@ -35,13 +35,13 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
         stream offsets show --topic trip
     """
     settings = config.load()
-    found = partition_offsets(
+    partitions = partition_offsets(
         admin_client(settings.required_kafka()),
         connect_engine(settings.required_database_url()),
         settings.group_id,
         readable_topics(topic or []),
     )
-    show(found, output_format, empty="the topics have no partitions")
+    show(partitions, output_format, empty="the topics have no partitions")
 
 
 @app.command("reset")
@@ -82,7 +82,7 @@ def reset_command(
     require_inactive(admin, settings.group_id)
     resets = plan(admin, database, settings.group_id, chosen, target)
     hidden = ("topic_id", "epoch")
-    rows = [{name: value for name, value in asdict(one).items() if name not in hidden} for one in resets]
+    rows = [{name: value for name, value in asdict(move).items() if name not in hidden} for move in resets]
     show(rows, output_format, empty="nothing to reset: every partition stands there")
     if resets and execute:
         reset(database, settings.group_id, resets)
@@ -114,16 +114,19 @@ def accept_command(
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())
-    plan = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
+    stopped = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
     if partition:
-        unknown = set(partition) - {str(one.partition) for one in plan}
+        unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
             raise typer.BadParameter(f"not stopped: {', '.join(sorted(unknown))}")
-        plan = [one for one in plan if str(one.partition) in partition]
-    rows = [{**asdict(one), "partition": str(one.partition), "reason": one.reason.value} for one in plan]
+        stopped = [acceptance for acceptance in stopped if str(acceptance.partition) in partition]
+    rows = [
+        {**asdict(acceptance), "partition": str(acceptance.partition), "reason": acceptance.reason.value}
+        for acceptance in stopped
+    ]
     show(rows, output_format, empty="nothing to accept: every partition's progress fits its log")
-    if plan and execute:
-        accept(database, settings.group_id, plan)
-        typer.echo(f"accepted: {len(plan)} partition(s) go on", err=True)
-    elif plan:
+    if stopped and execute:
+        accept(database, settings.group_id, stopped)
+        typer.echo(f"accepted: {len(stopped)} partition(s) go on", err=True)
+    elif stopped:
         typer.echo("nothing was changed: --execute does it", err=True)

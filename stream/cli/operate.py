@@ -1,4 +1,4 @@
-"""Commands for the daily work: run, and see how far it is."""
+"""Commands for the daily work: run, and see the lag."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_command(
 
 
 def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """How far MySQL is behind Kafka, per partition, from MySQL's own progress.
+    """Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
     lag_seconds is the time since the last record that was applied, where any is left.
 

@@ -84,7 +84,7 @@ def produce_command(
 
 
 def _store(registry_url: str | None) -> SchemaStore:
-    """The schemas, with the ids that they have in the registry where one is asked."""
+    """The schemas, with the registry's ids where there is a registry."""
     if registry_url is None:
         return SchemaStore()
     with Registry(registry_url) as registry:

@@ -80,7 +80,7 @@ def replay_command(
         show(_preview(settings, ranges), output_format, empty="")
         typer.echo("nothing was changed: --execute does it", err=True)
     else:
-        show([{**asdict(one), "records_max": one.records_max} for one in ranges], output_format, empty="")
+        show([{**asdict(part), "records_max": part.records_max} for part in ranges], output_format, empty="")
         typer.echo("nothing was changed: --dry-run tells what would, --execute does it", err=True)
 
 
@@ -90,7 +90,7 @@ def _wanted(
     offsets: tuple[int | None, int | None],
     times: tuple[datetime | None, datetime | None],
 ) -> Wanted:
-    """Raises BadParameter for bounds that don't go together."""
+    """The wanted part of the log. Raises BadParameter for bounds that don't go together."""
     if not topics:
         raise typer.BadParameter("say which topic to read again, or which run to --resume", param_hint="--topic")
     has_offsets = offsets != (None, None)
@@ -103,7 +103,7 @@ def _wanted(
 
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
     calm_garbage_collector()
-    topics = {one.topic for one in ranges}
+    topics = {part.topic for part in ranges}
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
         return preview(
             settings.required_kafka(),

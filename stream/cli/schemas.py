@@ -13,7 +13,7 @@ from stream.cli.output import Format, FormatOption, show
 from stream.registry import Registry
 from stream.schemas import SchemaStore
 
-app = typer.Typer(help="Avro schemas, in schemas/ and in the schema registry.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("check")
@@ -31,7 +31,7 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
     if settings.registry_url() is not None:
         findings += check_schema_registry(settings)
     show(findings, output_format, empty="there are no schemas")
-    if not all(one.is_right for one in findings):
+    if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -53,8 +53,8 @@ def register_command(
     store = SchemaStore()
     with Registry(config.load().required_registry_url()) as registry:
         rows = [
-            one
+            row
             for topic, record_name in records()
-            for one in registry.register(store.versions_of(topic, record_name), is_dry_run=dry_run)
+            for row in registry.register(store.versions_of(topic, record_name), is_dry_run=dry_run)
         ]
     show(rows, output_format, empty="there are no schemas")

@@ -14,7 +14,7 @@ from stream.cli.output import Format, FormatOption, show
 from stream.database import connect_engine, read_connection, translated_errors
 from stream.source import admin_client
 
-topics_app = typer.Typer(help="Kafka's topics, as the catalog declares them.", no_args_is_help=True)
+topics_app = typer.Typer(no_args_is_help=True)
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
@@ -38,8 +38,8 @@ def migrate_command(dry_run: DryRun = False) -> None:
     else:
         with translated_errors():
             migrate.upgrade(engine)
-        for one in missing:
-            typer.echo(f"done: {one}")
+        for migration in missing:
+            typer.echo(f"done: {migration}")
 
 
 @topics_app.command("create")
@@ -59,7 +59,7 @@ def create_command(
     admin = admin_client(config.load().required_kafka())
     if dry_run:
         differing = topics.differences(admin, STREAMS.values())
-        missing = [one.topic for one in differing if one.subject == "missing"]
+        missing = [difference.topic for difference in differing if difference.subject == "missing"]
     else:
         differing = []
         missing = topics.create(admin, list(STREAMS.values()), replication_factor)
@@ -67,9 +67,10 @@ def create_command(
         typer.echo(f"{'would create' if dry_run else 'created'}: {topic} ({STREAMS[topic].partitions} partitions)")
     if not missing:
         typer.echo("nothing to do: all topics exist")
-    for one in differing:
-        if one.subject != "missing":
-            typer.echo(f"differs: {one.topic} {one.subject} is {one.found}, declared {one.declared}")
+    for difference in differing:
+        if difference.subject != "missing":
+            subject = f"{difference.topic} {difference.subject}"
+            typer.echo(f"differs: {subject} is {difference.found}, declared {difference.declared}")
 
 
 def check_command(output_format: FormatOption = Format.TABLE) -> None:
@@ -83,5 +84,5 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
     """
     findings = check(config.load())
     show(findings, output_format, empty="nothing was compared")
-    if not all(one.is_right for one in findings):
+    if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)

@@ -182,7 +182,7 @@ def test_a_command_to_type_exists(line: str) -> None:
     command: Any = typer.main.get_command(app)
     _, *words = shlex.split(line, comments=True)
     while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(None, words.pop(0))
     if words != ["--help"]:
         command.make_context(line, words)
 

@@ -15,7 +15,7 @@ from bench.ground import Ground
 from bench.process import memory
 from bench.run import QUARTERS, Observation, Run
 from bench.workload import Tell, Workload
-from stream.runs import GROUP_PREFIX
+from stream.mysql.replay_runs import GROUP_PREFIX
 
 
 def replay(

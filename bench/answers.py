@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from bench.ground import Ground
 from bench.workload import Tell
-from stream.database import connect_engine, read_connection
+from stream.mysql.connection import connect_engine, read_connection
 from stream.reports import REPORTS, Parameter, Report
 from stream.reports.declaration import answer_on
 

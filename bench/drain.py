@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from bench.ground import Ground
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
-from stream.database import connect_engine
-from stream.tables import PROGRESS
+from stream.declaration.service_tables import PROGRESS
+from stream.mysql.connection import connect_engine
 
 WATCH_SECONDS = 0.05
 """The pause between readings of progress: the window is exact to about a batch, and reading costs a thousandth."""

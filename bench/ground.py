@@ -14,11 +14,11 @@ from sqlalchemy import func, select, text
 
 from deploy.local import Database, Kafka, start_database, start_kafka, start_mariadb, start_mysql
 from deploy.local.parts import locked
-from stream import migrate
 from stream.catalog import Stream
-from stream.database import connect_engine
-from stream.source import admin_client
-from stream.tables import LEDGER
+from stream.declaration.service_tables import LEDGER
+from stream.kafka.source import admin_client
+from stream.mysql import migrate
+from stream.mysql.connection import connect_engine
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / ".local" / "bench"

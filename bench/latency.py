@@ -18,10 +18,10 @@ from sqlalchemy import Connection, select
 from bench.drain import applied_counts, streaming
 from bench.ground import Ground
 from bench.workload import QUIET_SEED, Tell, Workload
-from stream.database import connect_engine
-from stream.decode import decode_record
+from stream.mysql.connection import connect_engine
 from stream.produce import Message
 from stream.records import Record
+from stream.stages.decode import decode_record
 
 EVENTS_A_SECOND = 5
 LOOK_SECONDS = 0.004

@@ -23,8 +23,8 @@ from bench.ground import DATABASE_NAME, Ground
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
 from stream.catalog import Event, Feed
-from stream.decode import decode
 from stream.records import Record
+from stream.stages.decode import decode
 
 FILE_RECORDS = 10_000
 """Records of a file, and so of a transaction: with fewer or many more it was no faster."""

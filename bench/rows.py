@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, Table, insert, text
 
 from bench.workload import Tell
-from stream import rollups
 from stream.catalog import METADATA
-from stream.catalog.declaration import written_columns
-from stream.catalog.rollups import ROLLUPS
+from stream.declaration.rollups import ROLLUPS
+from stream.declaration.streams import written_columns
+from stream.mysql import rollups
 
 YEAR = timedelta(days=365)
 

@@ -14,15 +14,15 @@ from typing import TypeVar
 from bench.ground import Ground
 from bench.run import MICROS
 from bench.workload import Tell, Workload
-from stream.compact import Compacted, compact
-from stream.database import connect_engine
-from stream.decode import decode, header_length, read_datum, reader_of
-from stream.isolate import DecodedSlice
+from stream.kafka.source import Source
+from stream.mysql.bisect import DecodedSlice
+from stream.mysql.connection import connect_engine
+from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas import Readers
-from stream.source import Source
-from stream.upsert import encoded
-from stream.writer import Writer
+from stream.schemas.store import Readers
+from stream.stages.compact import Compacted, compact
+from stream.stages.decode import decode, header_length, read_datum, reader_of
+from stream.stages.upsert import encoded
 
 BATCH_RECORDS_MAX = 5000
 LINGER_SECONDS = 0.05

@@ -23,7 +23,7 @@ from bench.stages import Stage, stage_costs
 from bench.steps import Steps
 from bench.usual import drain_as_usual
 from bench.workload import MORE_SEED, Mixture, Tell, Workload
-from stream.database import connect_engine
+from stream.mysql.connection import connect_engine
 
 LOAD_ONE = "LOAD DATA, 1 connection"
 LOAD_TWO = "LOAD DATA, 2 connections"

@@ -13,12 +13,12 @@ from sqlalchemy import Table
 from bench.ground import HASH_KEY, Ground
 from stream.catalog import STREAMS, Route, Stream
 from stream.hashing import Hasher
+from stream.kafka.source import admin_client
+from stream.kafka.topics import create
 from stream.produce import Message, Plan, publish, synthesize
 from stream.produce.plan import record_names
 from stream.records import Record
-from stream.schemas import Readers, SchemaStore
-from stream.source import admin_client
-from stream.topics import create
+from stream.schemas.store import Readers, SchemaStore
 
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 """A fixed moment, so that two runs have the same events."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import stream as package
 from stream.catalog import STREAMS, Route, Stream
-from stream.schemas import SchemaStore
-from stream.topics import declared_config
+from stream.kafka.topics import declared_config
+from stream.schemas.store import SchemaStore
 
 AVRO = "application/vnd.apache.avro+json;version=1.9.0"
 

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
-import stream.tables  # noqa: F401 - declares the service's own tables
+import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA, STREAMS
-from stream.catalog.declaration import (
+from stream.declaration.rollups import share_of
+from stream.declaration.streams import (
     LINEAGE_COLUMNS,
     VERSION_COLUMNS,
     OnErasure,
@@ -18,7 +19,6 @@ from stream.catalog.declaration import (
     business_time_of,
     persons_of,
 )
-from stream.catalog.rollups import share_of
 
 SHARED = ("modified_on", *VERSION_COLUMNS, *LINEAGE_COLUMNS)
 """Columns that every table of events has, in one meaning."""

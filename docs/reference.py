@@ -10,11 +10,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from docs.asyncapi import asyncapi
 from docs.dictionary import dictionary
-from stream.config import KAFKA_SECRETS, PREFIX, SECRETS, Settings
+from stream.engine.metrics import Metrics
 from stream.errors import Reason
-from stream.metrics import Metrics
-from stream.quality import CHECKS
+from stream.quality.checks import CHECKS
 from stream.reports import REPORTS, Parameter
+from stream.settings import KAFKA_SECRETS, PREFIX, SECRETS, Settings
 
 FOLDER = Path(__file__).resolve().parent
 NOTE = "<!-- written by `make docs`; change the code, not this page -->\n\n"
@@ -78,7 +78,7 @@ QUALITY_NOTES = """\
 
 
 def settings() -> str:
-    """The page of settings, from `stream.config`."""
+    """The page of settings, from `stream.settings`."""
     lines = [
         "# Settings\n",
         "All come from the environment. An unknown name is an error, so a slip of the pen can't go unseen.\n",
@@ -105,7 +105,7 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """The page of metrics and reasons, from `stream.metrics` and `stream.errors`."""
+    """The page of metrics and reasons, from `stream.engine.metrics` and `stream.errors`."""
     lines = ["# Metrics\n", "`stream run` serves them at `/metrics`.\n"]
     lines += ["| metric | labels | meaning |", "|---|---|---|"]
     metrics = [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]

@@ -1,8 +1,8 @@
-"""Alembic's way in: it gets its connection from `stream.migrate`, which is what `stream migrate` runs."""
+"""Alembic's way in: it gets its connection from `stream.mysql.migrate`, which is what `stream migrate` runs."""
 
 from alembic import context
 
-import stream.tables  # noqa: F401 - declares the service's own tables
+import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
 
 

@@ -18,9 +18,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from deploy.local import Kafka
-from stream import topics
 from stream.catalog import STREAMS
-from stream.source import KafkaUnavailable, end_offsets, offset_ranges
+from stream.kafka import topics
+from stream.kafka.source import KafkaUnavailable, end_offsets, offset_ranges
 from tests.events import TOPICS, Datum, encode, key_of
 from tests.model import LogRecord
 from tests.rawclient import put_with_header

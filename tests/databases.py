@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, create_engine, text
 
-import stream.tables  # noqa: F401 - declares the service's own tables
+import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from deploy.local import Database as Server
-from stream import migrate
 from stream.catalog import METADATA
-from stream.database import connect_engine
+from stream.mysql import migrate
+from stream.mysql.connection import connect_engine
 
 NAME = "stream_test"
 

@@ -28,10 +28,10 @@ from typing import Any
 import msgspec
 from fastavro import schemaless_reader, schemaless_writer
 
-from stream.files import SCHEMAS_FOLDER
+from stream.paths import SCHEMAS_FOLDER
 from stream.produce.topics.declaration import unscaled
 from stream.records import Record
-from stream.schemas import SchemaVersion
+from stream.schemas.store import SchemaVersion
 from tests.stores import STORE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

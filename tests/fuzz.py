@@ -21,10 +21,10 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from stream.catalog import STREAMS
-from stream.compact import compact
-from stream.decode import decode
 from stream.records import Record
-from stream.upsert import encoded
+from stream.stages.compact import compact
+from stream.stages.decode import decode
+from stream.stages.upsert import encoded
 from tests.examples import rejected_examples, valid_examples
 from tests.stores import STORE
 

@@ -14,11 +14,11 @@ from sqlalchemy import Column
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS, Feed, Route
-from stream.catalog.declaration import PersonKind, persons_of
-from stream.catalog.types import check_app_id_text, check_hash_id, extra_of, meta_of
-from stream.compact import Row, compact
-from stream.decode import decode_record
+from stream.declaration.streams import PersonKind, persons_of
+from stream.declaration.types import check_app_id_text, check_hash_id, extra_of, meta_of
 from stream.errors import Reason, Rejection
+from stream.stages.compact import Row, compact
+from stream.stages.decode import decode_record
 from tests.examples import Example, datum_of, rejected_examples, valid_examples
 from tests.stores import STORE
 

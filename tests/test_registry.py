@@ -13,11 +13,11 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from deploy.local import Registry as RegistryServer
-from stream import registry as edge
-from stream.compatibility import incompatibilities
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
-from stream.registry import COMPATIBILITY, Registry, subject_of
-from stream.schemas import SchemaStore, SchemaVersion
+from stream.schemas import registry as edge
+from stream.schemas.compatibility import incompatibilities
+from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
+from stream.schemas.store import SchemaStore, SchemaVersion
 from tests.consumers import run_command
 from tests.proxy import SlowProxy
 

@@ -23,9 +23,9 @@ from sqlalchemy import Connection, Engine, func, select
 from deploy.local import LocalError, start_database, start_kafka
 from deploy.local.stack import hash_key
 from stream.catalog import STREAMS
-from stream.database import connect_engine, read_connection
-from stream.source import admin_client, end_offsets
-from stream.tables import DEAD_LETTER, LEDGER, PROGRESS
+from stream.declaration.service_tables import DEAD_LETTER, LEDGER, PROGRESS
+from stream.kafka.source import admin_client, end_offsets
+from stream.mysql.connection import connect_engine, read_connection
 
 FOLDER = Path(".local/demo")
 EVENTS = 150_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from stream.catalog.declaration import METADATA, Event, Feed, Route, Stream
+from stream.declaration.streams import METADATA, Event, Feed, Route, Stream
 
 __all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Index, func
 
-from stream.catalog import rollups
-from stream.catalog.declaration import Event, Stream, app, into, upserted_table
-from stream.catalog.types import EntityId, Micros, Money, Text128, TextId32, column
+from stream.declaration import rollups
+from stream.declaration.streams import Event, Stream, app, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, Text128, TextId32, column
 
 
 class OrderPaid(Event):

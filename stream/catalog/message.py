@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import ForeignKey
 
-from stream.catalog.declaration import Event, Stream, into, telegram, upserted_table
-from stream.catalog.types import EntityId, Flag, Micros, TelegramId, Text1024, Text4096, TextId32, column
+from stream.declaration.streams import Event, Stream, into, telegram, upserted_table
+from stream.declaration.types import EntityId, Flag, Micros, TelegramId, Text1024, Text4096, TextId32, column
 
 RECIPIENTS_MAX = 10_000
 

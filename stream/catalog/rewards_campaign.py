@@ -1,7 +1,7 @@
 """Topic rewards.campaign: campaigns that hand out tokens; see docs/events.md."""
 
-from stream.catalog.declaration import Event, Stream, into, upserted_table
-from stream.catalog.types import EntityId, Micros, Money, ReferenceId, Text32, column
+from stream.declaration.streams import Event, Stream, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32, column
 
 
 class CampaignSaved(Event):

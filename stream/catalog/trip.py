@@ -3,9 +3,9 @@
 from sqlalchemy import Index, cast, func
 from sqlalchemy.dialects.mysql import DECIMAL
 
-from stream.catalog import rollups
-from stream.catalog.declaration import Event, Stream, app, into, upserted_table
-from stream.catalog.types import (
+from stream.declaration import rollups
+from stream.declaration.streams import Event, Stream, app, into, upserted_table
+from stream.declaration.types import (
     AppIdText,
     EntityId,
     Latitude,

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Index
 
-from stream.catalog.declaration import Event, Stream, app, into, upserted_table
-from stream.catalog.types import EntityId, Micros, Probability, ReferenceId, TextId32, column
+from stream.declaration.streams import Event, Stream, app, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Probability, ReferenceId, TextId32, column
 
 
 class ActivityLocationClustered(Event):

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
-from stream.catalog.declaration import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
-from stream.catalog.types import (
+from stream.declaration.streams import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
+from stream.declaration.types import (
     EntityId,
     Flag,
     JsonText,

@@ -10,23 +10,23 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine
 
-from stream import config
-from stream import dead_letters as letters
+from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
-from stream.config import Settings
-from stream.content import content_of
-from stream.database import connect_engine, read_connection, translated_errors
-from stream.dead_letter_topic import Published, Publisher
-from stream.dead_letters import Selection, Status, Waiting
-from stream.decoder import opened_decoder
+from stream.counts import Reached
+from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.errors import Reason, TerminalError
-from stream.log_reader import LogReader
-from stream.reached import Reached
-from stream.redrive import Redrive, Redriven
-from stream.tables import BECAUSE_LENGTH_MAX
+from stream.kafka.record_reader import LogReader
+from stream.mysql import dead_letters as letters
+from stream.mysql.connection import connect_engine, read_connection, translated_errors
+from stream.mysql.dead_letters import Selection, Status, Waiting
+from stream.operate.content import content_of
+from stream.operate.dead_letter_topic import Published, Publisher
+from stream.operate.redrive import Redrive, Redriven
+from stream.schemas.decoder import opened_decoder
+from stream.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 

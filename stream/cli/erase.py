@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from stream import config
-from stream import erase as erasing
+from stream import settings as config
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine, read_connection
+from stream.mysql.connection import connect_engine, read_connection
+from stream.operate import erase as erasing
 
 
 def erase_command(

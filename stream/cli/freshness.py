@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from stream import config
+from stream import settings as config
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine, read_connection
-from stream.freshness import freshness
-from stream.late_changes import late_data_sets
+from stream.mysql.connection import connect_engine, read_connection
+from stream.mysql.freshness import freshness
+from stream.mysql.late_changes import late_data_sets
 
 
 def freshness_command(output_format: FormatOption = Format.TABLE) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from stream import config
-from stream.database import connect_engine, read_connection
-from stream.grants import grant_statements
+from stream import settings as config
+from stream.mysql.connection import connect_engine, read_connection
+from stream.mysql.grants import grant_statements
 
 FORBIDDEN = "\\\0\n\r"
 

@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from stream import config
+from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine
-from stream.engine import readable_topics
-from stream.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset
-from stream.offsets import accept, acceptances
+from stream.engine.poller import readable_topics
+from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
+from stream.mysql.connection import connect_engine
+from stream.operate.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset
+from stream.operate.offsets import accept, acceptances
 from stream.records import TopicPartition
-from stream.source import KafkaUnavailable, admin_client, offset_ranges
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from stream import config, service
+from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine
-from stream.engine import Ending, readable_topics
-from stream.lag import partition_lags
-from stream.source import admin_client
+from stream.engine import service
+from stream.engine.poller import Ending, readable_topics
+from stream.kafka.source import admin_client
+from stream.mysql.connection import connect_engine
+from stream.operate.lag import partition_lags
 
 TopicOption = Annotated[
     list[str] | None,

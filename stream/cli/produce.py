@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream import config
+from stream import settings as config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.produce import Framing, Plan, Published, publish, synthesize
-from stream.registry import Registry
-from stream.schemas import SchemaStore
+from stream.schemas.registry import Registry
+from stream.schemas.store import SchemaStore
 
 
 def produce_command(

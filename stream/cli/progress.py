@@ -11,7 +11,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream.reached import Reached, Tell
+from stream.counts import Reached, Tell
 
 log = structlog.get_logger(__name__)
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from stream import config
+from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine, read_connection
-from stream.inspection import inspect
-from stream.quality import CHECKS
+from stream.mysql.connection import connect_engine, read_connection
+from stream.quality.checks import CHECKS
+from stream.quality.inspect import inspect
 
 
 def _known(names: list[str]) -> list[str]:

@@ -9,22 +9,23 @@ from typing import Annotated
 
 import typer
 
-from stream import config, runs
-from stream import replay as replaying
+from stream import settings as config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
-from stream.config import Settings
-from stream.database import connect_engine
-from stream.decoder import opened_decoder
-from stream.engine import readable_topics
+from stream.engine.poller import readable_topics
+from stream.engine.service import calm_garbage_collector
 from stream.errors import TransientError
-from stream.preview import preview
-from stream.ranges import Range, Wanted, plan
-from stream.runs import Run
-from stream.service import calm_garbage_collector
-from stream.source import admin_client
+from stream.kafka.ranges import Range, Wanted, plan
+from stream.kafka.source import admin_client
+from stream.mysql import replay_runs as runs
+from stream.mysql.connection import connect_engine
+from stream.mysql.replay_runs import Run
+from stream.replay import replay as replaying
+from stream.replay.preview import preview
+from stream.schemas.decoder import opened_decoder
+from stream.settings import Settings
 
 
 def replay_command(

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stream import config
+from stream import settings as config
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine
 from stream.errors import ConfigurationError
+from stream.mysql.connection import connect_engine
 from stream.page import document
 from stream.reports import REPORTS, Parameter, Report, answer
 from stream.reports.scope import time_zone

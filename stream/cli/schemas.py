@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from stream import config
-from stream.check import check_schema_files, check_schema_registry, records
+from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
-from stream.registry import Registry
-from stream.schemas import SchemaStore
+from stream.operate.check import check_schema_files, check_schema_registry, records
+from stream.schemas.registry import Registry
+from stream.schemas.store import SchemaStore
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from stream import config, migrate, topics
+from stream import settings as config
 from stream.catalog import STREAMS
-from stream.check import check
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
-from stream.database import connect_engine, read_connection, translated_errors
-from stream.source import admin_client
+from stream.kafka import topics
+from stream.kafka.source import admin_client
+from stream.mysql import migrate
+from stream.mysql.connection import connect_engine, read_connection, translated_errors
+from stream.operate.check import check
 
 topics_app = typer.Typer(no_args_is_help=True)
 

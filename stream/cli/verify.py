@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from stream import config
+from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
-from stream.database import connect_engine
-from stream.decoder import opened_decoder
-from stream.engine import readable_topics
-from stream.source import admin_client
-from stream.verify import FAULTS, verify
+from stream.engine.poller import readable_topics
+from stream.kafka.source import admin_client
+from stream.mysql.connection import connect_engine
+from stream.replay.verify import FAULTS, verify
+from stream.schemas.decoder import opened_decoder
 
 
 def verify_command(

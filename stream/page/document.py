@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from stream.database import read_connection
+from stream.mysql.connection import read_connection
 from stream.page.plots import Plot, Row
 from stream.page.sections import SECTIONS, Section
 from stream.reports import REPORTS, answer

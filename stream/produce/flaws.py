@@ -23,14 +23,21 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
 from msgspec.inspect import is_struct_type
 
-from stream.catalog.declaration import PersonKind
-from stream.catalog.types import MICROS_MAX, check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
+from stream.declaration.streams import PersonKind
+from stream.declaration.types import (
+    MICROS_MAX,
+    check_app_id_text,
+    check_hash_id,
+    check_text_id,
+    meta_of,
+    python_type_of,
+)
 from stream.errors import Reason
 from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import unscaled
-from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from stream.schemas.store import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
 
 ID_MAX = 2**32 - 1
 UNKNOWN_SCHEMA_ID = 2**31 - 1

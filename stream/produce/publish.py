@@ -13,8 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as DeliveryReport
 
 from stream.errors import ConfigurationError, TerminalError
+from stream.kafka.source import client_config, make_client
 from stream.produce.plan import Kind, Message
-from stream.source import client_config, make_client
 
 PRODUCER_CONFIG: Mapping[str, Any] = {
     "client.id": "stream-produce",

@@ -13,7 +13,7 @@ from stream.produce.encode import Encoder
 from stream.produce.history import Told, chosen, event_id, sample, seeded, tell
 from stream.produce.plan import Kind, Message, Plan
 from stream.produce.topics import SYNTHETICS, Datum
-from stream.schemas import SchemaStore
+from stream.schemas.store import SchemaStore
 
 MEMORY_MESSAGES = 4096
 """The reach of a duplicate or late event. Some fall into the same batch of a consumer and some into a later one, so

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import mysql
 
-from stream.database import read_connection
+from stream.mysql.connection import read_connection
 from stream.reports.scope import UTC_ZONE, Scope, time_zone
 
 Parse = Callable[[str], Any]

@@ -1,6 +1,6 @@
 """Reports on research participants, who are known by hashes only."""
 
-from stream.catalog.types import check_hash_id
+from stream.declaration.types import check_hash_id
 from stream.reports.declaration import DAYS, TIME_ZONE, Parameter, Report
 from stream.reports.scope import Scope
 

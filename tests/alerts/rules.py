@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from stream.metrics import Metrics
+from stream.engine.metrics import Metrics
 from tests.consumers import CHECKOUT
 
 FOLDER = CHECKOUT / "deploy" / "prometheus"

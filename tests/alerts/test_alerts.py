@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import promtool_program
-from stream.config import Settings
+from stream.settings import Settings
 from tests.alerts.rules import FOLDER, Rule, alerts, labels_by_metric, rules
 
 CASES = sorted(Path(__file__).parent.glob("*.yml"))

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from stream.produce import Framing, Kind, Message, Plan, Published, publish, synthesize
-from stream.schemas import SchemaStore
+from stream.schemas.store import SchemaStore
 from tests.broker import Broker
 from tests.chaos.planted import SINCE, SOUND, Person, erasure, sound
 from tests.chaos.unfit import FLAWS, broken

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from stream.catalog import STREAMS
-from stream.files import MIGRATIONS_FOLDER
+from stream.paths import MIGRATIONS_FOLDER
 from tests.broker import Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command

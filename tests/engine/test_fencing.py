@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import TopicPartition
 
-from stream import topics
 from stream.catalog import STREAMS
-from stream.source import describe_topics
+from stream.kafka import topics
+from stream.kafka.source import describe_topics
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.conftest import StartConsumer

@@ -20,7 +20,7 @@ from tests.waiting import measure, wait_for
 
 StartHastyConsumer = Callable[..., Consumer]
 
-HASTY = "import stream.assignment as a; a.SUSPENDED_SECONDS = {rest}; from stream.cli import main; main()"
+HASTY = "import stream.engine.assignment as a; a.SUSPENDED_SECONDS = {rest}; from stream.cli import main; main()"
 """The program with a shorter rest than the minute it has: nobody needs a setting for it but tests."""
 
 

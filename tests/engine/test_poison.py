@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.dead_letters import headers_from_text
+from stream.mysql.dead_letters import headers_from_text
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.conftest import StartConsumer

@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Consumer as KafkaConsumer
 
 from deploy.local import UnavailableError
-from stream.dead_letters import DeadLetter, keep
 from stream.errors import Reason, Rejection, Stage
+from stream.mysql.dead_letters import DeadLetter, keep
 from stream.records import Record, TopicPartition
 from tests.balance import assert_drained, assert_tables
 from tests.broker import Broker
@@ -281,7 +281,7 @@ def test_published_copies_are_as_kcat_reads_them(broker: Broker, mysql: Database
         "connector.name": b"stream",
         "task.id": b"0",
         "stage": b"TRANSFORMATION",
-        "class.name": b"stream.validate",
+        "class.name": b"stream.stages.validate",
         "exception.class.name": b"stream.errors.Rejection",
         "exception.message": b"validate: too_long (field feedback)",
     }

@@ -12,8 +12,8 @@ import fastavro
 import pytest
 
 from deploy.local import Registry as RegistryServer
-from stream.registry import Registry
-from stream.schemas import SchemaStore, SchemaVersion, confluent_header
+from stream.schemas.registry import Registry
+from stream.schemas.store import SchemaStore, SchemaVersion, confluent_header
 from tests.broker import Broker
 from tests.conftest import StartConsumer
 from tests.consumers import run_command

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from stream.kafka.source import Source
 from stream.records import TopicPartition
-from stream.source import Source
 from tests.broker import Broker
 from tests.engine.logs import some_events
 from tests.waiting import wait_for

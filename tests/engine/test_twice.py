@@ -15,9 +15,9 @@ from sqlalchemy import Table, make_url
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS
-from stream.catalog.declaration import LINEAGE_COLUMNS
+from stream.declaration.service_tables import ERASURE
+from stream.declaration.streams import LINEAGE_COLUMNS
 from stream.produce import Framing, Message, Plan, synthesize
-from stream.tables import ERASURE
 from tests.balance import assert_row_ledger
 from tests.broker import Broker
 from tests.conftest import StartConsumer

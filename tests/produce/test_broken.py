@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from stream.catalog import STREAMS
-from stream.decode import decode_record
 from stream.errors import Reason, Rejection, Stage
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.broken import FIELD_HEADER, FLAW_HEADER, REASON_HEADER, Deck, broken
@@ -19,7 +18,8 @@ from stream.produce.flaws import FLAWS, NO_FIELD, Flaw
 from stream.produce.history import sample, seeded
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.validate import validate
+from stream.stages.decode import decode_record
+from stream.stages.validate import validate
 from tests.stores import STORE
 
 READERS = {topic: STORE.readers(topic) for topic in STREAMS}

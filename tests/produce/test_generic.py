@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from stream.catalog import types
-from stream.catalog.declaration import METADATA, Event, Stream, app, clerk, into, telegram, upserted_table
-from stream.catalog.types import (
+from stream.declaration import types
+from stream.declaration.streams import METADATA, Event, Stream, app, clerk, into, telegram, upserted_table
+from stream.declaration.types import (
     EntityId,
     Flag,
     HashId,
@@ -34,7 +34,7 @@ from stream.produce.riders import Rider, RiderDay, move_in
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.generic import ANY_HASHER, generic
 from stream.records import Record
-from stream.validate import validate
+from stream.stages.validate import validate
 
 DAY = 24 * 3600 * 1_000_000
 
@@ -185,7 +185,7 @@ def test_rules_that_nothing_drawn_meets_are_said_to_need_a_file_of_their_own() -
 
 
 def _types() -> dict[str, Any]:
-    """The types of fields that stream/catalog/types.py has."""
+    """The types of fields that stream/declaration/types.py has."""
     return {name: one for name, one in vars(types).items() if typing.get_origin(one) is Annotated}
 
 

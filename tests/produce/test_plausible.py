@@ -19,9 +19,9 @@ from stream.catalog.trip_activity_location import ActivityLocationClustered
 from stream.catalog.user_label import LabelDefined, UserLabelled, UserUnlabelled
 from stream.catalog.user_lifecycle import AppUserSaved
 from stream.catalog.user_referral import UserReferred
-from stream.decode import decode_record
 from stream.produce import Plan, synthesize
 from stream.records import Record
+from stream.stages.decode import decode_record
 from tests.stores import STORE
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)

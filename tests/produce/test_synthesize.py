@@ -13,7 +13,6 @@ import pytest
 
 from stream.catalog import STREAMS, Event, Feed, Route
 from stream.catalog.bytemark_pass import BytemarkPassLogged
-from stream.catalog.declaration import NAMED_KINDS, PersonKind, persons_of
 from stream.catalog.learner import CourseBooked, FreeLessonRegistered, LearnerActed
 from stream.catalog.message import MessageDeleted, MessageSaved
 from stream.catalog.research_target_user import TargetUserSelected
@@ -28,13 +27,14 @@ from stream.catalog.user_lifecycle import (
     UserSignedIn,
     UserUpdated,
 )
-from stream.compact import ErasedPerson
-from stream.decode import decode_record
+from stream.declaration.streams import NAMED_KINDS, PersonKind, persons_of
 from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.schemas import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from stream.schemas.store import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from stream.stages.compact import ErasedPerson
+from stream.stages.decode import decode_record
 from tests.stores import STORE
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)

@@ -6,12 +6,12 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from stream.decode import decode
-from stream.decoder import Decoder
 from stream.errors import TransactionConflict
-from stream.isolate import DecodedSlice, WrittenSlice
+from stream.mysql.bisect import DecodedSlice, WrittenSlice
+from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.writer import Writer
+from stream.schemas.decoder import Decoder
+from stream.stages.decode import decode
 from tests import events
 from tests.databases import Database
 from tests.events import RECORDED_MS, TOPICS, Datum

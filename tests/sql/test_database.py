@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from stream import database as edge
-from stream.database import error_of, read_connection, server_name, translated_errors
 from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, TransactionConflict
-from stream.upsert import RowCounts, row_counts
+from stream.mysql import connection as edge
+from stream.mysql.connection import error_of, read_connection, server_name, translated_errors
+from stream.stages.upsert import RowCounts, row_counts
 from tests import events
 from tests.databases import Database
 from tests.events import trip

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from stream import dead_letters, erasure
-from stream.catalog.declaration import PersonKind
-from stream.compact import ErasedPerson
-from stream.config import Settings
-from stream.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
-from stream.erase import receipt
+from stream.declaration.streams import PersonKind
+from stream.engine.housekeeper import Housekeeper, Kept
+from stream.engine.metrics import Metrics
 from stream.errors import Reason
-from stream.housekeeper import Housekeeper, Kept
-from stream.metrics import Metrics
+from stream.mysql import dead_letters, erasure
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
+from stream.operate.erase import receipt
+from stream.operate.redrive import Redrive, Redriven
 from stream.records import Record
-from stream.redrive import Redrive, Redriven
+from stream.settings import Settings
+from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_tables
 from tests.databases import Database

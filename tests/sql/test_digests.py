@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import not_
 
 from stream.catalog import STREAMS
-from stream.digests import BUCKETS, Digest, differing, digests, row_counts
-from stream.shadow import in_key_order
+from stream.mysql.digests import BUCKETS, Digest, differing, digests, row_counts
+from stream.replay.shadow_tables import in_key_order
 from tests import events
 from tests.databases import Database
 from tests.events import rating, uuid_text

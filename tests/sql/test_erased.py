@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stream.catalog import STREAMS
-from stream.catalog.declaration import persons_of
-from stream.upsert import upsert_statement
+from stream.declaration.streams import persons_of
+from stream.stages.upsert import upsert_statement
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, pass_logged, rating, trip, uuid_text

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from stream import erasure
 from stream.catalog import METADATA
-from stream.catalog.declaration import OnErasure, PersonKind, persons_of
-from stream.compact import ErasedPerson
-from stream.database import error_of
-from stream.eraser import Eraser
+from stream.declaration.streams import OnErasure, PersonKind, persons_of
+from stream.engine.eraser import Eraser
+from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.metrics import Metrics
+from stream.mysql import erasure
+from stream.mysql.connection import error_of
 from stream.records import Record
+from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database

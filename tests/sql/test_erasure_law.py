@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import Table
 
 from stream.catalog import METADATA, STREAMS, Route
-from stream.catalog.declaration import OnErasure, Person, PersonKind, persons_of
-from stream.catalog.types import extra_of, python_type_of
-from stream.compact import ErasedPerson, TableRows, compact
-from stream.decode import decode
-from stream.erasure import mark, sweep
+from stream.declaration.streams import OnErasure, Person, PersonKind, persons_of
+from stream.declaration.types import extra_of, python_type_of
+from stream.mysql.erasure import mark, sweep
 from stream.records import Record
-from stream.upsert import sent_names
+from stream.stages.compact import ErasedPerson, TableRows, compact
+from stream.stages.decode import decode
+from stream.stages.upsert import sent_names
 from tests.databases import Database
 from tests.events import NOON, encode, key_of
 from tests.examples import Example, datum_of, valid_examples

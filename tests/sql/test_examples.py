@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA, STREAMS
-from stream.isolate import WrittenSlice
-from stream.tables import ERASURE
+from stream.declaration.service_tables import ERASURE
+from stream.mysql.bisect import WrittenSlice
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.examples import Example, valid_examples

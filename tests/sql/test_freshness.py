@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from stream import dead_letters, freshness
-from stream.dead_letters import DeadLetter
+from stream.engine.metrics import Metrics
 from stream.errors import Reason, Rejection, Stage
-from stream.freshness import Freshness
-from stream.metrics import Metrics
+from stream.mysql import dead_letters, freshness
+from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.freshness import Freshness
 from stream.records import TopicPartition
 from tests import events
 from tests.databases import Database

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from stream.catalog import METADATA
-from stream.database import connect_engine, read_connection
 from stream.errors import DatabaseUnavailable
-from stream.grants import readable_tables
+from stream.mysql.connection import connect_engine, read_connection
+from stream.mysql.grants import readable_tables
 from tests.consumers import run_command
 from tests.databases import Database
 

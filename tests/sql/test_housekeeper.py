@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from stream import runs
-from stream.config import Settings
-from stream.dead_letters import CHANGED_ROWS_MAX
+from stream.engine.housekeeper import Housekeeper, Kept
+from stream.engine.metrics import Metrics
 from stream.errors import TerminalError
-from stream.housekeeper import Housekeeper, Kept
-from stream.metrics import Metrics
-from stream.ranges import Range
+from stream.kafka.ranges import Range
+from stream.mysql import replay_runs as runs
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX
+from stream.mysql.replay_runs import Run
 from stream.records import Record
-from stream.runs import Run
+from stream.settings import Settings
 from tests.databases import Database
 from tests.events import NOON, trip, uuid_text
 from tests.sql.applying import TOPIC_ID, Applier

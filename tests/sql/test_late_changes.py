@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from stream import changes, erasure
-from stream.config import LOOK_BACK_DAYS
-from stream.late_changes import late_data_sets
+from stream.mysql import erasure
+from stream.mysql import touched as changes
+from stream.mysql.late_changes import late_data_sets
+from stream.settings import LOOK_BACK_DAYS
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, uuid_text

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stream import erasure
-from stream.catalog.declaration import PersonKind
-from stream.compact import ErasedPerson
-from stream.erase import receipt
+from stream.declaration.streams import PersonKind
+from stream.mysql import erasure
+from stream.operate.erase import receipt
+from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database

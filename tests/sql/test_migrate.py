@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from stream import check, migrate
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
-from stream.files import MIGRATIONS_FOLDER
+from stream.mysql import migrate
+from stream.operate import check
+from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import REPORTS
 from tests.databases import Database
 

@@ -8,8 +8,9 @@ import pymysql
 import pytest
 from sqlalchemy import event
 
-from stream import dead_letters, isolate, progress
 from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict
+from stream.mysql import bisect as isolate
+from stream.mysql import dead_letters, progress
 from stream.records import TopicPartition
 from tests import events
 from tests.balance import assert_drained

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, text
 
-from stream import inspection
-from stream.inspection import SAMPLE_ROWS, inspect
-from stream.inspector import Inspector
-from stream.metrics import Metrics
-from stream.quality import CHECKS, Check
+from stream.engine.inspector import Inspector
+from stream.engine.metrics import Metrics
+from stream.quality import inspect as inspection
+from stream.quality.checks import CHECKS, Check
+from stream.quality.inspect import SAMPLE_ROWS, inspect
 from tests.consumers import run_command
 from tests.databases import Database
 from tests.rows import MOMENT, Row, insert
@@ -339,7 +339,7 @@ def test_of_a_check_that_took_too_long_or_is_gone_nothing_is_told(
     one.look()
     assert told(metrics) == {"trip_times": 0}
     monkeypatch.setattr(inspection, "CHECKS", {"other": replace(slow(CHECKS["trip_times"]), name="other")})
-    monkeypatch.setattr("stream.inspector.CHECK_SECONDS_MAX", 0.05)
+    monkeypatch.setattr("stream.engine.inspector.CHECK_SECONDS_MAX", 0.05)
     fill(database, {"trip": [trip(3, Random(1))]})
     one.look()
     assert told(metrics) == {}

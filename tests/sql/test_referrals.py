@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from stream import erasure
 from stream.catalog import STREAMS
-from stream.catalog.declaration import PersonKind
+from stream.declaration.streams import PersonKind
+from stream.mysql import erasure
 from stream.records import Record
 from tests import events
 from tests.balance import assert_drained

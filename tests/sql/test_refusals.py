@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from stream import isolate
-from stream.catalog.types import MICROS_MAX
+from stream.declaration.types import MICROS_MAX
 from stream.errors import Reason, Stage
-from stream.isolate import DecodedSlice
+from stream.mysql import bisect as isolate
+from stream.mysql.bisect import DecodedSlice
 from tests import events
 from tests.balance import assert_row_ledger
 from tests.databases import Database

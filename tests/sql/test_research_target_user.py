@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from stream.catalog import METADATA
-from stream.eraser import Eraser
+from stream.engine.eraser import Eraser
+from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.metrics import Metrics
-from stream.schemas import SchemaStore
+from stream.schemas.store import SchemaStore
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database

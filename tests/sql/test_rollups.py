@@ -13,20 +13,21 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, insert
 
-from stream import changes, dead_letters, erasure, rollups
 from stream.catalog import STREAMS
-from stream.catalog.declaration import business_time_of
-from stream.catalog.rollups import PASSES, PERIOD_MICROS, REVENUE, ROLLUPS, shares_of
-from stream.compact import TableRows
-from stream.dead_letters import DeadLetter, Selection
+from stream.declaration.rollups import PASSES, PERIOD_MICROS, REVENUE, ROLLUPS, shares_of
+from stream.declaration.service_tables import ROLLUP_TOUCHED
+from stream.declaration.streams import business_time_of
+from stream.engine.metrics import Metrics
+from stream.engine.refresher import Refresher
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
-from stream.files import MIGRATIONS_FOLDER
-from stream.metrics import Metrics
+from stream.mysql import dead_letters, erasure, rollups
+from stream.mysql import touched as changes
+from stream.mysql.dead_letters import DeadLetter, Selection
+from stream.operate.redrive import Redrive
+from stream.paths import MIGRATIONS_FOLDER
 from stream.records import TopicPartition
-from stream.redrive import Redrive
-from stream.refresher import Refresher
-from stream.shadow import Shadow
-from stream.tables import ROLLUP_TOUCHED
+from stream.replay.shadow_tables import Shadow
+from stream.stages.compact import TableRows
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, cents, uuid_text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from stream import runs
 from stream.errors import TerminalError
-from stream.ranges import Range
+from stream.kafka.ranges import Range
+from stream.mysql import replay_runs as runs
+from stream.mysql.replay_runs import Effect
 from stream.records import TopicPartition
-from stream.runs import Effect
 from tests import events
 from tests.databases import Database
 from tests.events import trip, uuid_text

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from stream.catalog import STREAMS
-from stream.digests import digests
-from stream.isolate import WrittenSlice
+from stream.mysql.bisect import WrittenSlice
+from stream.mysql.digests import digests
 from stream.records import TopicPartition
-from stream.shadow import Shadow, key_of
+from stream.replay.shadow_tables import Shadow, key_of
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, Datum, samples, trip, uuid_text

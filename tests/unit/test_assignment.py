@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from stream.assignment import (
+from stream.engine.assignment import (
     ASK_AGAIN_SECONDS,
     LOOK_AGAIN_SECONDS,
     SUSPENDED_SECONDS,
@@ -17,10 +17,10 @@ from stream.assignment import (
     State,
     StopReason,
 )
-from stream.lane import ClaimWanted, PartitionClaimed
-from stream.metrics import Metrics
+from stream.engine.lane import ClaimWanted, PartitionClaimed
+from stream.engine.metrics import Metrics
+from stream.kafka.source import KafkaUnavailable, Source, Watermarks
 from stream.records import Claim, TopicPartition
-from stream.source import KafkaUnavailable, Source, Watermarks
 
 TRIP = TopicPartition("trip", 3)
 OTHER = TopicPartition("bytemark.pass", 0)
@@ -126,7 +126,7 @@ def turns() -> Turns:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr("stream.assignment.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stream.engine.assignment.time.monotonic", lambda: now[0])
     return now
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stream.brake import IDLE_SECONDS_MAX, LAG_RECORDS_MIN, LOOK_SECONDS, Brake, LiveLag
 from stream.errors import DatabaseUnavailable
+from stream.replay.brake import IDLE_SECONDS_MAX, LAG_RECORDS_MIN, LOOK_SECONDS, Brake, LiveLag
 
 MANY = LAG_RECORDS_MIN * 10
 

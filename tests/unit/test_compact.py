@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.catalog import Event, Route
-from stream.compact import Compacted, compact
-from stream.decode import decode_record
 from stream.records import Record
+from stream.stages.compact import Compacted, compact
+from stream.stages.decode import decode_record
 from tests import events
 from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, uuid_text
 from tests.stores import STORE

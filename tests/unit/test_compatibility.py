@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stream.compatibility import incompatibilities
-from stream.schemas import SchemaStore
+from stream.schemas.compatibility import incompatibilities
+from stream.schemas.store import SchemaStore
 
 
 def record(*fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import KAFKA_SECRETS, SECRETS, Settings, load, setting_names
 from stream.errors import ConfigurationError
+from stream.settings import KAFKA_SECRETS, SECRETS, Settings, load, setting_names
 
 MARKER = "s3cr3t-marker"
 

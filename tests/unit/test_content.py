@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.content import content_of
+from stream.operate.content import content_of
 from stream.records import Record
 from tests import events
 from tests.events import NOON, encode, samples

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.dead_letters import Coordinates, headers_from_text, headers_to_text
-from stream.progress import moment_of
+from stream.mysql.dead_letters import Coordinates, headers_from_text, headers_to_text
+from stream.mysql.progress import moment_of
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=20)), max_size=4))

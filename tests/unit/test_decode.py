@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.catalog.declaration import PersonErased
-from stream.decode import decode, decode_record, unknown_headers
+from stream.declaration.streams import PersonErased
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas import SchemaStore, confluent_header
+from stream.schemas.store import SchemaStore, confluent_header
+from stream.stages.decode import decode, decode_record, unknown_headers
 from tests import avro, events, model
 from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
 from tests.model.rules import money

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.catalog.declaration import PersonKind
-from stream.compact import ErasedPerson
-from stream.decode import decode_record
-from stream.erase import parse_person
-from stream.erasure import tables_about
+from stream.declaration.streams import PersonKind
 from stream.errors import Rejection
+from stream.mysql.erasure import tables_about
+from stream.operate.erase import parse_person
 from stream.records import Record
-from stream.schemas import SchemaStore
+from stream.schemas.store import SchemaStore
+from stream.stages.compact import ErasedPerson
+from stream.stages.decode import decode_record
 from tests.events import RECORDED_MS
 
 READERS = SchemaStore().readers("user.lifecycle")

@@ -6,7 +6,8 @@ import inspect
 
 import pytest
 
-from stream import errors, source
+from stream import errors
+from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -20,8 +21,8 @@ from stream.errors import (
     TransactionConflict,
     TransientError,
 )
+from stream.kafka import source
 from stream.records import TopicPartition
-from stream.tables import DEAD_LETTER
 
 KINDS = (ConfigurationError, TransientError, DataRefused, TerminalError, Rejection)
 

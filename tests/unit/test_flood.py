@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.engine.flood_guard import RECORDS_MIN, WINDOW_SECONDS, FloodGuard
 from stream.errors import Reason
-from stream.flood import RECORDS_MIN, WINDOW_SECONDS, FloodGuard
 
 FUTURE, LONG, KEY = Reason.FROM_THE_FUTURE, Reason.TOO_LONG, Reason.KEY_MISMATCH
 

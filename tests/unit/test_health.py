@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from stream.engine.health import HealthServer
+from stream.engine.metrics import Metrics
 from stream.errors import ConfigurationError
-from stream.health import HealthServer
-from stream.metrics import Metrics
 
 PROBLEMS: dict[str, list[str]] = {"stuck": [], "unready": []}
 

@@ -12,16 +12,24 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stream import lane
-from stream.decoder import Decoder
+from stream.engine import lane
+from stream.engine.lane import (
+    INBOX_BATCHES_MAX,
+    BatchApplied,
+    BatchFenced,
+    ClaimWanted,
+    Lane,
+    LaneCrashed,
+    PartitionClaimed,
+)
+from stream.engine.metrics import Metrics
 from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
-from stream.isolate import DecodedSlice, WrittenSlice
-from stream.lane import INBOX_BATCHES_MAX, BatchApplied, BatchFenced, ClaimWanted, Lane, LaneCrashed, PartitionClaimed
-from stream.metrics import Metrics
-from stream.progress import RecordCounts
+from stream.kafka.source import KafkaUnavailable
+from stream.mysql.bisect import DecodedSlice, WrittenSlice
+from stream.mysql.progress import RecordCounts
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
-from stream.schemas import SchemaStore, confluent_header
-from stream.source import KafkaUnavailable
+from stream.schemas.decoder import Decoder
+from stream.schemas.store import SchemaStore, confluent_header
 from tests import events
 from tests.waiting import wait_for
 

@@ -9,12 +9,12 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream.engine.metrics import Metrics
 from stream.errors import Reason, Rejection, Stage
-from stream.isolate import WrittenSlice
-from stream.metrics import Metrics
-from stream.progress import RecordCounts
+from stream.mysql.bisect import WrittenSlice
+from stream.mysql.progress import RecordCounts
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.upsert import RowCounts
+from stream.stages.upsert import RowCounts
 
 UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "floods", "info", "received")
 LABELS_BOUNDED = {

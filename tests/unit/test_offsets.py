@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.assignment import StopReason
-from stream.offsets import stop_reason
+from stream.engine.assignment import StopReason
+from stream.operate.offsets import stop_reason
 
 offsets = st.integers(0, 2**63 - 1)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from stream import logs
+from stream import logging_setup as logs
 from stream.cli.progress import shown
-from stream.reached import Reached
+from stream.counts import Reached
 
 
 @pytest.fixture

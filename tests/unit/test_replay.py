@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from stream import config
+from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
-from stream.ranges import Range
-from stream.reached import Reached
-from stream.replay import engine_options
-from stream.runs import Effect, Run, differences
+from stream.counts import Reached
+from stream.kafka.ranges import Range
+from stream.mysql.replay_runs import Effect, Run, differences
+from stream.replay.replay import engine_options
 from tests.consumers import run_command
 
 SETTINGS = {"STREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAM_DATABASE_URL": "mysql+pymysql://a:b@127.0.0.1:1/c"}

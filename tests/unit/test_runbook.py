@@ -15,15 +15,15 @@ import pytest
 import typer.main
 
 from docs.reference import FOLDER
-from stream import config
-from stream.assignment import StopReason
-from stream.check import PACKET_BYTES_MIN
+from stream import settings as config
 from stream.cli.main import app
-from stream.config import KAFKA_PREFIX, SECRETS, setting_names
-from stream.database import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
+from stream.engine.assignment import StopReason
 from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, TransientError
-from stream.registry import REMEDIES as REGISTRY_REMEDIES
-from stream.source import KafkaUnavailable
+from stream.kafka.source import KafkaUnavailable
+from stream.mysql.connection import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
+from stream.operate.check import PACKET_BYTES_MIN
+from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
+from stream.settings import KAFKA_PREFIX, SECRETS, setting_names
 from tests.alerts.rules import Rule, alerts, labels_by_metric
 from tests.consumers import CHECKOUT
 

@@ -12,7 +12,7 @@ import pytest
 
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, Reason
-from stream.schemas import Readers, SchemaStore
+from stream.schemas.store import Readers, SchemaStore
 from tests import events
 from tests.events import SCHEMAS
 

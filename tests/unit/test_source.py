@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 from structlog.testing import capture_logs
 
-from stream.source import CUT_OFF_SECONDS, REPORT_SECONDS, ErrorLog, Source, consumer_config
+from stream.kafka.source import CUT_OFF_SECONDS, REPORT_SECONDS, ErrorLog, Source, consumer_config
 
 OURS = {
     "enable.auto.commit": False,
@@ -65,7 +65,9 @@ def lonely() -> Source:
 
 def answering(monkeypatch: pytest.MonkeyPatch, source: Source, *, consumer: bool, others: bool) -> None:
     """Whether the brokers answer our consumer, and others."""
-    monkeypatch.setattr("stream.source._does_answer", lambda client: consumer if client is source._consumer else others)
+    monkeypatch.setattr(
+        "stream.kafka.source._does_answer", lambda client: consumer if client is source._consumer else others
+    )
 
 
 def test_a_consumer_to_whom_alone_nobody_answers_for_a_while_is_cut_off(
@@ -73,7 +75,7 @@ def test_a_consumer_to_whom_alone_nobody_answers_for_a_while_is_cut_off(
 ) -> None:
     answering(monkeypatch, lonely, consumer=False, others=True)
     now = [100.0]
-    monkeypatch.setattr("stream.source.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stream.kafka.source.time.monotonic", lambda: now[0])
     assert not lonely.is_cut_off()
     now[0] += CUT_OFF_SECONDS
     assert lonely.is_cut_off()
@@ -89,7 +91,7 @@ def test_brokers_that_answer_all_or_nobody_cut_nobody_off(
 ) -> None:
     answering(monkeypatch, lonely, consumer=consumer, others=others)
     now = [100.0]
-    monkeypatch.setattr("stream.source.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stream.kafka.source.time.monotonic", lambda: now[0])
     assert not lonely.is_cut_off()
     now[0] += 10 * CUT_OFF_SECONDS
     assert not lonely.is_cut_off()

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import upsert
 from stream.catalog import STREAMS
-from stream.catalog.declaration import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of, written_columns
-from stream.progress import RecordCounts
-from stream.upsert import RowCounts, encoded, row_counts
+from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of, written_columns
+from stream.mysql.progress import RecordCounts
+from stream.stages import upsert
+from stream.stages.upsert import RowCounts, encoded, row_counts
 
 counts = st.integers(0, 10_000)
 

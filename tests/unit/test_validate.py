@@ -10,11 +10,11 @@ import pytest
 from msgspec import Meta
 
 from stream.catalog import STREAMS, Event
-from stream.catalog.types import MICROS_MAX
-from stream.decode import decode_record
+from stream.declaration.types import MICROS_MAX
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.validate import rejection_of, validate
+from stream.stages.decode import decode_record
+from stream.stages.validate import rejection_of, validate
 from tests import events
 from tests.events import (
     DAY,

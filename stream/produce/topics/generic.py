@@ -17,15 +17,15 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 import msgspec
 
 from stream.catalog import Route
-from stream.catalog.declaration import PersonKind, other_unique_columns, persons_of
-from stream.catalog.types import MICROS_MAX, check_hash_id, extra_of, meta_of, python_type_of
+from stream.declaration.streams import PersonKind, other_unique_columns, persons_of
+from stream.declaration.types import MICROS_MAX, check_hash_id, extra_of, meta_of, python_type_of
 from stream.errors import ConfigurationError, Reason, Rejection
 from stream.hashing import Hasher
 from stream.produce.accounts import DAY, HOUR
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic, unscaled
 from stream.records import Record
-from stream.validate import validate
+from stream.stages.validate import validate
 
 TOLD_SHARE = 0.2
 """The share of a day's riders who tell such an event."""

@@ -1,0 +1,1 @@
+"""The language of a catalog file: types, events, persons, tables, streams and rollups."""

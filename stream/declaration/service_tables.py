@@ -1,0 +1,268 @@
+"""The service's own tables: progress, the ledger of rows, dead letters, and who is erased."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Index, Table
+from sqlalchemy.dialects import mysql
+
+from stream.declaration.streams import METADATA, TABLE_OPTIONS
+from stream.declaration.types import BINARY_COLLATION
+
+TOPIC_LENGTH_MAX = 249
+"""Kafka's own limit."""
+
+
+def _text(name: str, length: int, **options: Any) -> Column[Any]:
+    return Column(name, mysql.VARCHAR(length, collation=BINARY_COLLATION), **{"nullable": False, **options})
+
+
+def _moment(name: str, comment: str, nullable: bool = False) -> Column[Any]:
+    return Column(name, mysql.DATETIME(fsp=6), nullable=nullable, comment=comment)
+
+
+def _count(name: str, comment: str) -> Column[Any]:
+    return Column(name, mysql.BIGINT(unsigned=True), nullable=False, server_default="0", comment=comment)
+
+
+def _group() -> Column[Any]:
+    return _text("group_id", 255, primary_key=True, comment="the consumer group")
+
+
+def _topic(comment: str) -> Column[Any]:
+    return _text("topic", TOPIC_LENGTH_MAX, primary_key=True, comment=comment)
+
+
+def _partition(comment: str) -> Column[Any]:
+    return Column(
+        "kafka_partition",
+        mysql.INTEGER(unsigned=True),
+        primary_key=True,
+        autoincrement=False,
+        nullable=False,
+        comment=comment,
+    )
+
+
+PROGRESS = Table(
+    "progress",
+    METADATA,
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
+    _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
+    Column(
+        "owner_epoch", mysql.BIGINT(unsigned=True), nullable=False, comment="raised by each claim; fences older owners"
+    ),
+    _text("owner", 255, comment="the client that claimed last"),
+    Column("next_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="everything before it is applied"),
+    # The latest of its records' timestamps, or when the end that it has reached was asked for.
+    _moment(
+        "complete_through", "the moment (UTC) through which the partition is applied; never goes back", nullable=True
+    ),
+    _count("records_consumed", "= written + superseded + dead-lettered"),
+    _count("records_written", "records of which a row was sent"),
+    _count("records_superseded", "records none of whose rows was sent: older than another of their batch"),
+    _count("records_dead_lettered", "records that were rejected"),
+    _moment("updated_on", "when this row was last written (UTC)"),
+    comment="How far each partition is applied; written in the transaction of its rows",
+    **TABLE_OPTIONS,
+)
+
+LEDGER = Table(
+    "ledger",
+    METADATA,
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
+    _text("table_name", 64, primary_key=True, comment="where the rows were sent"),
+    _count("rows_sent", "= inserted + updated + unchanged + suppressed"),
+    _count("rows_inserted", "new keys"),
+    _count("rows_updated", "newer versions"),
+    _count("rows_unchanged", "duplicates, and versions older than the row"),
+    _count("rows_suppressed", "rows about erased persons"),
+    comment="What became of the rows sent to each table",
+    **TABLE_OPTIONS,
+)
+
+OFFSET_RESET = Table(
+    "offset_reset",
+    METADATA,
+    _group(),
+    _topic("the topic"),
+    _partition("the partition"),
+    Column(
+        "owner_epoch",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=False,
+        comment="the epoch that the reset began",
+    ),
+    Column("from_offset", mysql.BIGINT(unsigned=True), comment="next_offset before; null where there was no progress"),
+    Column("to_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="next_offset from then on"),
+    _moment("reset_on", "UTC"),
+    comment="Where an operator moved progress: why records of a partition are counted twice, or not at all",
+    **TABLE_OPTIONS,
+)
+
+BECAUSE_LENGTH_MAX = 200
+"""The most that may be said of why a dead letter was discarded."""
+
+DEAD_LETTER = Table(
+    "dead_letter",
+    METADATA,
+    _text("topic_id", 22, primary_key=True, comment="Kafka's own id of the topic"),
+    _topic("where the record is"),
+    _partition("where the record is"),
+    Column(
+        "kafka_offset",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=False,
+        comment="where the record is",
+    ),
+    _text("stage", 16, comment="decode, validate or write"),
+    _text("reason", 32, comment="a code of the runbook"),
+    _text("field", 64, nullable=True, comment="which field is at fault, where it is known"),
+    _text("status", 16, comment="waiting, resolved, discarded, erased or expired"),
+    Column("attempts", mysql.INTEGER(unsigned=True), nullable=False, comment="how often it was rejected"),
+    _moment("record_time", "Kafka's timestamp of the record (UTC)"),
+    _moment("first_rejected_on", "UTC"),
+    _moment("last_rejected_on", "UTC"),
+    Column("record_key", mysql.MEDIUMBLOB, comment="as it came"),
+    Column("record_value", mysql.LONGBLOB, comment="as it came"),
+    Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
+    _text("discarded_because", BECAUSE_LENGTH_MAX, nullable=True, comment="what whoever discarded it said"),
+    _moment("published_on", "when it was last copied to the dead letter topic (UTC)", nullable=True),
+    Index(None, "status", "reason"),
+    # The oldest of those that wait expire.
+    Index(None, "status", "last_rejected_on"),
+    Index(None, "last_rejected_on"),
+    # An erasure finds the records about a person by their key.
+    Index(None, "topic", "record_key", mysql_length={"record_key": 64}),
+    comment="Records that were rejected, with why; each exactly once, by its coordinates",
+    **TABLE_OPTIONS,
+)
+
+ERASURE = Table(
+    "erasure",
+    METADATA,
+    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
+    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    _moment("erased_on", "when the erasing event occurred, the earliest of them (UTC)"),
+    _moment("swept_on", "when the last of what was stored before was removed (UTC); null until then", nullable=True),
+    Index(None, "swept_on"),
+    comment="Persons of whom nothing may be stored again",
+    **TABLE_OPTIONS,
+)
+
+ERASURE_REMOVAL = Table(
+    "erasure_removal",
+    METADATA,
+    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
+    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    _text("table_name", 64, primary_key=True, comment="where the rows were"),
+    _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
+    comment="What erasing a person removed from where",
+    **TABLE_OPTIONS,
+)
+
+DATA_QUALITY = Table(
+    "data_quality",
+    METADATA,
+    _text("check_name", 64, primary_key=True, comment="names the check"),
+    Column(
+        "faults",
+        mysql.BIGINT(unsigned=True),
+        comment="how many rows are at fault; null where the check took longer than it may",
+    ),
+    _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
+    _text("meaning", 250, comment="what a row at fault is"),
+    Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
+    _moment("checked_on", "when it was last run (UTC)"),
+    comment="What the checks of data quality found last",
+    info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
+ROLLUP_TOUCHED = Table(
+    "rollup_touched",
+    METADATA,
+    Column(
+        "id",
+        mysql.BIGINT(unsigned=True),
+        primary_key=True,
+        autoincrement=True,
+        comment="names the entry; one that is committed later may have a smaller id",
+    ),
+    _text("rollup", 64, comment="the rollup"),
+    Column("period_start", mysql.DATETIME(), nullable=False, comment="the period to be summed again (UTC)"),
+    _moment("touched_on", "when rows of the period were written or removed (UTC)"),
+    Index(None, "rollup", "id"),
+    comment="Periods whose rows changed since they were last summed",
+    **TABLE_OPTIONS,
+)
+
+ROLLUP_REFRESH = Table(
+    "rollup_refresh",
+    METADATA,
+    _text("rollup", 64, primary_key=True, comment="the rollup; whoever sums locks its row"),
+    _moment("refreshed_on", "when periods were last summed (UTC); null where none was yet", nullable=True),
+    comment="Who sums a rollup, one process at a time, and when that was",
+    **TABLE_OPTIONS,
+)
+
+LATE_CHANGE = Table(
+    "late_change",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="where rows changed"),
+    Column("business_date", mysql.DATE(), primary_key=True, comment="the date under which dashboards show them (UTC)"),
+    _moment("first_changed_on", "UTC"),
+    _moment("last_changed_on", "UTC"),
+    _count("changes", "rows written or removed after the look-back window had passed the date"),
+    Index(None, "last_changed_on"),
+    comment="Business dates that changed when dashboards no longer looked at them",
+    info={"is_for_analysts": True},
+    **TABLE_OPTIONS,
+)
+
+TABLE_FEED = Table(
+    "table_feed",
+    METADATA,
+    _text("table_name", 64, primary_key=True, comment="the table"),
+    _topic("a topic whose events feed it"),
+    Column(
+        "partitions",
+        mysql.INTEGER(unsigned=True),
+        nullable=False,
+        comment="how many the topic had when `stream run` last started",
+    ),
+    _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
+    comment="Which topics feed which tables, as `stream run` found it when it started",
+    **TABLE_OPTIONS,
+)
+
+REPLAY_RUN = Table(
+    "replay_run",
+    METADATA,
+    _text(
+        "run_id", 32, primary_key=True, comment="names the run; its progress and ledgers are of group replay:<run_id>"
+    ),
+    Column(
+        "ranges",
+        mysql.MEDIUMTEXT(),
+        nullable=False,
+        comment="JSON: [[topic, partition, topic id, first offset, the offset behind the last], …]",
+    ),
+    Column(
+        "rows_before",
+        mysql.MEDIUMTEXT(),
+        nullable=False,
+        comment="JSON: rows by table and date of created_on when the run began",
+    ),
+    _moment("started_on", "when the run began (UTC)"),
+    _moment("ended_on", "when the last of its records was applied (UTC); null until then", nullable=True),
+    comment="Which part of the log each replay reads again",
+    **TABLE_OPTIONS,
+)

@@ -1,0 +1,183 @@
+"""The types of fields: for each, what a producer may send and how MySQL keeps it, stated together and once.
+
+A type is an annotation for the fields of an `Event`; `msgspec` checks its range and length. `column` makes the
+column of the same type, so that a width can't differ between the check and the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Column
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import SchemaItem
+
+MICROS_MAX = 253_402_300_799_999_999
+"""9999-12-31 23:59:59.999999 UTC, the last moment that DATETIME holds, in microseconds since 1970."""
+
+BINARY_COLLATION = "utf8mb4_bin"
+"""Compares ids as bytes: utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
+
+HASH_ID = re.compile(r"[0-9a-f]{64}")
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def check_text_id(text: str) -> bool:
+    """Whether `text` may name something: no spaces around it and no control characters (docs/events.md, "Ids")."""
+    # isprintable() is a quick yes for nearly every id; the pattern decides about the rest.
+    return text.strip() == text and (text.isprintable() or CONTROL_CHARACTERS.search(text) is None)
+
+
+def check_app_id_text(text: str) -> bool:
+    """Whether `text` may name an app user. Where it is digits only, it must be the one decimal text of a number.
+
+    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits.
+    """
+    return check_text_id(text) and (not text.isdecimal() or (text[0] != "0" and text.isascii()))
+
+
+def check_hash_id(text: str) -> bool:
+    """Whether `text` is the hex digits of a SHA-256, in lower case."""
+    return HASH_ID.fullmatch(text) is not None
+
+
+def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
+    return {"sql": sql, **extra}
+
+
+# Ids come from the events (never AUTO_INCREMENT, for which 0 would silently become another id).
+EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+"""A row's own key, or its person: greater than 0."""
+
+TelegramId = Annotated[int, Meta(gt=0, le=2**63 - 1, extra=_stored(mysql.BIGINT(unsigned=True)))]
+"""A Telegram user's id: greater than 0, and longer than 32 bits."""
+
+ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+"""Another entity's id; 0 where there is none."""
+
+Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra=_stored(mysql.DATETIME(fsp=6)))]
+"""A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
+
+Probability = Annotated[float, Meta(ge=0, le=1, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
+Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
+
+PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra=_stored(mysql.TINYINT(unsigned=True)))]
+"""How far a payment is: 0 booked, 1 announced, 2 confirmed."""
+
+Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
+# The bound is finite, so that an infinite distance is refused: DOUBLE can't hold one.
+Metres = Annotated[float, Meta(ge=0, le=1e9, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+
+Money = Annotated[Decimal, Meta(extra=_stored(mysql.DECIMAL(10, 2), digits=(10, 2)))]
+"""An amount with two decimals; Avro's decimal(10, 2)."""
+
+
+Flag = Annotated[bool, Meta(extra=_stored(mysql.TINYINT(1)))]
+
+
+def _text(length: int) -> Meta:
+    return Meta(max_length=length, extra=_stored(mysql.VARCHAR(length)))
+
+
+def _text_id(length: int, check: Callable[[str], bool] = check_text_id) -> Meta:
+    sql = mysql.VARCHAR(length, collation=BINARY_COLLATION)
+    return Meta(min_length=1, max_length=length, extra=_stored(sql, check=check))
+
+
+# Ids that are text: compared as bytes, never empty.
+TextId16 = Annotated[str, _text_id(16)]
+TextId32 = Annotated[str, _text_id(32)]
+TextId45 = Annotated[str, _text_id(45)]
+TextId64 = Annotated[str, _text_id(64)]
+TextId256 = Annotated[str, _text_id(256)]
+TextId512 = Annotated[str, _text_id(512)]
+
+AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
+"""An app user's id as text, as the research platform keeps it."""
+
+HashId = Annotated[
+    str,
+    Meta(
+        min_length=64,
+        max_length=64,
+        extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_hash_id),
+    ),
+]
+"""A research participant's hash; the column has the migration's width."""
+
+Text32 = Annotated[str, _text(32)]
+Text128 = Annotated[str, _text(128)]
+Text200 = Annotated[str, _text(200)]
+Text512 = Annotated[str, _text(512)]
+Text1024 = Annotated[str, _text(1024)]
+Text4096 = Annotated[str, _text(4096)]
+
+TEXT_LENGTH_MAX = 16_000
+"""In characters; TEXT holds as many even where each takes four bytes."""
+
+LongText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT()))]
+
+JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT(), is_json=True))]
+"""JSON, kept as text: QuickSight doesn't read JSON columns."""
+
+
+def meta_of(annotation: Any) -> Meta:
+    """The `Meta` of a type of this file, also where it is `… | None`.
+
+    Raises TypeError for an annotation that has none.
+    """
+    for part in (annotation, *get_args(annotation)):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, Meta):
+                return meta
+    raise TypeError(f"{annotation} is not a type of stream/declaration/types.py")
+
+
+def python_type_of(annotation: Any) -> Any:
+    """`float` for `Annotated[float, …] | None`, and `list` for a list of whatever.
+
+    Raises TypeError for an annotation that is not annotated.
+    """
+    for part in (annotation, *get_args(annotation)):
+        if hasattr(part, "__metadata__"):
+            return get_origin(part.__origin__) or part.__origin__
+    raise TypeError(f"{annotation} is not annotated")
+
+
+def extra_of(annotation: Any) -> dict[str, Any]:
+    """What a type of this file says beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
+    return dict(meta_of(annotation).extra or {})
+
+
+def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any) -> Column[Any]:
+    """A column for values of `annotation`; NOT NULL unless the annotation allows None."""
+    nullable = type(None) in get_args(annotation)
+    return Column(
+        name, extra_of(annotation)["sql"], *constraints, nullable=nullable, **{"autoincrement": False, **options}
+    )
+
+
+def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:
+    """The fields of `event` whose type carries `extra[name]`, each with that value, in the order of declaration."""
+    hints = msgspec.structs.fields(event)
+    found = []
+    for field in hints:
+        try:
+            extra = extra_of(field.type)
+        except TypeError:
+            continue
+        if name in extra:
+            found.append((field.name, extra[name]))
+    return found
+
+
+Check = Callable[[Any], bool]

@@ -1,0 +1,1 @@
+"""The engine: one thread polls, lanes apply, workers look after the rest."""

@@ -1,0 +1,165 @@
+"""Every metric, by the grammar stream_<noun>_<unit>, with labels of bounded values; set once a batch.
+
+Labels are names that we declare (topics, tables, outcomes, reasons) and partition numbers: never a key, an id or
+an error's text.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from stream import __version__
+from stream.mysql.bisect import DecodedSlice, WrittenSlice
+from stream.mysql.freshness import Freshness
+from stream.mysql.rollups import Backlog
+from stream.records import TopicPartition
+
+LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86400)
+BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SIZE_BUCKETS = (1, 10, 100, 500, 1000, 2500, 5000, 10_000, 25_000)
+
+LATENCY_SAMPLES_MAX = 20
+"""Events of a slice whose latency is observed: every one would cost more than decoding it saves."""
+
+
+class Metrics:
+    """One process's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.records_received = counter("stream_records_received", "Records polled from Kafka", ["topic"])
+        self.records = counter(
+            "stream_records", "Records by what became of them: written, superseded, dead_lettered", ["topic", "outcome"]
+        )
+        self.rows = counter(
+            "stream_rows", "Rows by what became of them: inserted, updated, unchanged, suppressed", ["table", "outcome"]
+        )
+        self.dead_letters = counter("stream_dead_letters", "Records rejected", ["topic", "stage", "reason"])
+        self.dead_letters_waiting = gauge(
+            "stream_dead_letters_waiting",
+            "Dead letters that nobody has redriven or discarded; every process tells the same",
+            ["topic", "reason"],
+        )
+        self.complete_through = gauge(
+            "stream_complete_through_timestamp_seconds",
+            "The moment through which all partitions of the topic are applied; every process tells the same",
+            ["topic"],
+        )
+        self.rollup_entries = gauge(
+            "stream_rollup_entries", "Touched periods not yet summed; every process tells the same", ["rollup"]
+        )
+        self.rollup_lag_seconds = gauge("stream_rollup_lag_seconds", "Age of the oldest of them", ["rollup"])
+        self.expired_dead_letters = counter(
+            "stream_expired_dead_letters", "Dead letters emptied because they waited for STREAM_DEAD_LETTER_DAYS"
+        )
+        self.removed_rows = counter(
+            "stream_removed_rows", "Rows of the service's own tables removed because nobody needs them", ["table"]
+        )
+        self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
+        self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
+        self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
+        self.batch_records = histogram("stream_batch_records", "Records in a batch", buckets=SIZE_BUCKETS)
+        self.batch_decode_seconds = histogram(
+            "stream_batch_decode_seconds", "Time to decode a batch", buckets=BATCH_BUCKETS
+        )
+        self.batch_write_seconds = histogram(
+            "stream_batch_write_seconds", "Time to write a batch, retries included", buckets=BATCH_BUCKETS
+        )
+        self.batch_seconds = histogram(
+            "stream_batch_seconds", "Time from poll to commit of a batch", buckets=BATCH_BUCKETS
+        )
+        self.latency_seconds = histogram(
+            "stream_latency_seconds", "Time from occurred_at to commit, sampled", ["topic"], buckets=LATENCY_BUCKETS
+        )
+        self.lag_records = gauge("stream_lag_records", "Records between progress and the end", ["topic", "partition"])
+        self.lag_seconds = gauge("stream_lag_seconds", "Age of the oldest record not applied", ["topic", "partition"])
+        self.partitions_assigned = gauge("stream_partitions_assigned", "Partitions held", ["topic"])
+        self.partitions_paused = gauge("stream_partitions_paused", "Partitions waiting for a full lane", ["topic"])
+        self.partitions_stopped = gauge(
+            "stream_partitions_stopped", "Partitions that wait for an operator", ["topic", "partition", "reason"]
+        )
+        self.partitions_suspended = gauge(
+            "stream_partitions_suspended",
+            "Partitions that rest because too many of their topic's records are rejected",
+            ["topic", "partition", "reason"],
+        )
+        self.quality_faults = gauge(
+            "stream_quality_faults_rows",
+            "Rows at fault by the check of data quality, as found last; every process tells the same",
+            ["check"],
+        )
+        build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
+        build.labels(__version__, platform.python_version()).set(1)
+
+    def observe_written(self, written: Sequence[WrittenSlice]) -> None:
+        """Count what a transaction did."""
+        for one in written:
+            topic = one.slice.topic_partition.topic
+            for outcome in ("written", "superseded", "dead_lettered"):
+                self.records.labels(topic, outcome).inc(getattr(one.records, outcome))
+            for table, rows in one.rows.items():
+                for outcome in ("inserted", "updated", "unchanged", "suppressed"):
+                    self.rows.labels(table, outcome).inc(getattr(rows, outcome))
+            for _, rejection in one.rejected:
+                self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()
+
+    def observe_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
+        """Tell how many dead letters wait, by topic and reason."""
+        for labels, count in waiting.items():
+            self.dead_letters_waiting.labels(*labels).set(count)
+
+    def observe_removed(self, rows: Mapping[str, int]) -> None:
+        """Count what the housekeeper removed, by table."""
+        for table, count in rows.items():
+            self.removed_rows.labels(table).inc(count)
+
+    def observe_freshness(self, fresh: Sequence[Freshness]) -> None:
+        """Tell through which moment topics are applied. One with a partition that never was is not told of."""
+        for one in fresh:
+            if one.complete_through is not None:
+                through = one.complete_through.replace(tzinfo=UTC).timestamp()
+                self.complete_through.labels(one.topic).set(through)
+
+    def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
+        """Tell how far rollups are behind their rows."""
+        for one in backlogs:
+            self.rollup_entries.labels(one.rollup).set(one.entries)
+            self.rollup_lag_seconds.labels(one.rollup).set(one.age_seconds)
+
+    def observe_quality(self, faults: Mapping[str, int | None]) -> None:
+        """Tell what the checks of data quality found last; nothing of those that took too long."""
+        self.quality_faults.clear()
+        for check, rows in faults.items():
+            if rows is not None:
+                self.quality_faults.labels(check).set(rows)
+
+    def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
+        """Observe the time from occurrence to now, just after the commit, for some events of each slice."""
+        now = time.time()
+        for one in slices:
+            accepted = one.decoded.accepted
+            histogram = self.latency_seconds.labels(one.slice.topic_partition.topic)
+            for _, event, _ in accepted[:: len(accepted) // LATENCY_SAMPLES_MAX + 1]:
+                histogram.observe(max(0.0, now - event.occurred_at / 1_000_000))
+
+    def forget(self, topic_partition: TopicPartition) -> None:
+        """Remove the gauges of a partition that is no longer ours: its new owner reports them."""
+        topic, partition = topic_partition
+        for gauge in (self.lag_records, self.lag_seconds):
+            gauge.remove_by_labels({"topic": topic, "partition": str(partition)})
+        self.forget_rest(topic_partition)
+
+    def forget_rest(self, topic_partition: TopicPartition) -> None:
+        """Remove what was told of why a partition rests."""
+        topic, partition = topic_partition
+        for gauge in (self.partitions_stopped, self.partitions_suspended):
+            gauge.remove_by_labels({"topic": topic, "partition": str(partition)})

@@ -1,0 +1,1 @@
+"""The edge to Kafka: all that imports Kafka's client."""

@@ -1,0 +1,191 @@
+"""Bounded parts of the log: planned by offsets or times, and read by assignment, outside any group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from confluent_kafka.admin import AdminClient
+
+from stream.errors import TerminalError
+from stream.kafka.source import Fetched, KafkaUnavailable, Source, end_offsets, offset_ranges, offsets_at, topic_ids
+from stream.records import Record, TopicPartition
+
+MEMBERS_ONLY = ("group.protocol", "group.instance.id")
+"""Properties that mean something in a group only."""
+
+READ_RECORDS_MAX = 5_000
+READ_SECONDS = 0.2
+"""The most that `read` brings at once, and how long it waits for that."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Consecutive offsets of one partition, of the topic that has this id."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    from_offset: int
+    to_offset: int
+    """The first offset behind the range."""
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def records_max(self) -> int:
+        """Its offsets; those of gaps (transactions, aborted records) hold no record."""
+        return self.to_offset - self.from_offset
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks for; a bound that is None is the log's own."""
+
+    topics: Sequence[str]
+    partitions: Collection[int] = ()
+    """None means all of them."""
+    from_offset: int | None = None
+    to_offset: int | None = None
+    from_time: datetime | None = None
+    to_time: datetime | None = None
+    """Both are UTC, without a zone."""
+
+
+def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:
+    """The ranges that hold anything, with bounds that are fixed from now on: what comes later is in none of them.
+
+    Raises KafkaUnavailable, ConfigurationError where a topic doesn't exist, and TerminalError where a partition
+    doesn't.
+    """
+    ids = topic_ids(admin, wanted.topics)
+    lows = {one: low for one, (low, _) in offset_ranges(admin, wanted.topics).items()}
+    chosen = [one for one in sorted(lows) if not wanted.partitions or one.partition in wanted.partitions]
+    missing = set(wanted.partitions) - {one.partition for one in chosen}
+    if missing:
+        raise TerminalError(f"no partition {', '.join(map(str, sorted(missing)))} in {', '.join(wanted.topics)}")
+    ends = end_offsets(admin, wanted.topics)
+    first = _bounds(admin, lows, ends, wanted.from_offset, wanted.from_time)
+    behind = _bounds(admin, ends, ends, wanted.to_offset, wanted.to_time)
+    ranges = [Range(*one, ids[one.topic], max(first[one], lows[one]), min(behind[one], ends[one])) for one in chosen]
+    return [one for one in ranges if one.records_max > 0]
+
+
+def _bounds(
+    admin: AdminClient,
+    natural: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    offset: int | None,
+    moment: datetime | None,
+) -> Mapping[TopicPartition, int]:
+    """By partition the bound that was asked for, else its natural one. What is younger than a moment may be yet to
+    come: then the partition's end bounds."""
+    if moment is not None:
+        return {**ends, **offsets_at(admin, ends, moment)}
+    return natural if offset is None else dict.fromkeys(ends, offset)
+
+
+class RangeSource(Source):
+    """Reads ranges as if a group had given out their partitions once, and takes part in no group.
+
+    `holds` says whether a partition is still ours to go on with, where a write was fenced; while `is_held_back` says
+    so, nothing is read.
+    """
+
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        name: str,
+        ranges: Iterable[Range],
+        *,
+        on_assign: Callable[[list[TopicPartition]], None],
+        holds: Callable[[TopicPartition], bool | None],
+        is_held_back: Callable[[], bool],
+    ) -> None:
+        alone = {key: value for key, value in properties.items() if key not in MEMBERS_ONLY}
+        super().__init__(alone, name, on_assign=on_assign, on_revoke=_nothing, on_lost=_nothing)
+        self.is_incremental = True
+        self._ends = {one.topic_partition: one.to_offset for one in ranges}
+        self._finished: set[TopicPartition] = set()
+        self._is_to_be_given = False
+        self._holds = holds
+        self._is_held_back = is_held_back
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every range was read to its end."""
+        return len(self._finished) == len(self._ends)
+
+    def subscribe(self, topics: Sequence[str]) -> None:  # noqa: ARG002 - the ranges say what is read
+        """The next poll gives out the partitions."""
+        self._is_to_be_given = True
+
+    def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
+        if self._is_to_be_given:
+            self._is_to_be_given = False
+            self._on_assign(list(self._ends))
+        if self._is_held_back():
+            time.sleep(timeout_seconds)  # what was fetched ahead stays where it is, and is bounded
+            return {}
+        fetched = super().poll(records_max, timeout_seconds)
+        return {one: self._cut(one, brought) for one, brought in fetched.items() if one in self._ends}
+
+    def _cut(self, one: TopicPartition, fetched: Fetched) -> Fetched:
+        """Without what lies behind the range. Once anything does, the range is read to its end, be it a gap."""
+        end = self._ends[one]
+        if (fetched.end_offset or 0) >= end or (fetched.records and fetched.records[-1].offset + 1 >= end):
+            self._finished.add(one)
+            self._stop_fetching({one} & self._fetched())
+            fetched.records = [record for record in fetched.records if record.offset < end]
+            fetched.end_offset = end
+        return fetched
+
+    def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
+        self._finished = {one for one, offset in positions.items() if offset >= self._ends[one]}
+        unfinished = {one: offset for one, offset in positions.items() if one not in self._finished}
+        super().fetch(unfinished, set(anew) - self._finished)
+
+    def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
+        """Kafka is told nothing: no group reads this."""
+
+    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002
+        """None: what is read again completes nothing."""
+        return {}
+
+    def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
+        return self._holds(topic_partition)
+
+    def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:  # noqa: ARG002 - as above
+        return dict(self._ends)
+
+
+def read(
+    properties: Mapping[str, str], name: str, ranges: Sequence[Range]
+) -> Iterator[tuple[TopicPartition, list[Record]]]:
+    """The records of ranges, each partition's in order, some at a time.
+
+    Raises KafkaUnavailable where the client lost the brokers for good, and TerminalError where records leave the log
+    meanwhile.
+    """
+    starts = {one.topic_partition: one.from_offset for one in ranges}
+    source = RangeSource(properties, name, ranges, on_assign=_nothing, holds=lambda _: True, is_held_back=lambda: False)
+    try:
+        source.fetch(starts, starts.keys())
+        while not source.is_finished:
+            for one, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
+                if fetched.is_astray:
+                    raise TerminalError(f"records of {one} left the log meanwhile: plan again")
+                if fetched.records:
+                    yield one, fetched.records
+            if source.is_cut_off():
+                raise KafkaUnavailable("the brokers answer others and not this client: try again")
+    finally:
+        source.close()
+
+
+def _nothing(_partitions: list[TopicPartition]) -> None:
+    """No group takes away what none gave."""

@@ -1,0 +1,85 @@
+"""Reads single records of Kafka's log by their offsets, outside any consumer group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from stream.kafka.source import (
+    KafkaUnavailable,
+    admin_client,
+    consumer_config,
+    make_client,
+    record_of,
+    topic_ids,
+    watermarks,
+)
+from stream.records import Record, TopicPartition
+
+GROUP_ID = "(log reader)"
+"""librdkafka wants one. It is never joined, and nothing is committed to it."""
+
+SILENCE_SECONDS_MAX = 10.0
+
+JUMP_OFFSETS = 1000
+"""Up to so many records are read over; what lies farther away is asked for anew."""
+
+
+class LogReader:
+    """A client that reads records at given offsets."""
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._admin = admin_client(properties)
+        self._consumer: Any = make_client(KafkaConsumer, consumer_config(properties, GROUP_ID))
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def read(self, topic_id: str, where: TopicPartition, offsets: Sequence[int]) -> dict[int, Record]:
+        """The records at these offsets; those that the log no longer has are left out.
+
+        A topic that was made anew has none of the older one's. Raises KafkaUnavailable, and ConfigurationError where
+        the topic doesn't exist.
+        """
+        if topic_ids(self._admin, [where.topic])[where.topic] != topic_id:
+            return {}
+        low, high = watermarks(self._admin, [where])[where]
+        return self._read(where, sorted(offset for offset in offsets if low <= offset < high))
+
+    def _read(self, where: TopicPartition, wanted: Sequence[int]) -> dict[int, Record]:
+        found: dict[int, Record] = {}
+        position = -JUMP_OFFSETS - 1
+        for offset in wanted:
+            if offset - position > JUMP_OFFSETS:
+                self._consumer.assign([KafkaPartition(*where, offset)])
+                position = offset
+            while position <= offset:
+                message = self._next(where)
+                if message is None:
+                    return found
+                record = record_of(message)
+                found[record.offset] = record
+                position = record.offset + 1
+        return {offset: found[offset] for offset in wanted if offset in found}
+
+    def _next(self, where: TopicPartition) -> Message | None:
+        """The next record; None at the partition's end."""
+        deadline = time.monotonic() + SILENCE_SECONDS_MAX
+        while time.monotonic() < deadline:
+            message: Message | None = self._consumer.poll(1.0)
+            error = message.error() if message is not None else None
+            if message is None or (error is not None and error.code() != KafkaError._PARTITION_EOF):
+                continue  # the client connects again by itself
+            return message if error is None else None
+        raise KafkaUnavailable(f"{where} can't be read: the brokers don't answer")

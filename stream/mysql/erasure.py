@@ -1,0 +1,253 @@
+"""Erasing persons: the marker that outlasts everything, and the removal of what was stored before it.
+
+An erasure is absorbing. Its marker, a row of `erasure`, is written in the transaction of the event that asks for it;
+from then on the statement that writes rows joins with the markers and leaves that person's rows out. What is older
+is removed afterwards, in steps that can be repeated (`sweep`):
+
+1. mark the person's other names too: the hashes under which they take part in studies
+2. remove the person's rows, empty the columns of those that stay, remove dead letters under the person's key
+3. lock every progress row once: that waits for each write whose statement began before the marker was seen
+4. where such a write brought a study that nobody knew of, begin again with it
+5. remove again what such a write left behind
+6. only then note the marker as swept; the receipt is final
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy.dialects.mysql import insert
+
+from stream.catalog import STREAMS
+from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
+from stream.declaration.streams import OnErasure, Person, PersonKind, business_time_of, persons_of
+from stream.declaration.types import MICROS_MAX
+from stream.hashing import Hasher
+from stream.mysql import dead_letters
+from stream.mysql import touched as changes
+from stream.mysql.touched import NEVER_LATE
+from stream.stages.compact import ErasedPerson
+from stream.stages.upsert import RowCounts
+
+REMOVE_ROWS_MAX = 1000
+"""Rows removed in one transaction: a person with many must not hold up the lanes."""
+
+
+def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) -> RowCounts:
+    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays.
+
+    In the order of their keys, so that two lanes don't wait for each other crosswise.
+    """
+    counts = RowCounts()
+    for person, micros in sorted(persons):
+        erased_on = _moment(micros)
+        statement = insert(ERASURE).values(person_kind=person.kind, person_id=person.person_id, erased_on=erased_on)
+        statement = statement.on_duplicate_key_update(erased_on=func.least(ERASURE.c.erased_on, erased_on))
+        affected = connection.execute(statement).rowcount
+        counts += RowCounts(1, int(affected == 1), int(affected == 2), int(affected == 0), 0)
+    return counts
+
+
+def unswept(connection: Connection) -> list[ErasedPerson]:
+    """The persons whose older rows may still be there.
+
+    A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
+    """
+    query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
+        ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
+    )
+    return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
+
+
+def sweep(
+    connection: Connection,
+    persons: Sequence[ErasedPerson],
+    hasher: Hasher | None = None,
+    late_before: int = NEVER_LATE,
+) -> None:
+    """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
+
+    Business dates are late before `late_before` (microseconds). Each step commits by itself. Raises what the
+    database raises; the caller tries again.
+    """
+    studies = _studies_now(connection)
+    while True:
+        hashes = _marked_hashes(connection, persons, studies, hasher)
+        for person in persons:
+            remove(connection, person, hashes[person], late_before)
+        with connection.begin():
+            connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
+        if (known := _studies_now(connection)) <= studies:
+            break
+        studies |= known
+    for person in persons:
+        remove(connection, person, hashes[person], late_before)
+        if hasher is None and person.kind is PersonKind.APP and studies:
+            continue  # a study came meanwhile: somebody with a key has to look
+        with connection.begin():
+            theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
+            connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
+
+
+def _studies_now(connection: Connection) -> set[str]:
+    with connection.begin():
+        return set(known_studies(connection))
+
+
+def _marked_hashes(
+    connection: Connection, persons: Sequence[ErasedPerson], studies: Iterable[str], hasher: Hasher | None
+) -> dict[ErasedPerson, list[ErasedPerson]]:
+    """The hashes of each person, which are markers from now on."""
+    hashes = {person: _hashes(person, studies, hasher) for person in persons}
+    with connection.begin():
+        for person, names in hashes.items():
+            mark(connection, [(name, _erased_micros(connection, person)) for name in names])
+    return hashes
+
+
+def remove(
+    connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = (), late_before: int = NEVER_LATE
+) -> None:
+    """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
+    for name in (person, *hashes):
+        for table, about in tables_about(name.kind):
+            left, removal = _left(table, about, name), _removal(table, about)
+            _until_none(
+                connection,
+                person,
+                table.name,
+                partial(_remove_rows, connection, table, left, removal, late_before),
+            )
+    emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
+    for stream in STREAMS.values():
+        key = stream.key_of_person(person.kind, person.person_id)
+        if key is None:
+            continue
+        under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
+        statement = update(DEAD_LETTER).where(under_their_key).values(emptied)
+        limited = statement.with_dialect_options(mysql_limit=REMOVE_ROWS_MAX)
+        _until_none(connection, person, DEAD_LETTER.name, partial(_changed_count, connection, limited))
+
+
+def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
+    """The tables that have rows about persons of this kind, and how."""
+    return [
+        (table, about)
+        for stream in STREAMS.values()
+        for table in stream.tables
+        for about in persons_of(table)
+        if about.kind is kind and about.is_stored and about.is_joined
+    ]
+
+
+def needs_key(connection: Connection, person: ErasedPerson) -> bool:
+    """Whether the person may take part in a study, under a hash that only a key can tell."""
+    return person.kind is PersonKind.APP and bool(known_studies(connection))
+
+
+def known_studies(connection: Connection) -> list[str]:
+    """The studies in which anybody takes part."""
+    return [
+        str(study)
+        for table, _ in tables_about(PersonKind.RESEARCH)
+        for study in connection.execute(select(table.c.study_id).distinct()).scalars()
+    ]
+
+
+def _hashes(person: ErasedPerson, studies: Iterable[str], hasher: Hasher | None) -> list[ErasedPerson]:
+    """The names that an app user has in studies, by each of our keys."""
+    if person.kind is not PersonKind.APP or hasher is None:
+        return []
+    found = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
+    return [ErasedPerson(PersonKind.RESEARCH, name) for name in found]
+
+
+def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+    """Whether a row is about the person."""
+    theirs: ColumnElement[bool] = table.c[about.column] == _as_stored(table, about, person)
+    return theirs
+
+
+def _removal(table: Table, about: Person) -> Any:
+    """What is done to the person's rows, whichever they are."""
+    if about.on_erasure is OnErasure.DELETE_ROW:
+        return delete(table)
+    return update(table).values(dict.fromkeys(about.emptied))
+
+
+def _left(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+    """Which rows are still to be removed, or emptied."""
+    theirs = is_theirs(table, about, person)
+    if about.on_erasure is OnErasure.DELETE_ROW:
+        return theirs
+    return and_(theirs, or_(*(table.c[name].is_not(None) for name in about.emptied)))
+
+
+def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:
+    """The id in the type of its column: compared as another type, no index would serve."""
+    return int(person.person_id) if table.c[about.column].type.python_type is int else person.person_id
+
+
+def _until_none(connection: Connection, person: ErasedPerson, table_name: str, some: Callable[[], int]) -> None:
+    """Remove some after the other, a transaction each, until none is left."""
+    removed = REMOVE_ROWS_MAX
+    while removed == REMOVE_ROWS_MAX:
+        with connection.begin():
+            removed = some()
+            if removed:
+                _note(connection, person, table_name, removed)
+
+
+def _remove_rows(
+    connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late_before: int
+) -> int:
+    """Remove some rows, in the caller's transaction; how many.
+
+    They are locked first: what is noted of their business times has to be about the very rows that go.
+    """
+    keys = list(table.primary_key)
+    moment = business_time_of(table)
+    columns = keys if moment is None else [*keys, moment]
+    rows = connection.execute(select(*columns).where(left).limit(REMOVE_ROWS_MAX).with_for_update()).all()
+    if rows:
+        # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
+        connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
+    if moment is not None:
+        changes.keep(connection, [changes.of_rows(table, [_micros(row[-1]) for row in rows], late_before)])
+    return len(rows)
+
+
+def _changed_count(connection: Connection, statement: Any) -> int:
+    return connection.execute(statement).rowcount
+
+
+def _note(connection: Connection, person: ErasedPerson, table_name: str, removed: int) -> None:
+    statement = insert(ERASURE_REMOVAL).values(
+        person_kind=person.kind, person_id=person.person_id, table_name=table_name, rows_removed=removed
+    )
+    added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
+    connection.execute(statement.on_duplicate_key_update(rows_removed=added))
+
+
+def _is_marker(person: ErasedPerson) -> Any:
+    return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
+
+
+def _moment(micros: int) -> datetime:
+    seconds, rest = divmod(min(micros, MICROS_MAX), 1_000_000)
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest, tzinfo=None)
+
+
+def _erased_micros(connection: Connection, person: ErasedPerson) -> int:
+    """When the person asked to be erased, in microseconds."""
+    moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
+    return _micros(moment)
+
+
+def _micros(moment: datetime) -> int:
+    """A moment as MySQL gives it, in microseconds since 1970."""
+    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

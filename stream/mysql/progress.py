@@ -1,0 +1,257 @@
+"""Progress: how far each partition is applied, who may write it, and the two ledgers.
+
+All of it lives in MySQL, in the transaction of the rows themselves; Kafka's committed offset is only informed.
+
+Claim: a new owner raises the epoch and reads the offset, which is the truth.
+Fence: a write locks its progress rows first and goes on only where epoch and offset are still its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy.dialects.mysql import Insert, insert
+
+from stream.declaration.service_tables import LEDGER, PROGRESS
+from stream.declaration.types import MICROS_MAX
+from stream.errors import Fenced
+from stream.records import Claim, Slice, TopicPartition
+from stream.stages.upsert import RowCounts
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """What became of the records of one slice; the first ledger."""
+
+    consumed: int
+    written: int
+    superseded: int
+    dead_lettered: int
+
+    def __post_init__(self) -> None:
+        if self.consumed != self.written + self.superseded + self.dead_lettered:
+            raise AssertionError(f"the ledger of records does not balance: {self}")
+
+
+def claim(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    topic_id: str,
+    first_offset: int,
+    owner: str,
+) -> Claim:
+    """Raise the partition's epoch, in this transaction, and read where to go on.
+
+    A partition that was never applied begins at `first_offset`.
+    """
+    now = func.utc_timestamp(6)
+    fresh = _fresh(group_id, topic_partition, topic_id, next_offset=first_offset, owner=owner, owner_epoch=1)
+    connection.execute(
+        fresh.on_duplicate_key_update(
+            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", now)]
+        )
+    )
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, topic_partition))).one()
+    return Claim(topic_partition, row.topic_id, row.owner_epoch, row.next_offset)
+
+
+def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:
+    """Say where partitions begin, each with its topic's id and an offset, before anybody claims them."""
+    for one, (topic_id, offset) in positions.items():
+        connection.execute(_fresh(group_id, one, topic_id, next_offset=offset))
+
+
+def _fresh(
+    group_id: str,
+    topic_partition: TopicPartition,
+    topic_id: str,
+    *,
+    next_offset: int,
+    owner: str = "",
+    owner_epoch: int = 0,
+) -> Insert:
+    """The first row of a partition; one that nobody has claimed has epoch 0."""
+    return insert(PROGRESS).values(
+        group_id=group_id,
+        topic=topic_partition.topic,
+        kafka_partition=topic_partition.partition,
+        topic_id=topic_id,
+        owner_epoch=owner_epoch,
+        owner=owner,
+        next_offset=next_offset,
+        updated_on=func.utc_timestamp(6),
+    )
+
+
+class Standing(Enum):
+    """How the stored progress stands to what we are about to write."""
+
+    OURS = "ours"
+    ALREADY_WRITTEN = "already_written"
+    """Our epoch and our end: a COMMIT whose answer was lost did happen."""
+
+
+def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Standing:
+    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them.
+
+    Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
+    """
+    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in slices]).with_for_update())
+    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.claim.next_offset) for one in slices):
+        return Standing.OURS
+    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.next_offset) for one in slices):
+        return Standing.ALREADY_WRITTEN
+    raise Fenced([one.topic_partition for one in slices if stored.get(one.topic_partition) != _own(one)])
+
+
+def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> list[Claim]:
+    """The claims that progress no longer bears out. Locks nothing: it tells what a write would meet."""
+    if not claims:
+        return []
+    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in claims]))
+    return [one for one in claims if stored.get(one.topic_partition) != (one.epoch, one.next_offset)]
+
+
+def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any]:
+    columns = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
+    return select(*columns).where(or_(*(_is_row(group_id, one) for one in partitions)))
+
+
+def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
+    rows = connection.execute(query)
+    return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
+
+
+def _own(one: Slice) -> tuple[int, int]:
+    return one.claim.epoch, one.claim.next_offset
+
+
+def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCounts) -> None:
+    """Move a partition's progress to the end of its slice.
+
+    Raises Fenced where the row is not as the fence saw it: the second half of the guard.
+    """
+    values: dict[str, Any] = {
+        "next_offset": one.next_offset,
+        **_added(counts),
+        "updated_on": func.utc_timestamp(6),
+    }
+    if one.complete_through_ms is not None:
+        values["complete_through"] = _not_before(one.complete_through_ms)
+    if connection.execute(update(PROGRESS).where(_is_own(group_id, one.claim)).values(values)).rowcount != 1:
+        raise Fenced([one.topic_partition])
+
+
+def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
+    """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
+    they had reached their ends as of then.
+    """
+    if claims:
+        own = or_(*(_is_own(group_id, one) for one in claims))
+        connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
+
+
+def _not_before(timestamp_ms: int) -> Any:
+    """What complete_through becomes: it never goes back."""
+    through = moment_of(timestamp_ms)
+    return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
+
+
+def _is_own(group_id: str, claim: Claim) -> Any:
+    """The partition's row, where epoch and offset are still those of the claim."""
+    return and_(
+        _is_row(group_id, claim.topic_partition),
+        PROGRESS.c.owner_epoch == claim.epoch,
+        PROGRESS.c.next_offset == claim.next_offset,
+    )
+
+
+def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[TopicPartition, str], RowCounts]) -> None:
+    """Add to the ledger of rows, per partition and table."""
+    if not counts:
+        return
+    statement = insert(LEDGER)
+    added = [name for name in LEDGER.columns.keys() if name.startswith("rows_")]  # noqa: SIM118
+    connection.execute(
+        statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
+        [
+            {
+                "group_id": group_id,
+                "topic": topic_partition.topic,
+                "kafka_partition": topic_partition.partition,
+                "table_name": table_name,
+                "rows_sent": rows.sent,
+                "rows_inserted": rows.inserted,
+                "rows_updated": rows.updated,
+                "rows_unchanged": rows.unchanged,
+                "rows_suppressed": rows.suppressed,
+            }
+            for (topic_partition, table_name), rows in counts.items()
+        ],
+    )
+
+
+REDRIVE_GROUP_ID = "(redrive)"
+"""Under which the ledgers count what was redriven. No consumer group may be called so (config.Settings.group_id)."""
+
+
+def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_id: str) -> None:
+    """Lock the partition's row of redriven records until the transaction ends.
+
+    An erasure's sweep waits for it, as it does for the rows of consumers, and so does another redrive.
+    """
+    # Offset 0: it follows no log.
+    fresh = _fresh(REDRIVE_GROUP_ID, topic_partition, topic_id, next_offset=0, owner="stream dead-letters redrive")
+    connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=func.utc_timestamp(6)))
+
+
+def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:
+    """Add to the ledger of redriven records."""
+    mine = _is_row(REDRIVE_GROUP_ID, topic_partition)
+    connection.execute(update(PROGRESS).where(mine).values(_added(counts)))
+
+
+def _added(counts: RecordCounts) -> dict[str, Any]:
+    """What a ledger of records becomes by some more."""
+    return {
+        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
+        "records_written": PROGRESS.c.records_written + counts.written,
+        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
+        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
+    }
+
+
+def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """How far each partition is applied, whoever owns it."""
+    rows = connection.execute(
+        select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
+            PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
+        )
+    )
+    return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
+
+
+def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
+    """Who claimed the partition last."""
+    return connection.execute(select(PROGRESS.c.owner).where(_is_row(group_id, topic_partition))).scalar_one_or_none()
+
+
+def moment_of(timestamp_ms: int) -> datetime:
+    """A Kafka timestamp as MySQL takes it: UTC, without a zone. Producers may send any number, so it is bounded."""
+    bounded = min(max(timestamp_ms, 0), MICROS_MAX // 1000)
+    return datetime.fromtimestamp(bounded / 1000, tz=UTC).replace(tzinfo=None)
+
+
+def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
+    return and_(
+        PROGRESS.c.group_id == group_id,
+        PROGRESS.c.topic == topic_partition.topic,
+        PROGRESS.c.kafka_partition == topic_partition.partition,
+    )

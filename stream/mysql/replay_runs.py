@@ -1,0 +1,185 @@
+"""Runs of a replay, as MySQL remembers them: which ranges, and how many rows there were before.
+
+How far a run is, who owns it and its two ledgers are rows of `progress` and `ledger` under a group of its own,
+`replay:<run id>`. So the fence, the resumption and the ledgers are those of `stream run`; an erasure's sweep, which
+locks every progress row, waits for a replay's writes too; and a restored backup takes a replay back with the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from stream.catalog import STREAMS
+from stream.declaration.service_tables import LEDGER, PROGRESS, REPLAY_RUN
+from stream.errors import TerminalError
+from stream.kafka.ranges import Range
+from stream.mysql import progress
+from stream.mysql.connection import read_connection, translated_errors
+from stream.records import TopicPartition
+
+GROUP_PREFIX = "replay:"
+"""How the names of such groups begin; no consumer's does."""
+
+REMOVED_ROWS_MAX = 1000
+"""Ledger rows removed in one transaction: a run has one for each partition and table."""
+
+RowsByDate = Mapping[str, Mapping[str, int]]
+"""How many rows each table has, by the date (UTC) of `created_on`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay, from its plan to its end, over as many processes as it takes."""
+
+    run_id: str
+    ranges: Sequence[Range]
+    rows_before: RowsByDate
+    has_ended: bool = False
+
+    @property
+    def group_id(self) -> str:
+        """Under which its progress and its ledgers are kept."""
+        return GROUP_PREFIX + self.run_id
+
+    @property
+    def topics(self) -> list[str]:
+        return sorted({one.topic for one in self.ranges})
+
+    @property
+    def records_max(self) -> int:
+        return sum(one.records_max for one in self.ranges)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One number of what came of a replay."""
+
+    what: str
+    """records, rows, or rows by date."""
+    name: str
+    """The topic, or the table."""
+    date: str | None
+    outcome: str
+    count: int
+
+
+def create(database: Engine, ranges: Sequence[Range]) -> Run:
+    """Note a new run, and the places where its partitions begin. Raises DatabaseUnavailable."""
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run = Run(run_id, ranges, rows_by_date(database, {one.topic for one in ranges}))
+    starts = {one.topic_partition: (one.topic_id, one.from_offset) for one in ranges}
+    with translated_errors(), database.begin() as connection:
+        connection.execute(
+            insert(REPLAY_RUN).values(
+                run_id=run_id,
+                ranges=json.dumps([astuple(one) for one in ranges]),
+                rows_before=json.dumps(run.rows_before),
+                started_on=func.utc_timestamp(6),
+            )
+        )
+        progress.prepare(connection, run.group_id, starts)
+    return run
+
+
+def load(database: Engine, run_id: str) -> Run:
+    """A run that was begun. Raises TerminalError where there is none, and DatabaseUnavailable."""
+    with read_connection(database) as connection:
+        row = connection.execute(select(REPLAY_RUN).where(REPLAY_RUN.c.run_id == run_id)).first()
+    if row is None:
+        raise TerminalError(f"no replay {run_id} was begun: its first line of output names it")
+    ranges = [Range(*one) for one in json.loads(row.ranges)]
+    return Run(run_id, ranges, json.loads(row.rows_before), has_ended=row.ended_on is not None)
+
+
+def next_offsets(database: Engine, run: Run) -> dict[TopicPartition, int]:
+    """Where each of its partitions goes on. Raises DatabaseUnavailable."""
+    with read_connection(database) as connection:
+        return progress.next_offsets(connection, run.group_id, run.topics)
+
+
+def skip_to(database: Engine, run: Run, offsets: Mapping[TopicPartition, int]) -> None:
+    """Go on there: what is before has left the log, and can't be read again."""
+    with translated_errors(), database.begin() as connection:
+        for (topic, partition), offset in offsets.items():
+            its = (PROGRESS.c.group_id == run.group_id) & (PROGRESS.c.topic == topic)
+            its &= (PROGRESS.c.kafka_partition == partition) & (PROGRESS.c.next_offset < offset)
+            connection.execute(
+                update(PROGRESS).where(its).values(next_offset=offset, owner_epoch=PROGRESS.c.owner_epoch + 1)
+            )
+
+
+def end(database: Engine, run: Run) -> None:
+    """Note that everything is applied."""
+    its = REPLAY_RUN.c.run_id == run.run_id
+    with translated_errors(), database.begin() as connection:
+        connection.execute(update(REPLAY_RUN).where(its).values(ended_on=func.utc_timestamp(6)))
+
+
+def remove_old(connection: Connection, before: datetime) -> dict[str, int]:
+    """Remove some rows of a run that nobody has gone on with since a moment; how many, by table: none when no such
+    run is left."""
+    gone_on_at = select(func.max(PROGRESS.c.updated_on)).where(
+        PROGRESS.c.group_id == func.concat(GROUP_PREFIX, REPLAY_RUN.c.run_id)
+    )
+    is_old = func.coalesce(gone_on_at.scalar_subquery(), REPLAY_RUN.c.started_on) < before
+    run_id = connection.execute(select(REPLAY_RUN.c.run_id).where(is_old).limit(1)).scalar()
+    if run_id is None:
+        return {}
+    its = PROGRESS.c.group_id == GROUP_PREFIX + run_id
+    locked = connection.execute(select(PROGRESS.c.updated_on).where(its).with_for_update()).scalars()
+    if any(moment >= before for moment in locked):
+        return {}  # somebody resumed it meanwhile
+    rows = delete(LEDGER).where(LEDGER.c.group_id == GROUP_PREFIX + run_id)
+    removed = {LEDGER.name: connection.execute(rows.with_dialect_options(mysql_limit=REMOVED_ROWS_MAX)).rowcount}
+    if removed[LEDGER.name] < REMOVED_ROWS_MAX:  # else the rest is for the next step
+        removed[PROGRESS.name] = connection.execute(delete(PROGRESS).where(its)).rowcount
+        removed[REPLAY_RUN.name] = connection.execute(delete(REPLAY_RUN).where(REPLAY_RUN.c.run_id == run_id)).rowcount
+    return removed
+
+
+def rows_by_date(database: Engine, topics: set[str]) -> dict[str, dict[str, int]]:
+    """How many rows the tables of some topics have for each date. Locks nothing. Raises DatabaseUnavailable."""
+    found = {}
+    with read_connection(database) as connection:
+        for table in (table for topic in sorted(topics) for table in STREAMS[topic].tables):
+            date = func.date(table.c.created_on)
+            rows = connection.execute(select(date, func.count()).group_by(date))
+            found[table.name] = {str(day): int(count) for day, count in rows}
+    return found
+
+
+def effects(database: Engine, run: Run) -> list[Effect]:
+    """What came of a run so far: both ledgers, and the dates whose numbers of rows are not as they were before it."""
+    found = []
+    for table, kept, what in ((PROGRESS, "topic", "records"), (LEDGER, "table_name", "rows")):
+        outcomes = [one.name for one in table.columns if one.name.startswith(f"{what}_")][1:]  # the first is their sum
+        name = table.c[kept]
+        sums = [func.sum(table.c[one]).label(one) for one in outcomes]
+        with read_connection(database) as connection:
+            query = select(name, *sums).where(table.c.group_id == run.group_id).group_by(name).order_by(name)
+            rows = connection.execute(query).mappings().all()
+        found += [
+            Effect(what, row[kept], None, one.removeprefix(f"{what}_"), int(row[one]))
+            for row in rows
+            for one in outcomes
+        ]
+    return found + differences(run.rows_before, rows_by_date(database, set(run.topics)))
+
+
+def differences(before: RowsByDate, after: RowsByDate) -> list[Effect]:
+    """The dates on which a table has more rows, or fewer, than before."""
+    found = []
+    for table, dates in after.items():
+        earlier = before.get(table, {})
+        for date in sorted({*dates, *earlier}):
+            was, now = earlier.get(date, 0), dates.get(date, 0)
+            if was != now:
+                found += [Effect("rows by date", table, date, "before", was)]
+                found += [Effect("rows by date", table, date, "after", now)]
+    return found

@@ -1,0 +1,173 @@
+"""Rollups: the periods that were touched, summed again from the rows.
+
+Whoever writes rows appends the periods that it touched (`changes`). One process at a time sums a rollup; each of its
+transactions (`refresh_some`), in READ COMMITTED:
+
+1. lock the rollup's row of `rollup_refresh`, or leave the work to whoever has it
+2. read some of the entries; what these transactions wrote is committed, so the next statement sees it
+3. sum their periods from the rows, in the place of what was there
+4. delete these very entries: one that is committed later may have a smaller id
+5. commit
+
+So a rollup is right whenever no entry is left, and whatever is killed in between only has to be done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.mysql import insert as upsert
+
+from stream.declaration.rollups import PERIOD_MINUTES, ROLLUPS, Share, shares_of
+from stream.declaration.service_tables import ROLLUP_REFRESH, ROLLUP_TOUCHED
+from stream.declaration.streams import business_time_of
+from stream.stages.upsert import EPOCH
+
+PERIOD = timedelta(minutes=PERIOD_MINUTES)
+
+ENTRIES_MAX = 10_000
+"""Entries that one transaction reads: of a period that is written all the time there are many; it is summed once."""
+
+PERIODS_MAX = 500
+"""Periods that one transaction sums: a second's work, where they lie far from each other."""
+
+SPAN_PERIODS_MAX = 96
+"""Periods that one statement sums, a day's: the server keeps what it reads for no longer than that takes."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is left to be summed of a rollup."""
+
+    rollup: str
+    entries: int
+    touched_since: datetime | None
+    """When the oldest of them was written (UTC); None where there is none."""
+    age_seconds: float
+
+
+def backlogs(connection: Connection) -> list[Backlog]:
+    """How far each rollup is behind its rows."""
+    oldest = func.min(ROLLUP_TOUCHED.c.touched_on)
+    age = func.timestampdiff(literal_column("MICROSECOND"), oldest, func.utc_timestamp(6))
+    query = select(ROLLUP_TOUCHED.c.rollup, func.count(), oldest, age).group_by(ROLLUP_TOUCHED.c.rollup)
+    found = {
+        name: Backlog(name, entries, since, micros / 1e6) for name, entries, since, micros in connection.execute(query)
+    }
+    return [found.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
+
+
+def last_entry(connection: Connection) -> int:
+    """The greatest id of the entries; 0 where there is none."""
+    return int(connection.execute(select(func.max(ROLLUP_TOUCHED.c.id))).scalar_one() or 0)
+
+
+def has_entries_until(connection: Connection, entry: int) -> bool:
+    """Whether an entry with this id or a smaller one is left."""
+    first = connection.execute(select(func.min(ROLLUP_TOUCHED.c.id))).scalar_one()
+    return first is not None and first <= entry
+
+
+def refresh_some(connection: Connection, rollup: Table) -> int:
+    """Sum some touched periods again, in the caller's transaction; the number of entries that are done by it.
+
+    0 where none is left, or somebody else is at it.
+    """
+    if not _is_locked(connection, rollup):
+        return 0
+    query = select(ROLLUP_TOUCHED.c.id, ROLLUP_TOUCHED.c.period_start).where(ROLLUP_TOUCHED.c.rollup == rollup.name)
+    entries = connection.execute(query.order_by(ROLLUP_TOUCHED.c.id).limit(ENTRIES_MAX)).all()
+    periods = set(list(dict.fromkeys(entry.period_start for entry in entries))[:PERIODS_MAX])
+    for first, behind in spans(periods):
+        period = rollup.c.period_start
+        connection.execute(delete(rollup).where(period >= first, period < behind))
+        sums = summed(rollup, first, behind)
+        connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))
+    done = [entry.id for entry in entries if entry.period_start in periods]
+    if done:
+        connection.execute(delete(ROLLUP_TOUCHED).where(ROLLUP_TOUCHED.c.id.in_(done)))
+        mine = ROLLUP_REFRESH.c.rollup == rollup.name
+        connection.execute(update(ROLLUP_REFRESH).where(mine).values(refreshed_on=func.utc_timestamp(6)))
+    return len(done)
+
+
+def prepare(connection: Connection) -> None:
+    """Have a row to lock for each rollup."""
+    known = set(connection.execute(select(ROLLUP_REFRESH.c.rollup)).scalars())
+    for name in ROLLUPS.keys() - known:
+        fresh = upsert(ROLLUP_REFRESH).values(rollup=name)
+        connection.execute(fresh.on_duplicate_key_update(rollup=name))
+
+
+def _is_locked(connection: Connection, rollup: Table) -> bool:
+    mine = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
+    return connection.execute(mine.with_for_update(skip_locked=True)).first() is not None
+
+
+def spans(periods: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Periods that follow each other taken together: each span's first one, and the one behind its last."""
+    first = behind = None
+    for period in sorted(periods):
+        if first is not None and behind is not None and period == behind < first + SPAN_PERIODS_MAX * PERIOD:
+            behind += PERIOD
+            continue
+        if first is not None and behind is not None:
+            yield first, behind
+        first, behind = period, period + PERIOD
+    if first is not None and behind is not None:
+        yield first, behind
+
+
+def summed(rollup: Table, first: datetime, behind: datetime) -> Select[Any]:
+    """The rollup's rows for the periods from `first` to the one before `behind`, from the rows of its tables."""
+    shares = union_all(*(_share(one, first, behind) for one in shares_of(rollup))).subquery("shares")
+    keys = [shares.c[column.name] for column in rollup.primary_key]
+    sums = [func.sum(shares.c[column.name]).label(column.name) for column in _summed_columns(rollup)]
+    return select(*keys, *sums).group_by(*keys)
+
+
+def _share(share: Share, first: datetime, behind: datetime) -> Select[Any]:
+    moment = business_time_of(share.table)
+    assert moment is not None
+    period = period_of(moment).label("period_start")
+    groups = [expression.label(name) for name, expression in share.groups.items()]
+    sums = [
+        share.sums.get(column.name, literal_column("0")).label(column.name) for column in _summed_columns(share.rollup)
+    ]
+    query = select(period, *groups, *sums).where(moment >= first, moment < behind)
+    if share.where is not None:
+        query = query.where(share.where)
+    return query.group_by(period, *groups)
+
+
+def _summed_columns(rollup: Table) -> Sequence[Any]:
+    return [column for column in rollup.columns if not column.primary_key]
+
+
+def period_of(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The beginning of the period in which a moment lies."""
+    minutes = func.timestampdiff(literal_column("MINUTE"), literal_column(EPOCH), moment)
+    number = minutes.op("DIV")(literal_column(str(PERIOD_MINUTES)))
+    return func.timestampadd(
+        literal_column("MINUTE"), number * literal_column(str(PERIOD_MINUTES)), literal_column(START)
+    )
+
+
+START = "TIMESTAMP'1970-01-01 00:00:00'"
+"""Without a fraction of a second, as periods are."""

@@ -1,0 +1,248 @@
+"""What a write changes beside its rows: periods that rollups have to sum again, and late business dates.
+
+A lane doesn't touch a rollup: two that did would lose counts, or wait for each other. It appends the periods whose
+rows it wrote to `rollup_touched`, in its own transaction: those in which rows lie now, and those in which they lay
+before. `stream/mysql/rollups.py` sums them again.
+
+A date is late once it lies before the look-back window of dashboards; what is written or removed there, they would not
+see. Only a batch that has such dates looks closer; what changed nothing (a duplicate, an older version) is no change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Connection, Table, func, text
+from sqlalchemy.dialects.mysql import insert
+
+from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
+from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
+from stream.declaration.streams import business_time_of
+from stream.errors import TransactionConflict
+from stream.mysql.connection import translated_errors
+from stream.stages.compact import TableRows
+from stream.stages.upsert import EPOCH, RowCounts, escaped, json_keys, json_type, keys_of, sent_names
+
+DAY_MICROS = 24 * 3600 * 1_000_000
+NEVER_LATE = 0
+"""As the moment before which dates are late."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a transaction has to note beside its rows."""
+
+    periods: set[tuple[str, int]] = field(default_factory=set)
+    """Rollups with the periods to be summed again, counted from 1970."""
+    late: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How many rows changed on late dates, by table and day, counted from 1970."""
+
+    def __ior__(self, other: Changes) -> Changes:
+        self.periods |= other.periods
+        self.late += other.late
+        return self
+
+
+def late_before(look_back_days: int) -> int:
+    """The moment (microseconds) before which dates are late now."""
+    return (int(datetime.now(UTC).timestamp() * 1_000_000) // DAY_MICROS - look_back_days) * DAY_MICROS
+
+
+def keep(connection: Connection, noted: Iterable[Changes]) -> None:
+    """Note the changes in the caller's transaction.
+
+    At its end: the rows of `late_change` are locked from here on, in an order that all share.
+    """
+    changes = Changes()
+    for one in noted:
+        changes |= one
+    if changes.periods:
+        touched = [{"rollup": str(rollup), "period": period} for rollup, period in sorted(changes.periods)]
+        connection.execute(TOUCH, {"touched": msgspec.json.encode(touched).decode()})
+    if changes.late:
+        now = func.utc_timestamp(6)
+        statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)
+        added = LATE_CHANGE.c.changes + statement.inserted.changes
+        connection.execute(
+            statement.on_duplicate_key_update(changes=added, last_changed_on=now),
+            [
+                {"table_name": table, "business_date": date_of_day(day), "changes": changes.late[table, day]}
+                for table, day in sorted(changes.late)
+            ],
+        )
+
+
+TOUCH = text(
+    f"INSERT INTO {ROLLUP_TOUCHED.name} (rollup, period_start, touched_on) "  # noqa: S608
+    f"SELECT j.rollup, {EPOCH} + INTERVAL j.period * {PERIOD_MINUTES} MINUTE, UTC_TIMESTAMP(6) "
+    "FROM JSON_TABLE(:touched, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.rollup', "
+    "period BIGINT PATH '$.period')) j"
+)
+
+
+def date_of_day(day: int) -> date:
+    """The date of a day counted from 1970."""
+    return date(1970, 1, 1) + timedelta(days=day)
+
+
+def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:
+    """The changes where rows of a table, whose business times (microseconds) these are, were removed or emptied."""
+    changes = Changes()
+    share = share_of(table)
+    for micros in moments:
+        if share is not None:
+            changes.periods.add((share.rollup.name, micros // PERIOD_MICROS))
+        if micros < late_before:
+            changes.late[table.name, micros // DAY_MICROS] += 1
+    return changes
+
+
+@dataclass(slots=True)
+class Before:
+    """How rows that are about to be sent to a table are stored: locked, so that it stays true until they are sent."""
+
+    table: TableRows
+    late_before: int
+    rows_by_period: Mapping[int, int]
+    """In which periods they lie, and how many in each."""
+    late: _LateRows | None
+    """None where no date is late."""
+
+    @property
+    def rows_max(self) -> int:
+        """How many of the rows that are sent may find a row of their key: a stored one, or another that is sent."""
+        (key,) = self.table.feed.table.primary_key
+        place = sent_names(self.table.feed.table).index(key.name)
+        repeated = len(self.table.rows) - len({row[place] for row in self.table.rows})
+        return sum(self.rows_by_period.values()) + repeated
+
+
+@dataclass(slots=True)
+class _LateRows:
+    """Of the rows about to be sent, how many by late day, counted from 1970."""
+
+    present: Counter[int] = field(default_factory=Counter)
+    """Duplicates: the event that is sent wrote the stored row."""
+    moved: Counter[int] = field(default_factory=Counter)
+    """Rows that the event that is sent takes to another date."""
+
+
+def before(connection: Connection, table: TableRows, late_before: int) -> Before | None:
+    """Look at the stored rows that are about to be overwritten; None where nobody wants to know."""
+    moment = business_time_of(table.feed.table)
+    if moment is None:
+        return None
+    rows_by_period = {} if _is_history(table.feed.table) else _rows_by_period(connection, table, moment)
+    oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
+    late = None
+    if oldest < late_before:
+        are_all_new = not rows_by_period and not _is_history(table.feed.table)
+        late = _LateRows() if are_all_new else _late_rows(connection, table, late_before)
+    return Before(table, late_before, rows_by_period, late)
+
+
+def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
+    """What sending the rows changed.
+
+    Raises TransactionConflict where a row came between the look and the sending: nobody knows where it lay.
+    """
+    if before is None or not counts.inserted + counts.updated:
+        return Changes()
+    table = before.table.feed.table
+    if not _is_history(table) and counts.updated + counts.unchanged > before.rows_max:
+        raise TransactionConflict("row_came_between", 0)
+    changes = Changes()
+    share = share_of(table)
+    if share is not None:
+        periods = {micros // PERIOD_MICROS for micros in _moments(before.table)}
+        if counts.updated:
+            periods.update(before.rows_by_period)
+        changes.periods = {(share.rollup.name, period) for period in periods}
+    if before.late is not None:
+        changed = _written(connection, before, counts) - before.late.present + before.late.moved
+        changes.late = Counter({(table.name, day): count for day, count in changed.items()})
+    return changes
+
+
+def _written(connection: Connection, before: Before, counts: RowCounts) -> Counter[int]:
+    """How many rows on each late day are now as the events that were sent have them."""
+    if counts.inserted == len(before.table.rows):  # no need to look
+        return Counter(micros // DAY_MICROS for micros in _moments(before.table) if micros < before.late_before)
+    return _late_rows(connection, before.table, before.late_before).present
+
+
+PRESENT = "t.event_id = UNHEX(j.event_id)"
+MOVED = (
+    f"({EPOCH} + INTERVAL j.event_time MICROSECOND, UNHEX(j.event_id)) > (t.event_time, t.event_id) "
+    f"AND j.moment DIV {DAY_MICROS} <> {{day}}"
+)
+
+
+def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any]) -> dict[int, int]:
+    """In which periods the rows lie as they are stored, which this locks. Whether it changes them is not asked."""
+    (key,) = table.feed.table.primary_key
+    statement = (
+        f"SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01', t.`{moment.name}`) DIV {PERIOD_MINUTES} AS period, COUNT(*) "  # noqa: S608
+        # The keys are a query of their own, for MySQL refuses to lock what JSON_TABLE makes.
+        f"FROM (SELECT j.k FROM {json_keys(key)}) sent "
+        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
+        "GROUP BY period FOR UPDATE"
+    )
+    keys = keys_of(table.feed.table, table.rows).encode()
+    return dict(_answers(connection, statement, keys))
+
+
+def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _LateRows:
+    """What is stored on late days of the rows that are sent."""
+    (key,) = table.feed.table.primary_key
+    moment = business_time_of(table.feed.table)
+    assert moment is not None
+    key_type, key_expression = json_type(key)
+    day = f"TIMESTAMPDIFF(DAY, '1970-01-01', t.`{moment.name}`)"
+    moved = MOVED.format(day=day)
+    statement = (
+        f"SELECT {day} AS day, SUM({PRESENT}), SUM({moved}) "  # noqa: S608
+        f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]', "
+        "event_time BIGINT PATH '$[1]', event_id CHAR(32) CHARACTER SET ascii PATH '$[2]', "
+        "moment BIGINT PATH '$[3]')) j "
+        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_expression.format('j.k')} "
+        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND ({PRESENT} OR {moved}) "
+        "GROUP BY day"
+    )
+    names = sent_names(table.feed.table)
+    places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
+    sent = msgspec.json.encode(list(map(itemgetter(*places), table.rows)))
+    found = _answers(connection, statement, sent)
+    return _LateRows(
+        present=Counter({day: int(present) for day, present, _ in found}),
+        moved=Counter({day: int(moved) for day, _, moved in found}),
+    )
+
+
+def _answers(connection: Connection, statement: str, rows_json: bytes) -> Sequence[Any]:
+    """What the statement says, whose one parameter is JSON."""
+    driver: Any = connection.connection.driver_connection
+    before, behind = statement.encode().split(b"%s")
+    with translated_errors(), driver.cursor() as cursor:
+        cursor.execute(b"".join((before, b"'", escaped(rows_json), b"'", behind)))
+        answers: Sequence[Any] = cursor.fetchall()
+    return answers
+
+
+def _moments(table: TableRows) -> list[int]:
+    """The business times of the rows that are sent, in microseconds; one that is missing is the server's to refuse."""
+    moment = business_time_of(table.feed.table)
+    assert moment is not None
+    place = sent_names(table.feed.table).index(moment.name)
+    return [row[place] for row in table.rows if row[place] is not None]
+
+
+def _is_history(table: Table) -> bool:
+    """Whether each event is a row: then none is ever overwritten."""
+    return "event_id" in table.primary_key.columns

@@ -1,0 +1,180 @@
+"""`stream erase`: asks for a person's erasure by publishing the deletion event, and tells what came of it.
+
+The event, not a statement of ours, erases: so a replay, or a restored backup, applies it again.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from confluent_kafka import Producer
+from fastavro import schemaless_writer
+from sqlalchemy import Connection, Engine, func, select
+
+from stream.catalog import STREAMS, Route, Stream
+from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL
+from stream.declaration.streams import NAMED_KINDS, PersonKind, persons_of
+from stream.errors import TerminalError
+from stream.kafka.source import KafkaUnavailable, client_config, make_client
+from stream.mysql.connection import read_connection
+from stream.mysql.erasure import is_theirs, tables_about
+from stream.operate.dead_letter_topic import SUFFIX
+from stream.schemas.store import SchemaStore
+from stream.stages.compact import ErasedPerson
+from stream.stages.validate import is_person_id
+
+DELIVERY_SECONDS_MAX = 30.0
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored about a person in one table now, and what erasing does to it."""
+
+    table: str
+    rows: int
+    on_erasure: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What erasing a person removed, and what remains until when."""
+
+    what: str
+    rows: int | None
+    until: str
+
+
+def parse_person(text: str) -> ErasedPerson:
+    """The person of a text like `app:7`, `clerk:user_2aB` or `telegram:99`. Raises ValueError for another form."""
+    kind, _, person_id = text.partition(":")
+    if kind not in NAMED_KINDS or not is_person_id(PersonKind(kind), person_id):
+        raise ValueError("that is not a person like app:7, clerk:user_2aB or telegram:99")
+    return ErasedPerson(PersonKind(kind), person_id)
+
+
+def stored(connection: Connection, person: ErasedPerson) -> list[Stored]:
+    """What is stored about a person now, table by table."""
+    found = []
+    for table, about in tables_about(person.kind):
+        count = connection.execute(select(func.count()).select_from(table).where(is_theirs(table, about, person)))
+        found.append(Stored(table.name, int(count.scalar_one()), f"{about.on_erasure} ({about.column})"))
+    return found
+
+
+def publish_deletion(properties: Mapping[str, str], person: ErasedPerson) -> str:
+    """Publish the event that erases a person, and return its id once Kafka has it.
+
+    Raises KafkaUnavailable where that isn't heard in time; publishing again does no harm.
+    """
+    stream, route = _deletion(person.kind)
+    newest = SchemaStore().newest(stream.topic, route.record_name)
+    event_id = str(uuid.uuid4())
+    attribute = route.erases.attribute if route.erases else ""
+    person_id: Any = person.person_id if person.kind is PersonKind.CLERK else int(person.person_id)
+    value = io.BytesIO()
+    value.write(newest.header)
+    datum = {"event_id": event_id, "occurred_at": time.time_ns() // 1000, attribute: person_id}
+    schemaless_writer(value, newest.plain, datum)
+    producer: Producer = make_client(Producer, {**client_config(properties), "acks": "all", "enable.idempotence": True})
+    producer.produce(stream.topic, value.getvalue(), person.key.encode())
+    if producer.flush(DELIVERY_SECONDS_MAX):
+        raise KafkaUnavailable("the deletion event was not delivered in time: try again")
+    return event_id
+
+
+def wait_until_swept(database: Engine, person: ErasedPerson, since: datetime, seconds_max: float) -> bool:
+    """Whether a running service has applied the erasure by then."""
+    deadline = time.monotonic() + seconds_max
+    while True:
+        with read_connection(database) as connection:
+            row = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+        if row is not None and row.swept_on is not None and row.erased_on <= since + timedelta(days=1):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(LOOK_SECONDS)
+
+
+def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int) -> list[Receipt]:
+    """What was removed where, and what remains until when; a topic of dead letters keeps copies for so many days.
+
+    Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
+    """
+    marker = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+    if marker is None:
+        raise TerminalError("no erasure of this person is known: `stream erase PERSON --execute` asks for one")
+    if marker.swept_on is None:
+        raise TerminalError("the erasure is still under way: a running `stream run` finishes it")
+    removed = connection.execute(
+        select(ERASURE_REMOVAL.c.table_name, ERASURE_REMOVAL.c.rows_removed).where(
+            ERASURE_REMOVAL.c.person_kind == person.kind, ERASURE_REMOVAL.c.person_id == person.person_id
+        )
+    )
+    lines = [Receipt(f"removed from {row.table_name}", row.rows_removed, f"{marker.swept_on} UTC") for row in removed]
+    unattributed = connection.execute(
+        select(func.count()).select_from(DEAD_LETTER).where(DEAD_LETTER.c.record_value.is_not(None))
+    ).scalar_one()
+    days = {stream.retention_ms // 86_400_000 for stream in STREAMS.values()}
+    lines += [
+        Receipt(f"remains: the bare id in {name}", rows, "for good: a ledger has to add up")
+        for name, rows in _bare_ids(connection, person)
+    ]
+    lines.append(
+        Receipt(
+            "remains: dead letters that nobody can be named for",
+            unattributed,
+            "they are redriven or discarded, or expire",
+        )
+    )
+    lines += _copies(connection, copies_kept_days)
+    lines.append(Receipt("remains: the log in Kafka", None, f"its retention, {max(days)} days"))
+    return lines
+
+
+def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
+    """What somebody published of dead letters, topic by topic: whose they were isn't known once they are settled."""
+    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=kept_days)
+    query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
+    return [
+        Receipt(
+            f"remains: copies in {topic}{SUFFIX}, whoever they are about", count, f"its retention, {kept_days} days"
+        )
+        for topic, count in connection.execute(query.group_by(DEAD_LETTER.c.topic).order_by(DEAD_LETTER.c.topic))
+        if topic not in STREAMS or not STREAMS[topic].has_hidden_values  # else they are coordinates and no more
+    ]
+
+
+def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, int]]:
+    """How many rows keep the person's id, table by table; those without any are left out."""
+    keeping = [
+        (table, about)
+        for stream in STREAMS.values()
+        for table in stream.tables
+        for about in persons_of(table)
+        if about.kind is person.kind and about.keeps_bare_id
+    ]
+    counts = [
+        (table.name, connection.execute(select(func.count()).where(is_theirs(table, about, person))).scalar_one())
+        for table, about in keeping
+    ]
+    return [(name, rows) for name, rows in counts if rows]
+
+
+def _deletion(kind: PersonKind) -> tuple[Stream, Route]:
+    """The event that erases persons of a kind, and its stream."""
+    for stream in STREAMS.values():
+        for route in stream.bound_routes:
+            if route.erases is not None and route.erases.kind is kind:
+                return stream, route
+    raise TerminalError(f"no event of the catalog erases a person of kind {kind}")
+
+
+def _is_marker(person: ErasedPerson) -> Any:
+    return (ERASURE.c.person_kind == person.kind) & (ERASURE.c.person_id == person.person_id)

@@ -1,0 +1,170 @@
+"""Redrive: dead letters go through the same line again, and are resolved in the transaction that writes their rows.
+
+Each transaction takes some dead letters of one partition; its order of effects, numbered here and in `_transact`:
+
+1. lock the partition's ledger of redriven records, for which an erasure's sweep waits
+2. lock the dead letters; those that no longer wait are left alone
+3. decode, validate, compact and upsert, as a lane does
+4. keep what is rejected again: the same row, an attempt more, the newest reason
+5. resolve the others
+6. add to the ledgers of group `(redrive)`
+7. note the periods that rollups have to sum again, and late dates
+8. commit
+
+So it can be killed, repeated, and run beside consumers: the version guard decides which event's state stays.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from stream.catalog import STREAMS
+from stream.errors import TransactionConflict
+from stream.mysql import dead_letters, progress
+from stream.mysql import touched as changes
+from stream.mysql.bisect import DecodedSlice, WrittenSlice, write_slice
+from stream.mysql.connection import read_connection, translated_errors
+from stream.mysql.dead_letters import LogPart, Selection
+from stream.records import Claim, Record, Slice
+from stream.schemas.decoder import Decoder
+from stream.settings import LOOK_BACK_DAYS
+
+RECORDS_MAX = 500
+"""Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
+
+BYTES_MAX = 16 * 1024 * 1024
+"""What these hold at most, unless a single one is larger."""
+
+ATTEMPTS_MAX = 10
+RETRY_WAIT_SECONDS = 0.5
+"""A transaction that meets others is tried again; after five seconds of it the person who asked gets to know."""
+
+ReadLog = Callable[[LogPart, Sequence[int]], Mapping[int, Record]]
+"""Reads records from Kafka's log; those that it no longer has are missing from the answer."""
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What became of some dead letters."""
+
+    topic: str
+    resolved: int = 0
+    rejected_again: int = 0
+    gone_from_log: int = 0
+    """Nothing but their coordinates is kept, and the log no longer has them: they can only be discarded."""
+
+    @property
+    def records(self) -> int:
+        """How many these are."""
+        return self.resolved + self.rejected_again + self.gone_from_log
+
+    def __add__(self, other: Redriven) -> Redriven:
+        return Redriven(
+            self.topic,
+            self.resolved + other.resolved,
+            self.rejected_again + other.rejected_again,
+            self.gone_from_log + other.gone_from_log,
+        )
+
+
+class Redrive:
+    """Redrives selected dead letters, each at most once."""
+
+    def __init__(
+        self,
+        database: Engine,
+        selection: Selection,
+        decoder: Decoder,
+        read_log: ReadLog,
+        look_back_days: int = LOOK_BACK_DAYS,
+    ) -> None:
+        self._database = database
+        self._look_back_days = look_back_days
+        self._selection = selection
+        self._decoder = decoder
+        self._read_log = read_log
+
+    def run(self, records_max: int | None = None) -> Iterator[Redriven]:
+        """Redrive at most so many, and tell what became of them batch by batch.
+
+        Raises DatabaseUnavailable, TransactionConflict and KafkaUnavailable; what was told of is done by then.
+        """
+        left = sys.maxsize if records_max is None else records_max
+        with read_connection(self._database) as connection:
+            parts = dead_letters.parts_waiting(connection, self._selection)
+        for part in parts:
+            if part.topic not in self._decoder.readers:
+                continue  # no longer in the catalog: nobody knows its events
+            after = -1
+            while left and (offsets := self._next(part, after, left)):
+                yield self._redrive(part, offsets)
+                after = offsets[-1]
+                left -= len(offsets)
+
+    def _next(self, part: LogPart, after: int, left: int) -> list[int]:
+        with read_connection(self._database) as connection:
+            return dead_letters.offsets_waiting(
+                connection,
+                self._selection,
+                part,
+                after=after,
+                records_max=min(left, RECORDS_MAX),
+                bytes_max=BYTES_MAX,
+            )
+
+    def _redrive(self, part: LogPart, offsets: Sequence[int]) -> Redriven:
+        # Read before the transaction, whose locks are not to wait for Kafka.
+        from_log = self._read_log(part, offsets) if STREAMS[part.topic].has_hidden_values else {}
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                with translated_errors(), self._database.begin() as connection:
+                    return self._transact(connection, part, offsets, from_log)
+            except TransactionConflict:
+                if attempt + 1 == ATTEMPTS_MAX:
+                    raise
+                time.sleep(RETRY_WAIT_SECONDS)
+        raise AssertionError("unreachable")
+
+    def _transact(
+        self, connection: Connection, part: LogPart, offsets: Sequence[int], from_log: Mapping[int, Record]
+    ) -> Redriven:
+        # 1. the ledger of redriven records
+        progress.lock_redrive(connection, part.topic_partition, part.topic_id)
+        # 2. the dead letters
+        rows = dead_letters.lock_waiting(connection, part, offsets)
+        if STREAMS[part.topic].has_hidden_values:
+            records = [from_log[row["kafka_offset"]] for row in rows if row["kafka_offset"] in from_log]
+        else:
+            records = [dead_letters.record_of(row) for row in rows]
+        if records:
+            written = self._write(connection, part, records)
+            rejected_again = len(written.rejected)
+        else:
+            rejected_again = 0
+        return Redriven(part.topic, len(records) - rejected_again, rejected_again, len(rows) - len(records))
+
+    def _write(self, connection: Connection, part: LogPart, records: list[Record]) -> WrittenSlice:
+        # 3. rows
+        claim = Claim(part.topic_partition, part.topic_id, epoch=0, next_offset=records[0].offset)
+        piece = Slice(claim, records[0].offset, records[-1].offset + 1, records)
+        decoded = self._decoder.of(part.topic)(records)
+        late_before = changes.late_before(self._look_back_days)
+        written = write_slice(connection, DecodedSlice(piece, decoded), late_before=late_before)
+        # 4. what is rejected again
+        dead_letters.keep(connection, written.dead_letters)
+        # 5. the others
+        rejected_offsets = {record.offset for record, _ in written.rejected}
+        dead_letters.resolve(connection, part, [one.offset for one in records if one.offset not in rejected_offsets])
+        # 6. ledgers
+        counts = {(part.topic_partition, table): rows for table, rows in written.rows.items()}
+        progress.record_rows(connection, progress.REDRIVE_GROUP_ID, counts)
+        progress.count_redriven(connection, part.topic_partition, written.records)
+        # 7. changes
+        changes.keep(connection, [written.changes])
+        # 8. commit, by leaving the caller's block
+        return written

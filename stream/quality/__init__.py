@@ -1,0 +1,1 @@
+"""Data quality: the checks, and running them."""

@@ -1,0 +1,92 @@
+"""Running the checks of data quality, and remembering what they found.
+
+A check reads one statement's snapshot: it locks nothing, so no writer waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.dialects.mysql import insert
+
+from stream.declaration.service_tables import DATA_QUALITY
+from stream.errors import StatementTimeout
+from stream.mysql.connection import limited_statements
+from stream.quality.checks import CHECKS, Check
+
+SAMPLE_ROWS = 5
+
+LOCK_NAME_LENGTH_MAX = 64
+"""The server's own limit."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found."""
+
+    check: str
+    faults: int | None
+    """How many rows are at fault; None where it took longer than it may."""
+    sample: str
+    """Some of them, by their keys, or by the coordinates of their events where the key is a person's id."""
+    seconds: float
+    meaning: str
+
+
+def inspect(connection: Connection, check: Check, seconds_max: float) -> Finding:
+    """Run a check within a limit of time. Raises DatabaseUnavailable."""
+    began = time.monotonic()
+    try:
+        with limited_statements(connection, seconds_max):
+            rows = connection.execute(_counted(check)).all()
+    except StatementTimeout:
+        faults, sample = None, ""
+    else:
+        faults = rows[0].faults if rows else 0
+        sample = ", ".join(check.row_name(tuple(row[:-1])) for row in rows)
+    return Finding(check.name, faults, sample, round(time.monotonic() - began, 3), check.meaning)
+
+
+def _counted(check: Check) -> Select[Any]:
+    """Some rows at fault, and beside each how many there are: one statement, so that the two agree."""
+    found = check.faults.subquery("found")
+    return select(*found.c, func.count().over().label("faults")).order_by(*found.c).limit(SAMPLE_ROWS)
+
+
+def try_lock(connection: Connection) -> bool:
+    """Whether this connection may inspect: of all processes one at a time may, until its connection is closed."""
+    name = func.left(func.concat("stream quality ", func.database()), LOCK_NAME_LENGTH_MAX)
+    return bool(connection.execute(select(func.get_lock(name, 0))).scalar_one())
+
+
+def overdue(connection: Connection, interval: timedelta) -> Check | None:
+    """The check that was run longest ago, unless even that was within the interval."""
+    query = select(DATA_QUALITY.c.check_name, DATA_QUALITY.c.checked_on, func.utc_timestamp(6).label("now"))
+    ages = {row.check_name: row.now - row.checked_on for row in connection.execute(query)}
+    oldest = max(CHECKS.values(), key=lambda check: ages.get(check.name, timedelta.max))
+    return oldest if ages.get(oldest.name, timedelta.max) >= interval else None
+
+
+def remember(connection: Connection, finding: Finding) -> None:
+    """Keep what a check found, and forget those that there are no longer."""
+    values = {
+        "faults": finding.faults,
+        "sample": finding.sample,
+        "meaning": finding.meaning,
+        "seconds": finding.seconds,
+        "checked_on": func.utc_timestamp(6),
+    }
+    kept = insert(DATA_QUALITY).values(check_name=finding.check, **values)
+    connection.execute(kept.on_duplicate_key_update(values))
+    connection.execute(DATA_QUALITY.delete().where(DATA_QUALITY.c.check_name.not_in(CHECKS)))
+
+
+def remembered(connection: Connection) -> Mapping[str, int | None]:
+    """The rows at fault by check, as they were found last; None where the check took too long."""
+    rows = connection.execute(select(DATA_QUALITY.c.check_name, DATA_QUALITY.c.faults))
+    return {row.check_name: row.faults for row in rows}

@@ -1,0 +1,1 @@
+"""Avro schemas: the bytes in front of a record, the schemas that we know, and where the others come from."""

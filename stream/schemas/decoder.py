@@ -1,0 +1,69 @@
+"""Decoding as it is set up for a process: the schemas of some topics, and the registry where one is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stream.catalog import STREAMS
+from stream.errors import ConfigurationError
+from stream.hashing import Hasher
+from stream.records import Record
+from stream.schemas.registry import Registry
+from stream.schemas.store import Readers, SchemaStore, confluent_id
+from stream.settings import Settings
+from stream.stages.decode import Decode, decode, unknown_headers
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How to read the records of some topics."""
+
+    readers: Mapping[str, Readers]
+    """By topic."""
+    registry: Registry | None = None
+    """Says what ids mean that the readers don't know; None where `schemas/` serves."""
+
+    def readers_for(self, topic: str, records: Sequence[Record]) -> Readers:
+        """The topic's readers, once the registry was asked for the ids that these records name.
+
+        Lanes ask by themselves: they wait for a registry that is away, and for one that lags.
+        Raises RegistryUnavailable.
+        """
+        readers = self.readers[topic]
+        if self.registry is not None:
+            for header in unknown_headers(records, readers):
+                source = self.registry.schema(confluent_id(header))
+                if source is not None:
+                    readers.learn(header, source)
+        return readers
+
+    def of(self, topic: str) -> Decode:
+        """What decodes this topic's records. Raises RegistryUnavailable when called."""
+        return lambda records: decode(records, self.readers_for(topic, records))
+
+
+@contextmanager
+def opened_decoder(settings: Settings, topics: Collection[str]) -> Iterator[Decoder]:
+    """The decoder of some topics, as the settings say. Raises ConfigurationError."""
+    hasher, url = settings.hasher(), settings.registry_url()
+    require_key(topics, hasher)
+    # What a registry says of an id counts; ids.json is for those who have none.
+    store = SchemaStore(hasher=hasher, ids=None if url is None else {})
+    readers = {topic: store.readers(topic) for topic in topics}
+    if url is None:
+        yield Decoder(readers)
+        return
+    with Registry(url) as registry:
+        yield Decoder(readers, registry)
+
+
+def require_key(topics: Collection[str], hasher: Hasher | None) -> None:
+    """Raises ConfigurationError where a topic needs a key to make hashes with, and there is none."""
+    hashed = [topic for topic in topics if STREAMS[topic].is_hashed]
+    if hashed and hasher is None:
+        raise ConfigurationError(
+            f"STREAM_HASH_KEY is not set: topic {', '.join(hashed)} needs it, for ids that are never stored; "
+            "set it to what `openssl rand -hex 32` prints, and keep it, or leave the topic out with --topic"
+        )

@@ -1,0 +1,204 @@
+"""The edge to a schema registry with Confluent's API: writer schemas by their ids, and our schemas registered there.
+
+Subjects are named by topic and record (`trip-mobility.trip.TripRated`), Confluent's TopicRecordNameStrategy: a topic
+carries several records, each with versions of its own.
+
+The client is loaded by the functions that use it: with its web client it takes 14 MB, for which a process without a
+registry has no use.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
+from stream.schemas.store import SchemaVersion, full_name
+
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import Schema
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+REQUEST_TIMEOUT_SECONDS = 5.0
+"""A schema is a few kilobytes; a registry that takes longer is asked again."""
+
+COMPATIBILITY = "BACKWARD_TRANSITIVE"
+"""What we promise of each subject: our newest schema reads the data of all that were before."""
+
+SCHEMA_ID_MAX = 2**31 - 1
+"""Ids are Java's integers. The bytes of a broken record may say more, which a registry need not answer with its own
+code; then it would be asked without end."""
+
+SUBJECT_NOT_FOUND = 40401
+SCHEMA_NOT_FOUND = 40403
+LEVEL_NOT_SET = 40408
+"""The registry's own codes. A bare 404 means that something else answers at the URL, which says nothing about an id."""
+
+INCOMPATIBLE = 409
+
+REMEDIES = {
+    "registry_unreachable": "start the schema registry, or mend the way to it; work goes on by itself",
+    "registry_timeout": "see why the schema registry is slow; work goes on by itself",
+    "registry_access_denied": "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right",
+    "registry_failing": "look into the schema registry's log; does STREAM_SCHEMA_REGISTRY_URL lead to Confluent's API?",
+    "schema_not_yet_known": "nothing yet: a registry may lag; soon its records become dead letters (unknown_schema)",
+}
+"""What a person is to do, by the reason of a RegistryUnavailable."""
+
+Result = TypeVar("Result")
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each URL, which may hold a password
+
+
+def subject_of(version: SchemaVersion) -> str:
+    """The subject under which a schema's versions evolve."""
+    return f"{version.topic}-{full_name(version.source)}"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One version of a schema, and how it stands with the registry."""
+
+    subject: str
+    version: str
+    schema_id: int | None
+    state: str
+    """`registered`, `was registered` (by others, or before), `would be registered`."""
+
+
+class Registry:
+    """A client of one registry, for any number of threads.
+
+    Every method may raise RegistryUnavailable. Messages never name the URL, which may hold a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+        from httpx2 import URL, InvalidURL
+
+        try:
+            for one in url.split(","):  # several addresses of one registry
+                URL(one.strip())
+            # One attempt each: whoever asks decides how to go on, and says so in metrics and logs.
+            self._client = SchemaRegistryClient({"url": url, "timeout": REQUEST_TIMEOUT_SECONDS, "max.retries": 0})
+        except (ValueError, InvalidURL):
+            raise ConfigurationError(
+                "STREAM_SCHEMA_REGISTRY_URL is no URL: write it as in http://localhost:8081, "
+                "for Apicurio with /apis/ccompat/v7 behind it"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def schema(self, schema_id: int) -> Any:
+        """The schema of an id, as JSON; None where the registry doesn't know it. Asked once: an id never changes."""
+        if schema_id > SCHEMA_ID_MAX:
+            return None
+        found = _asked(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
+        if found is None:
+            return None
+        if found.schema_str is None:
+            raise RegistryUnavailable("registry_failing", "gave an answer without a schema")
+        return _json_of(found.schema_str) if found.schema_type == "AVRO" else {}
+
+    def id_of(self, version: SchemaVersion) -> int | None:
+        """The id of one of our schemas; None where it is not registered."""
+        subject, schema = subject_of(version), _schema_of(version)
+        found = _asked(lambda: self._client.lookup_schema(subject, schema), SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND)
+        return None if found is None else found.schema_id
+
+    def ids(self, versions: Iterable[SchemaVersion]) -> dict[int, str]:
+        """The ids of those of our schemas that are registered, in the form of `ids.json`."""
+        known = ((self.id_of(version), version) for version in versions)
+        return {schema_id: version.file_name for schema_id, version in known if schema_id is not None}
+
+    def takes(self, version: SchemaVersion) -> bool:
+        """Whether the versions that the subject has would let this one in as their successor."""
+        subject, schema = subject_of(version), _schema_of(version)
+        answer = _asked(lambda: self._client.test_compatibility_all_versions(subject, schema), SUBJECT_NOT_FOUND)
+        return answer is None or answer
+
+    def compatibility_of(self, subject: str) -> str | None:
+        """The subject's own level; None where it has none."""
+        return _asked(lambda: self._client.get_compatibility(subject), SUBJECT_NOT_FOUND, LEVEL_NOT_SET)
+
+    def register(self, versions: Sequence[SchemaVersion], *, is_dry_run: bool = False) -> list[Registration]:
+        """Register all versions of one record, the oldest first; what is there already stays as it is.
+
+        Raises TerminalError where the registry finds one incompatible with those that it has.
+        """
+        done: list[Registration] = []
+        for version in versions:
+            subject, found = subject_of(version), self.id_of(version)
+            state = "was registered"
+            if is_dry_run:
+                state = "would be registered" if found is None else state
+            else:
+                self._require_level(subject)
+                if found is None:
+                    found, state = self._register(version), "registered"
+            done.append(Registration(subject, version.name, found, state))
+        return done
+
+    def _register(self, version: SchemaVersion) -> int:
+        subject, schema = subject_of(version), _schema_of(version)
+        found = _asked(lambda: self._client.register_schema(subject, schema), INCOMPATIBLE)
+        if found is None:
+            raise TerminalError(
+                f"the registry refuses {version.name} for {subject}: it can't read what earlier versions there wrote. "
+                "Give new fields a default and keep types; `stream schemas check` compares the files with each other"
+            )
+        return found
+
+    def _require_level(self, subject: str) -> None:
+        if self.compatibility_of(subject) != COMPATIBILITY:
+            _asked(lambda: self._client.set_compatibility(subject, COMPATIBILITY))
+
+
+def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
+    """The registry's answer; None where it refuses with one of these codes of its own."""
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
+    from httpx2 import HTTPError, TimeoutException
+
+    try:
+        return ask()
+    except SchemaRegistryError as error:
+        if error.error_code in codes:
+            return None
+        raise _refusal(error) from None
+    except TimeoutException:
+        raise RegistryUnavailable("registry_timeout", "did not answer in time") from None
+    except HTTPError as error:
+        raise RegistryUnavailable("registry_unreachable", f"can't be reached ({type(error).__name__})") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is no registry's
+        raise RegistryUnavailable("registry_failing", f"gave a strange answer ({type(error).__name__})") from None
+
+
+def _refusal(error: SchemaRegistryError) -> RegistryUnavailable:
+    status = error.http_status_code
+    if status in (401, 403):
+        return RegistryUnavailable("registry_access_denied", f"refuses us (HTTP {status})")
+    return RegistryUnavailable("registry_failing", f"answered with HTTP {status}, code {error.error_code}")
+
+
+def _schema_of(version: SchemaVersion) -> Schema:
+    from confluent_kafka.schema_registry import Schema
+
+    return Schema(json.dumps(version.source, ensure_ascii=False), "AVRO")
+
+
+def _json_of(text: str) -> Any:
+    """What is no JSON is no schema of ours: the readers will say so."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {}

@@ -1,0 +1,119 @@
+"""Record → event: the framing names the writer schema, the bytes become a datum, the datum an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from fastavro import schemaless_reader
+from fastavro.read import SchemaResolutionError
+
+from stream.catalog import Event, Route
+from stream.errors import Reason, Rejection, Stage
+from stream.records import Record
+from stream.schemas.store import (
+    CONFLUENT_HEADER_BYTES,
+    CONFLUENT_MAGIC,
+    SINGLE_OBJECT_HEADER_BYTES,
+    SINGLE_OBJECT_MARKER,
+    Reader,
+    Readers,
+)
+from stream.stages.validate import tombstone, validate
+
+VARINT_CONTINUES = 0x80
+"""Set in each byte of an Avro number but its last."""
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What became of some records of one partition."""
+
+    accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+
+
+Decode = Callable[[Sequence[Record]], Decoded]
+"""Decodes records of one topic."""
+
+
+def decode(records: Iterable[Record], readers: Readers) -> Decoded:
+    """Sort records into events and rejections, both in the order of the log."""
+    decoded = Decoded()
+    for record in records:
+        try:
+            decoded.accepted.append(decode_record(record, readers))
+        except Rejection as rejection:
+            decoded.rejected.append((record, rejection))
+    return decoded
+
+
+def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:
+    """Raises Rejection where the record is unfit."""
+    value = record.value
+    if value is None and readers.tombstones:
+        return tombstone(record, readers.tombstones)
+    if not value:
+        raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
+    header_bytes = SINGLE_OBJECT_HEADER_BYTES
+    reader = readers.by_header.get(value[:header_bytes])  # the usual case, in one look-up
+    if reader is None:
+        header_bytes = header_length(value)
+        reader = reader_of(value[:header_bytes], readers)
+    datum = read_datum(value, header_bytes, reader)
+    return record, validate(datum, record, reader.route, readers.hasher), reader.route
+
+
+def header_length(value: bytes) -> int:
+    """How many bytes stand before the datum."""
+    if value[:2] == SINGLE_OBJECT_MARKER:
+        length = SINGLE_OBJECT_HEADER_BYTES
+    elif value[:1] == CONFLUENT_MAGIC:
+        length = CONFLUENT_HEADER_BYTES
+    else:
+        raise Rejection(Stage.DECODE, Reason.UNKNOWN_FRAMING)
+    if len(value) < length:
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED)
+    return length
+
+
+def reader_of(header: bytes, readers: Readers) -> Reader:
+    try:
+        return readers.by_header[header]
+    except KeyError:
+        raise Rejection(Stage.DECODE, readers.refused.get(header, Reason.UNKNOWN_SCHEMA)) from None
+
+
+def unknown_headers(records: Iterable[Record], readers: Readers) -> dict[bytes, int]:
+    """Confluent headers that the readers can't judge, each with the latest Kafka timestamp of a record that has it."""
+    found: dict[bytes, int] = {}
+    for record in records:
+        value = record.value
+        if value and value[0] == 0 and len(value) >= CONFLUENT_HEADER_BYTES:
+            header = value[:CONFLUENT_HEADER_BYTES]
+            if header not in readers.by_header and header not in readers.refused:
+                found[header] = max(record.timestamp_ms, found.get(header, record.timestamp_ms))
+    return found
+
+
+def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
+    """The datum behind the header, resolved to our newest schema, to the last byte of the value."""
+    buffer = BytesIO(value)
+    buffer.seek(header_bytes)
+    try:
+        datum = schemaless_reader(buffer, reader.writer_schema, reader.reader_schema)
+    except EOFError:
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED) from None
+    except UnicodeDecodeError:
+        raise Rejection(Stage.DECODE, Reason.INVALID_TEXT) from None
+    except SchemaResolutionError:
+        raise Rejection(Stage.DECODE, Reason.INCOMPATIBLE_SCHEMA) from None
+    except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
+        # Inside a number fastavro misses the next byte without an EOFError.
+        is_cut = buffer.tell() == len(value) and value[-1] & VARINT_CONTINUES
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED if is_cut else Reason.MALFORMED) from None
+    if buffer.tell() != len(value):
+        raise Rejection(Stage.DECODE, Reason.TRAILING_BYTES)
+    return datum  # type: ignore[return-value]  # every schema of the store is a record

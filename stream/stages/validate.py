@@ -1,0 +1,132 @@
+"""Datum → event: types, ranges, lengths and rules, all checked before the database sees a row.
+
+The rules are stated in the catalog, on the events; here they are only applied. MySQL checks again, as a second
+fence: a value that only it refuses costs a bisection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from stream.catalog import Event, Route
+from stream.declaration.streams import PersonErased, PersonKind
+from stream.declaration.types import MICROS_MAX, EntityId, TelegramId, check_text_id, meta_of
+from stream.errors import Reason, Rejection, Stage
+from stream.hashing import Hasher
+from stream.records import Record
+
+FUTURE_MS_MAX = 24 * 3600 * 1000
+"""How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
+the year 2999 must not block an entity for ever."""
+
+NO_EVENT_ID = "00000000-0000-0000-0000-000000000000"
+"""A tombstone has no value, and so no event id; nothing is stored under it."""
+
+FIELD_PATH = re.compile(r"at `\$\.([A-Za-z_]\w*)")
+REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
+
+
+def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher | None = None) -> Event:
+    """Make the event of a datum. The hasher is needed where the route's event is a hashed one.
+
+    Raises Rejection with the first rule that the datum, or the record around it, breaks.
+    """
+    for name, digits in route.decimals:
+        if datum.get(name) is not None:
+            datum[name] = decimal_value(datum[name], digits, name)
+    try:
+        event = msgspec.convert(datum, route.event)
+    except msgspec.ValidationError as error:
+        raise rejection_of(error) from None
+    for name, check in route.checks:
+        value = getattr(event, name)
+        if value is not None and not check(value):
+            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, name)
+    if route.is_hashed:
+        seal(event, hasher)
+    if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
+        raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
+    check_key(record.key, event, route)
+    return event
+
+
+def seal(event: Any, hasher: Hasher | None) -> None:
+    """Have the event's hash made."""
+    if hasher is None:
+        raise AssertionError("a stream of hashed events was started without a key")
+    event.seal(hasher)
+
+
+def check_key(key: bytes | None, event: Event, route: Route) -> None:
+    """The Kafka key must be the UTF-8 text of the entity's id: it decides what stays in order."""
+    if not key:
+        raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
+    if key != str(getattr(event, route.key)).encode():
+        raise Rejection(Stage.VALIDATE, Reason.KEY_MISMATCH, route.key)
+
+
+def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
+    """What a record without a value says: the person whom its key names, as `app:7` does, is to be forgotten.
+
+    Raises Rejection where the key names nobody.
+    """
+    if not record.key:
+        raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
+    try:
+        kind, person_id = record.key.decode().split(":", 1)
+        route = routes[PersonKind(kind)]
+    except (ValueError, KeyError):  # no kind that there is, or none that a key can name
+        raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE) from None
+    if not is_person_id(PersonKind(kind), person_id):
+        raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE)
+    occurred_at = min(max(record.timestamp_ms, 0) * 1000, MICROS_MAX)
+    return record, PersonErased(event_id=NO_EVENT_ID, occurred_at=occurred_at, person_id=person_id), route
+
+
+def is_person_id(kind: PersonKind, text: str) -> bool:
+    """Whether the text is an id of that kind, in the one form in which it is stored."""
+    if kind is PersonKind.CLERK:
+        return 0 < len(text) <= 256 and check_text_id(text)
+    greatest = int(meta_of(EntityId if kind is PersonKind.APP else TelegramId).le or 0)
+    # The length comes first: int() refuses thousands of digits with an error.
+    is_number = len(text) <= len(str(greatest)) and text.isascii() and text.isdecimal() and text[0] != "0"
+    return is_number and int(text) <= greatest
+
+
+def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decimal:
+    """The value of an Avro decimal.
+
+    Raises Rejection where it has more digits than the schema allows: fastavro would round it without a word.
+    """
+    precision, scale = digits
+    number = int.from_bytes(unscaled, "big", signed=True)
+    if abs(number) >= 10**precision:
+        raise Rejection(Stage.VALIDATE, Reason.OUT_OF_RANGE, field)
+    return Decimal(number).scaleb(-scale)
+
+
+def rejection_of(error: msgspec.ValidationError) -> Rejection:
+    """What msgspec found, as a bounded reason and a field. Its message names types and limits, never the value."""
+    message = str(error)
+    required = REQUIRED_FIELD.search(message)
+    if required:
+        return Rejection(Stage.VALIDATE, Reason.MISSING_FIELD, required[1])
+    path = FIELD_PATH.search(message)
+    return Rejection(Stage.VALIDATE, _reason(message), path[1] if path else None)
+
+
+def _reason(message: str) -> Reason:
+    if ", got `" in message:
+        return Reason.WRONG_TYPE
+    if "of length <=" in message:
+        return Reason.TOO_LONG
+    if "of length >=" in message:
+        return Reason.TOO_SHORT
+    if re.search(r"[<>]=? -?\d", message):
+        return Reason.OUT_OF_RANGE
+    return Reason.INVALID_VALUE

@@ -71,6 +71,14 @@ class Reason(StrEnum):
     REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 
 
+class StopReason(StrEnum):
+    """Why it can't be known where a partition is to go on. Each is an entry of the runbook."""
+
+    RETENTION_OVERTOOK = "retention_overtook"  # the log begins behind our progress: records were never applied
+    LOG_IS_SHORTER = "log_is_shorter"  # the log ends before our progress: it is not the log that we knew
+    TOPIC_RECREATED = "topic_recreated"  # the topic was deleted, and another one has its name
+
+
 class StreamError(Exception):
     """The root of the tree above."""
 

@@ -22,6 +22,27 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}/{self.partition}"
 
 
+@dataclass(frozen=True)
+class Range:
+    """Consecutive offsets of one partition, of the topic that has this id."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    from_offset: int
+    to_offset: int
+    """The first offset behind the range."""
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def records_max(self) -> int:
+        """Its offsets; those of gaps (transactions, aborted records) hold no record."""
+        return self.to_offset - self.from_offset
+
+
 class Record(NamedTuple):
     """One entry of a partition. With its `TopicPartition`, the offset names it for ever (its coordinates)."""
 

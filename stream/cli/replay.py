@@ -17,11 +17,12 @@ from stream.cli.progress import shown
 from stream.engine.poller import readable_topics
 from stream.engine.service import calm_garbage_collector
 from stream.errors import TransientError
-from stream.kafka.ranges import Range, Wanted, plan
+from stream.kafka.ranges import Wanted, plan
 from stream.kafka.source import admin_client
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine
 from stream.mysql.replay_runs import Run
+from stream.records import Range
 from stream.replay import replay as replaying
 from stream.replay.preview import preview
 from stream.schemas.decoder import opened_decoder

@@ -12,13 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Protocol
 
 import structlog
 
 from stream.engine.lane import ClaimWanted, PartitionClaimed
 from stream.engine.metrics import Metrics
+from stream.errors import StopReason
 from stream.kafka.source import KafkaUnavailable, Source, Watermarks
 from stream.records import Claim, TopicPartition
 
@@ -47,14 +48,6 @@ class State(Enum):
     """Fenced: perhaps another process owns it by now; the group is asked."""
     STOPPED = "stopped"
     SUSPENDED = "suspended"
-
-
-class StopReason(StrEnum):
-    """Why it can't be known where a partition is to go on. Each is an entry of the runbook."""
-
-    RETENTION_OVERTOOK = "retention_overtook"  # the log begins behind our progress: records were never applied
-    LOG_IS_SHORTER = "log_is_shorter"  # the log ends before our progress: it is not the log that we knew
-    TOPIC_RECREATED = "topic_recreated"  # the topic was deleted, and another one has its name
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import TerminalError
 from stream.kafka.source import Fetched, KafkaUnavailable, Source, end_offsets, offset_ranges, offsets_at, topic_ids
-from stream.records import Record, TopicPartition
+from stream.records import Range, Record, TopicPartition
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 """Properties that mean something in a group only."""
@@ -19,27 +19,6 @@ MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 READ_RECORDS_MAX = 5_000
 READ_SECONDS = 0.2
 """The most that `read` brings at once, and how long it waits for that."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Consecutive offsets of one partition, of the topic that has this id."""
-
-    topic: str
-    partition: int
-    topic_id: str
-    from_offset: int
-    to_offset: int
-    """The first offset behind the range."""
-
-    @property
-    def topic_partition(self) -> TopicPartition:
-        return TopicPartition(self.topic, self.partition)
-
-    @property
-    def records_max(self) -> int:
-        """Its offsets; those of gaps (transactions, aborted records) hold no record."""
-        return self.to_offset - self.from_offset
 
 
 @dataclass(frozen=True)

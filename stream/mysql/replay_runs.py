@@ -18,10 +18,9 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import LEDGER, PROGRESS, REPLAY_RUN
 from stream.errors import TerminalError
-from stream.kafka.ranges import Range
 from stream.mysql import progress
 from stream.mysql.connection import read_connection, translated_errors
-from stream.records import TopicPartition
+from stream.records import Range, TopicPartition
 
 GROUP_PREFIX = "replay:"
 """How the names of such groups begin; no consumer's does."""

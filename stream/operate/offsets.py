@@ -9,8 +9,7 @@ from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine, func, select, update
 
 from stream.declaration.service_tables import PROGRESS
-from stream.engine.assignment import StopReason
-from stream.errors import TerminalError
+from stream.errors import StopReason, TerminalError
 from stream.kafka.source import offset_ranges, topic_ids
 from stream.mysql.connection import read_connection, translated_errors
 from stream.records import TopicPartition

@@ -12,9 +12,10 @@ from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.streams import OnErasure, persons_of
-from stream.kafka.ranges import Range, read
+from stream.kafka.ranges import read
 from stream.mysql.connection import read_connection
 from stream.mysql.replay_runs import Effect
+from stream.records import Range
 from stream.replay.shadow_tables import Shadow, key_of, version_of
 from stream.schemas.decoder import Decoder
 

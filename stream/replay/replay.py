@@ -21,7 +21,7 @@ from stream.engine.poller import Ending, Engine, EngineOptions
 from stream.engine.refresher import Refresher
 from stream.engine.service import calm_garbage_collector, lanes, process_name, stop_on_signals
 from stream.errors import TerminalError, TransientError
-from stream.kafka.ranges import Range, RangeSource
+from stream.kafka.ranges import RangeSource
 from stream.kafka.source import Brokers, admin_client, offset_ranges, topic_ids
 from stream.mysql import progress
 from stream.mysql import replay_runs as runs
@@ -30,7 +30,7 @@ from stream.mysql.replay_runs import Run
 from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
 from stream.operate.lag import partition_lags
-from stream.records import TopicPartition
+from stream.records import Range, TopicPartition
 from stream.replay.brake import Brake, LiveLag
 from stream.schemas.decoder import Decoder, opened_decoder, require_key
 from stream.settings import Settings

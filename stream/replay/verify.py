@@ -41,11 +41,11 @@ from stream.declaration.service_tables import ERASURE, PROGRESS
 from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, persons_of
 from stream.engine.service import calm_garbage_collector
 from stream.errors import TerminalError
-from stream.kafka.ranges import Range, read
+from stream.kafka.ranges import read
 from stream.kafka.source import offset_ranges, topic_ids
 from stream.mysql.connection import read_connection
 from stream.mysql.digests import differing, digests, row_counts
-from stream.records import TopicPartition
+from stream.records import Range, TopicPartition
 from stream.replay.shadow_tables import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of, version_of
 from stream.schemas.decoder import Decoder
 

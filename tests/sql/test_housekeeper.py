@@ -11,11 +11,10 @@ from sqlalchemy import Engine
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.metrics import Metrics
 from stream.errors import TerminalError
-from stream.kafka.ranges import Range
 from stream.mysql import replay_runs as runs
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.replay_runs import Run
-from stream.records import Record
+from stream.records import Range, Record
 from stream.settings import Settings
 from tests.databases import Database
 from tests.events import NOON, trip, uuid_text

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stream.errors import TerminalError
-from stream.kafka.ranges import Range
 from stream.mysql import replay_runs as runs
 from stream.mysql.replay_runs import Effect
-from stream.records import TopicPartition
+from stream.records import Range, TopicPartition
 from tests import events
 from tests.databases import Database
 from tests.events import trip, uuid_text

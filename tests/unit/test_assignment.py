@@ -15,10 +15,10 @@ from stream.engine.assignment import (
     Assigned,
     Assignment,
     State,
-    StopReason,
 )
 from stream.engine.lane import ClaimWanted, PartitionClaimed
 from stream.engine.metrics import Metrics
+from stream.errors import StopReason
 from stream.kafka.source import KafkaUnavailable, Source, Watermarks
 from stream.records import Claim, TopicPartition
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine.assignment import StopReason
+from stream.errors import StopReason
 from stream.operate.offsets import stop_reason
 
 offsets = st.integers(0, 2**63 - 1)

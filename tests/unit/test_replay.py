@@ -8,8 +8,8 @@ from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
 from stream.counts import Reached
-from stream.kafka.ranges import Range
 from stream.mysql.replay_runs import Effect, Run, differences
+from stream.records import Range
 from stream.replay.replay import engine_options
 from tests.consumers import run_command
 

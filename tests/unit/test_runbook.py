@@ -17,8 +17,7 @@ import typer.main
 from docs.reference import FOLDER
 from stream import settings as config
 from stream.cli.main import app
-from stream.engine.assignment import StopReason
-from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, TransientError
+from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, StopReason, TransientError
 from stream.kafka.source import KafkaUnavailable
 from stream.mysql.connection import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
 from stream.operate.check import PACKET_BYTES_MIN

@@ -43,9 +43,9 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    from stream import logs  # which takes half as long as all of `stream --help`
+    from stream import logging_setup  # here, for it takes as long as all else of `stream --help`
 
-    logs.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
+    logging_setup.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
 
 
 def main() -> NoReturn:

@@ -41,7 +41,7 @@ def commands() -> Iterator[tuple[str, Command]]:
 
 
 EXAMPLE_LENGTH_MAX = 76
-"""What a terminal of 80 columns shows in one line, behind an indentation."""
+"""The columns that a terminal of 80 shows behind an indentation."""
 
 
 def examples(command: Command) -> list[str]:
@@ -51,7 +51,7 @@ def examples(command: Command) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+    ("name", "command"), list(commands()), ids=lambda part: str(part) if isinstance(part, str) else ""
 )
 def test_every_command_has_help_with_an_example(name: str, command: Command) -> None:
     assert examples(command), "tests/engine/test_help_examples.py runs them"
@@ -67,7 +67,7 @@ def test_examples_are_shown_line_by_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+    ("name", "command"), list(commands()), ids=lambda part: str(part) if isinstance(part, str) else ""
 )
 def test_every_option_says_what_it_does(name: str, command: Command) -> None:
     for parameter in command.params:

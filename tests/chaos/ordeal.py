@@ -90,8 +90,8 @@ class Ordeal:
 
     def drain(self) -> None:
         fresh = [self.start("--until-caught-up") for _ in range(MEMBERS)]
-        for one in fresh:
-            one.assert_ends(0, DRAIN_SECONDS_MAX)
+        for consumer in fresh:
+            consumer.assert_ends(0, DRAIN_SECONDS_MAX)
 
     def __str__(self) -> str:
         group = self.group

@@ -163,16 +163,16 @@ def test_a_read_only_server_is_unavailable_and_its_connection_dropped(database: 
     """After a failover the old primary refuses writes: the next attempt must look for the new one."""
     applier = Applier(database)
 
-    one = applier.slice("trip", [events.record("TripRecorded", trip())])
+    slice_ = applier.slice("trip", [events.record("TripRecorded", trip())])
     database.execute("SET GLOBAL read_only = 1")
     try:
         with pytest.raises(DatabaseUnavailable) as unavailable:
-            applier.write(one)
+            applier.write(slice_)
     finally:
         database.execute("SET GLOBAL read_only = 0")
     assert unavailable.value.reason == "read_only"
     assert applier.writer._connection is None
-    applier.write(one)
+    applier.write(slice_)
     assert database.count("trip") == 1
     assert database.count("dead_letter") == 0
     applier.close()

@@ -29,7 +29,7 @@ HIDDEN = {
     "rollup_refresh",
     "table_feed",
 }
-"""How the service works, and of whom nothing may be known: nothing for analysts."""
+"""The tables that are not for analysts: how the service works, and persons of whom nothing may be known."""
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_migrated_tables_are_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
-    reported = {one.view for one in REPORTS.values() if one.view}
+    reported = {report.view for report in REPORTS.values() if report.view}
     assert views(database) == {"freshness", "telegram_user_with_stream", "user_data_with_history", *reported}
     check.require_fit_database(database.url)
 
@@ -72,11 +72,11 @@ def test_what_differs_is_found(bare: Database) -> None:
     bare.execute("DROP INDEX ix_trip_started_on ON trip")
     bare.execute("ALTER TABLE auth_user MODIFY email VARCHAR(512) COMMENT 'something else'")
     with bare.engine().connect() as connection:
-        found = "\n".join(migrate.differences(connection))
-    assert "travel_mode" in found
-    assert "feedback" in found
-    assert "ix_trip_started_on" in found
-    assert "email" in found
+        differences = "\n".join(migrate.differences(connection))
+    assert "travel_mode" in differences
+    assert "feedback" in differences
+    assert "ix_trip_started_on" in differences
+    assert "email" in differences
 
 
 def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.counts import Reached
@@ -42,7 +43,6 @@ UntilOption = Annotated[datetime | None, moment_option(help="Only those rejected
 CoordinatesArgument = Annotated[
     list[str] | None, typer.Argument(help="topic/partition/offset, as `list` prints them; may be several.")
 ]
-ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")]
 
 
 @app.command("list")

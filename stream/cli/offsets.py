@@ -11,6 +11,7 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.engine.poller import readable_topics
 from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
@@ -21,11 +22,9 @@ from stream.records import TopicPartition
 
 app = typer.Typer(no_args_is_help=True)
 
-TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
-
 
 @app.command("show")
-def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
+def show_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
     """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
@@ -46,7 +45,7 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
 
 @app.command("reset")
 def reset_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
@@ -54,7 +53,7 @@ def reset_command(
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
     to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Have partitions go on elsewhere, while no `stream run` of the group runs.
@@ -100,7 +99,7 @@ def accept_command(
     partition: Annotated[
         list[str] | None, typer.Argument(help="topic/partition, as in trip/3; without one, all that are stopped.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Let partitions go on whose log changed under them: retention overtook us, or the topic was made anew.

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.options import TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.engine import service
 from stream.engine.poller import Ending, readable_topics
@@ -16,14 +16,9 @@ from stream.kafka.source import admin_client
 from stream.mysql.connection import connect_engine
 from stream.operate.lag import partition_lags
 
-TopicOption = Annotated[
-    list[str] | None,
-    typer.Option("--topic", help=f"Only this topic; may be repeated. There are: {', '.join(STREAMS)}."),
-]
-
 
 def run_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End once what the topics hold now is in MySQL.")
     ] = False,
@@ -43,7 +38,7 @@ def run_command(
         raise typer.Exit(EXIT_TRY_AGAIN)
 
 
-def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
+def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
     """Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
     lag_seconds is the time since the last record that was applied, where any is left.

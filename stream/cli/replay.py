@@ -12,6 +12,7 @@ import typer
 from stream import settings as config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.engine.poller import readable_topics
@@ -47,7 +48,7 @@ def replay_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
     ] = False,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")] = None,
     output_format: FormatOption = Format.TABLE,
 ) -> None:

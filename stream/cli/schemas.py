@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED
+from stream.cli.options import DryRunOption
 from stream.cli.output import Format, FormatOption, show
 from stream.operate.check import check_schema_files, check_schema_registry, records
 from stream.schemas.registry import Registry
@@ -37,7 +36,7 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
 
 @app.command("register")
 def register_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    dry_run: DryRunOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Register every version of every schema, the oldest first, under the subject `<topic>-<record's full name>`.

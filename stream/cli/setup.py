@@ -9,6 +9,7 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.exit_codes import EXIT_FAILED
+from stream.cli.options import DryRunOption
 from stream.cli.output import Format, FormatOption, show
 from stream.kafka import topics
 from stream.kafka.source import admin_client
@@ -18,10 +19,8 @@ from stream.operate.check import check
 
 topics_app = typer.Typer(no_args_is_help=True)
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
-
-def migrate_command(dry_run: DryRun = False) -> None:
+def migrate_command(dry_run: DryRunOption = False) -> None:
     """Create or change the tables so that they are as declared. Doing it again changes nothing.
 
     Examples:
@@ -46,7 +45,7 @@ def migrate_command(dry_run: DryRun = False) -> None:
 
 @topics_app.command("create")
 def create_command(
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     replication_factor: Annotated[
         int, typer.Option(min=1, help="Copies of each partition; 3 is usual where there are three brokers.")
     ] = 1,

@@ -50,7 +50,7 @@ FLUSH_SECONDS_MAX = 65.0
 
 
 @dataclass
-class Published:
+class Deliveries:
     """The fate of the messages."""
 
     sent: Counter[Kind] = field(default_factory=Counter)
@@ -77,7 +77,7 @@ def publish(
     rate: float | None = None,
     seconds_max: float | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Published:
+) -> Deliveries:
     """Publish messages, at most `rate` a second, until they or `seconds_max` end; then wait for the last of them.
 
     `kafka_config` are librdkafka's properties; they take precedence over PRODUCER_CONFIG. `progress` is told now
@@ -86,18 +86,18 @@ def publish(
     Raises ConfigurationError for a rate that is not greater than 0, and TerminalError where Kafka's client can't go
     on at all.
     """
-    published = Published()
+    deliveries = Deliveries()
     producer: Producer = make_client(Producer, {**client_config({}), **PRODUCER_CONFIG, **kafka_config})
     started = time.monotonic()
     pace = _Pace(started, rate, seconds_max)
     try:
-        _send_all(messages, producer, published, pace, progress)
+        _send_all(messages, producer, deliveries, pace, progress)
     finally:  # also when interrupted: what was handed over is on its way
-        published.unconfirmed = producer.flush(FLUSH_SECONDS_MAX)
-        published.seconds = time.monotonic() - started
+        deliveries.unconfirmed = producer.flush(FLUSH_SECONDS_MAX)
+        deliveries.seconds = time.monotonic() - started
     if progress:
-        progress(published.sent_count)
-    return published
+        progress(deliveries.sent_count)
+    return deliveries
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,13 @@ class _Pace:
 def _send_all(
     messages: Iterable[Message],
     producer: Producer,
-    published: Published,
+    deliveries: Deliveries,
     pace: _Pace,
     progress: Callable[[int], None] | None,
 ) -> None:
     def count_failure(error: KafkaError | None, _report: DeliveryReport) -> None:
         if error is not None:
-            published.failed[error.name()] += 1
+            deliveries.failed[error.name()] += 1
 
     slice_messages = pace.slice_messages
     for number, message in enumerate(messages):
@@ -152,13 +152,13 @@ def _send_all(
                 break
             if progress:
                 progress(number)
-        _send(message, producer, published, count_failure)
+        _send(message, producer, deliveries, count_failure)
 
 
 def _send(
     message: Message,
     producer: Producer,
-    published: Published,
+    deliveries: Deliveries,
     count_failure: Callable[[KafkaError | None, DeliveryReport], None],
 ) -> None:
     topic, key, value, headers, kind = message
@@ -169,13 +169,13 @@ def _send(
             producer.poll(1.0)
             continue
         except KafkaException as error:
-            _refused(error.args[0], published)
-        published.sent[kind] += 1
+            _refused(error.args[0], deliveries)
+        deliveries.sent[kind] += 1
         return
 
 
-def _refused(error: KafkaError, published: Published) -> None:
+def _refused(error: KafkaError, deliveries: Deliveries) -> None:
     """Count a message that the client itself refuses, such as one that is larger than it may send."""
     if error.fatal():
         raise TerminalError(f"Kafka's client can't go on ({error.name()}): start again")
-    published.failed[error.name()] += 1
+    deliveries.failed[error.name()] += 1

@@ -12,7 +12,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from stream.produce import Framing, Kind, Message, Plan, Published, publish, synthesize
+from stream.produce import Deliveries, Framing, Kind, Message, Plan, publish, synthesize
 from stream.schemas.store import SchemaStore
 from tests.broker import Broker
 from tests.chaos.planted import SINCE, SOUND, Person, erasure, sound
@@ -50,7 +50,7 @@ class Feed:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._publishing = self._thread.submit(publish, messages, {**broker.config, **NEW_PARTITIONS_MS}, rate=rate)
 
-    def stop(self) -> Published:
+    def stop(self) -> Deliveries:
         """End, and see that all of it is in the log and that it was the mixture that is wanted."""
         self._stopping.set()
         published = self._publishing.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 UNMENDED = {
-    "stream/catalog/__init__.py",
     "stream/counts.py",
     "stream/declaration/rollups.py",
     "stream/declaration/streams.py",

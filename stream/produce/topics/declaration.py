@@ -16,7 +16,7 @@ Datum = dict[str, Any]
 IS_TOMBSTONE = "is_tombstone"
 """A datum in which this is true is published as a record without a value: its key says it all."""
 
-Tell = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
+Teller = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Synthetic:
     """The recipe for the events of one record."""
 
     event: type[Event]
-    tell: Tell
+    tell: Teller
     """Rider's day, chances and unused ids → the day's data of this record, without their event ids."""
     earlier: Callable[[Datum], Datum] | None = None
     """A datum → what might have been said of the same entity before, other than in `occurred_at`; None for what is

@@ -25,7 +25,7 @@ from stream.catalog.user_lifecycle import (
 from stream.declaration.streams import PersonKind
 from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND
 from stream.produce.riders import Rider, RiderDay
-from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Tell
+from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Teller
 
 # How much of a day's riders do what.
 SAVED_AGAIN_SHARE = 0.03
@@ -221,7 +221,7 @@ def has_just_left(day: RiderDay) -> bool:
     return day.follows_farewell_of(day.rider.account)
 
 
-def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Tell:
+def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Teller:
     """The ends of accounts of one kind."""
 
     def tell(day: RiderDay, _chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:

@@ -76,7 +76,7 @@ def _latencies(ground: Ground, workload: Workload, connection: Connection, tell:
 
 
 def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
-    """The messages, each with the primary key of the row that it becomes."""
+    """The messages, each with the primary key of the row that becomes of it."""
     readers = workload.readers()
     feed = workload.route.feeds[0]
     for message in list(workload.messages(QUIET_SEED)):

@@ -162,6 +162,6 @@ def _work(connection: Any, todo: queue.SimpleQueue[RowFile], done: queue.SimpleQ
 
 
 def _statement(file: RowFile) -> str:
-    """The file's bytes are taken as they are; only the version's 16 bytes are no text."""
+    """The LOAD DATA statement of a file. Bytes are taken as they are; only the version's 16 bytes are no text."""
     columns = ", ".join(f"`{name}`" for name in file.columns)
     return f"LOAD DATA INFILE '{file.path}' INTO TABLE `{file.table.name}` CHARACTER SET binary ({columns})"

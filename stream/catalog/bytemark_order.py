@@ -14,7 +14,7 @@ class OrderPaid(Event):
     payment_id: EntityId
     user_id: EntityId
     payment_type: TextId32
-    """Such as credit_card, stored_value or points."""
+    """The means of payment, such as credit_card, stored_value or points."""
     card: TextId32 | None
     """The part of the card that is shown, such as its last four digits; None for another means of payment."""
     total_price: Money

@@ -201,7 +201,7 @@ class TelegramUserDeleted(Event):
 
 
 def iso_text(micros: int) -> str:
-    """A moment as the JSON values have it: ISO 8601, UTC."""
+    """The text of a moment in JSON values: ISO 8601, UTC."""
     seconds, rest = divmod(micros, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
 

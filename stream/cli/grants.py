@@ -21,9 +21,7 @@ def _usable(name: str) -> str:
 
 def grants_command(
     user: Annotated[str, typer.Option("--user", callback=_usable, help="The account that is to read.")],
-    host: Annotated[
-        str, typer.Option("--host", callback=_usable, help="From where it connects; % is anywhere.")
-    ] = "%",
+    host: Annotated[str, typer.Option("--host", callback=_usable, help="From where it connects; % is anywhere.")] = "%",
 ) -> None:
     """Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.
 

@@ -19,7 +19,7 @@ DAY = 24 * HOUR
 """Moments and durations are in microseconds throughout `produce`."""
 
 EVERY = 50
-"""Riders are dealt their farewells anew every so many."""
+"""The riders among whom farewells are dealt; the next as many riders are dealt theirs anew."""
 
 FAREWELLS: dict[int, tuple[PersonKind, bool]] = {
     4: (PersonKind.APP, False),
@@ -43,7 +43,7 @@ HISTORY_DAYS_MAX = 400
 """The age of the oldest accounts when the time that is told begins."""
 
 TELEGRAM_ID_MIN = 5_000_000_000
-"""Beyond 32 bits, as Telegram's newer ids are."""
+"""The least Telegram id, beyond 32 bits as Telegram's newer ids are."""
 
 FIRST_NAMES = ("Maria", "José", "Zoë", "Linh", "Ahmed", "Grace", "美咲", "D'Andre", "Aaliyah", "Siobhán", "🦄", "")
 LAST_NAMES = ("Garcia", "O'Brien", "Nguyễn", "Smith-Jones", "Müller", "山田", "de la Cruz", "Okafor", "", "Lee")
@@ -64,7 +64,7 @@ class Farewell(NamedTuple):
     kind: PersonKind
     occurs_on: int
     is_tombstone: bool
-    """Told by a record without a value rather than by the deletion event."""
+    """Whether a record without a value tells the farewell, rather than the deletion event."""
 
 
 class Account(NamedTuple):
@@ -87,7 +87,7 @@ class Account(NamedTuple):
     farewell: Farewell | None
 
     def has_left_on_day(self, midnight: int) -> bool:
-        """Whether one of the accounts ended on the day that begins then."""
+        """Whether the farewell falls on the day that begins at this midnight."""
         return self.farewell is not None and midnight <= self.farewell.occurs_on < midnight + DAY
 
 

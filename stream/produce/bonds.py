@@ -22,8 +22,8 @@ LABELS = (
 """Names and descriptions; each group of `EVERY` riders has labels of its own."""
 
 BROUGHT = (0, 4)
-"""Of each five riders those whom the rider before them brought. Those who leave, and whom they brought, are among
-them: see `FAREWELLS`."""
+"""The places, of each five riders, of those whom the rider before them brought. Riders who leave, and riders whom these
+brought, are at such places: see `FAREWELLS`."""
 
 
 class Label(NamedTuple):
@@ -81,7 +81,7 @@ def made_up_by(place: int, group: Group) -> Label | None:
 
 
 def is_brought(place: int) -> bool:
-    """Whether the rider before this one brought them."""
+    """Whether the rider at this place was brought by the rider before."""
     return place > 0 and place % 5 in BROUGHT
 
 

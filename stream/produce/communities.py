@@ -40,7 +40,7 @@ class Community(NamedTuple):
 
     campaigns: Sequence[Campaign]
     learners: Sequence[Account]
-    """Those with a Telegram account."""
+    """The accounts with a Telegram account."""
 
 
 class Announcement(NamedTuple):

@@ -467,7 +467,8 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 
 def _key_as_long(sound: Sound) -> bytes:
-    """As Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin with."""
+    """The key as Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin
+    with."""
     return int(sound.key).to_bytes(8, "big") if sound.key.isdigit() else b"\0" + sound.key[::-1]
 
 
@@ -554,4 +555,4 @@ FLAWS: tuple[Flaw, ...] = (
         _no_field_with_tombstones,
     ),
 )
-"""The list. Its order is that of the stages that find the flaws."""
+"""The list of all flaws, in the order of the stages that discover them."""

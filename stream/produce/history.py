@@ -21,11 +21,11 @@ Told = tuple[Synthetic, Datum]
 ID_MAX = 2**32 - 1
 IDS_PER_SEED = 10_000_000
 SEEDS_APART = 400
-"""So many seeds begin apart, with room for `IDS_PER_SEED` ids each: runs with different seeds into one topic are
-then about different riders and trips. 400 times 10 million is what 32 bits hold."""
+"""The number of seeds with ids of their own, `IDS_PER_SEED` each: runs with different seeds into one topic are then
+about different riders and trips. 400 times 10 million is what 32 bits hold."""
 
 DAYS_MAX = 28
-"""Four whole weeks, for reports by weekday; more events mean more riders."""
+"""The longest life of a cohort: four whole weeks, for reports by weekday; more events mean more riders."""
 
 RIDERS_MIN = 20
 RIDERS_MAX = 5000
@@ -37,7 +37,8 @@ ENDLESS_EVENTS = 200_000
 
 SAMPLE_RIDERS = EVERY
 SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
-"""Four weeks from a Monday in the year 2000: any would do. As long as a cohort lives, for not all happens evenly."""
+"""The time of the sample: four weeks from a Monday in the year 2000; any would do. A sample lasts as long as a cohort
+lives, for not all happens evenly."""
 
 
 class Cohort(NamedTuple):

@@ -14,7 +14,8 @@ from stream.errors import ConfigurationError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 UNTIL_MIN = datetime(2000, 1, 1, tzinfo=UTC)
-"""Early enough for everybody, and late enough that no event of the weeks before has a time that MySQL lacks."""
+"""The earliest `until`: early enough for everybody, and late enough that no event of the weeks before has a time that
+MySQL lacks."""
 
 
 class Framing(StrEnum):
@@ -100,7 +101,7 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """Names the plan and seeds its chances: an event id must not come again with another content."""
+        """A text that names the plan and seeds its chances: an event id must not come again with another content."""
         shares = (self.duplicate_share, self.late_share, self.broken_share, self.older_version_share)
         what = (self.topics, self.records, str(self.framing))
         return repr((self.seed, self.until_micros, self.count, *shares, *what))

@@ -78,7 +78,7 @@ def publish(
     seconds_max: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Deliveries:
-    """Publish messages, at most `rate` a second, until they or `seconds_max` end; then wait for the last of them.
+    """Publish messages, at most `rate` a second, until they or `seconds_max` end; then wait for the last messages.
 
     `kafka_config` are librdkafka's properties; they take precedence over PRODUCER_CONFIG. `progress` is told now
     and then how many messages were sent so far. Failed deliveries are counted, not raised.

@@ -85,7 +85,7 @@ def created(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datu
 
 
 def updated(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """Some give a name and some don't; some are made by an administrator."""
+    """Changes of accounts: some give a name and some don't, and some are made by an administrator."""
     is_aftermath = has_just_left(day)
     if has_joined(day) and (is_aftermath or chance.random() < UPDATED_SHARE):
         account = day.rider.account
@@ -118,7 +118,7 @@ def _when_invited(account: Datum) -> Datum:
 
 
 def data_set(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """Every key when the account comes to be, and now and then one of them again."""
+    """Data of an account: every key when the account comes to be, and now and then a key again."""
     account = day.rider.account
     if account.clerk_id and day.has(account.joined_on):
         for key in VALUES:
@@ -187,7 +187,7 @@ def _as_it_was_before(data: Datum) -> Datum:
 
 
 def sign_ins(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """On some days one; one in ten needs a second try, and some give up."""
+    """Attempts to sign in, on some days: one rider in ten needs a second try, and some give up."""
     drawn = chance.random() / SIGNED_IN_SHARE
     if has_joined(day) and (drawn < 1 or has_just_left(day)):
         moment = day.midnight + HOUR + int(chance.random() * 22 * HOUR)

@@ -18,9 +18,10 @@ from stream.kafka.source import Source
 from stream.mysql.connection import connect_engine
 from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas.store import Readers
+from stream.schemas.framing import header_length
+from stream.schemas.readers import Readers
 from stream.stages.compact import Compacted, compact
-from stream.stages.decode import DecodedSlice, decode, header_length, read_datum, reader_of
+from stream.stages.decode import DecodedSlice, decode, read_datum, reader_of
 from stream.stages.upsert import encoded
 
 BATCH_RECORDS_MAX = 5000

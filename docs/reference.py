@@ -1,4 +1,7 @@
-"""Writes the reference pages from the code that they describe: `make docs`. A test fails where they have drifted."""
+"""Writes the reference pages, or parts of them, from the code that they describe: `make docs`.
+
+A test fails where they have drifted.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from docs.asyncapi import asyncapi
 from docs.dictionary import dictionary
+from docs.events import events
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.quality.checks import CHECKS
@@ -162,6 +166,7 @@ PAGES = {
     "commands.md": commands,
     "reports.md": reports,
     "quality.md": quality,
+    "events.md": events,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

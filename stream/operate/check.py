@@ -16,7 +16,8 @@ from stream.mysql.connection import connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
-from stream.schemas.store import SchemaStore, SchemaVersion
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 from stream.settings import Settings
 from stream.stages.upsert import JSON_BYTES_MAX
 

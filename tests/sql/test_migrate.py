@@ -24,9 +24,9 @@ BASELINE = MIGRATIONS_FOLDER / "versions" / "0001_baseline.sql"
 @pytest.fixture
 def bare(database: Database) -> Iterator[Database]:
     """A database of its own, for tests that change tables."""
-    made = Database(database.server, "stream_migrate")
+    made = Database(database.server, f"{database.name}_migrate")
     yield made
-    database.server.drop_database("stream_migrate")
+    database.server.drop_database(f"{database.name}_migrate")
 
 
 @pytest.fixture

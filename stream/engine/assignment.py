@@ -19,8 +19,10 @@ import structlog
 
 from stream.engine.lane import ClaimWanted, PartitionClaimed
 from stream.engine.metrics import Metrics
-from stream.errors import StopReason
-from stream.kafka.source import KafkaUnavailable, Source, Watermarks
+from stream.errors import KafkaUnavailable, StopReason
+from stream.kafka.brokers import Watermarks
+from stream.kafka.source import Source
+from stream.operate.standing import stop_reason
 from stream.records import Claim, TopicPartition
 
 log = structlog.get_logger(__name__)
@@ -207,11 +209,10 @@ class Assignment:
         """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
         assert one.claim is not None
         one.read_offset = one.claim.next_offset
-        if one.read_offset < watermarks.low:
-            self._stop(one, StopReason.RETENTION_OVERTOOK)
-        elif one.read_offset > watermarks.high:
-            self._stop(one, StopReason.LOG_IS_SHORTER)
-        return one.state is not State.STOPPED
+        reason = stop_reason(one.read_offset, *watermarks)
+        if reason is not None:
+            self._stop(one, reason)
+        return reason is None
 
     # Once a second.
 

@@ -19,7 +19,7 @@ import structlog
 
 from stream.engine.metrics import Metrics
 from stream.errors import Fenced, RegistryUnavailable, TransientError
-from stream.kafka.source import REMEDIES as KAFKA_REMEDIES
+from stream.kafka.client import REMEDIES as KAFKA_REMEDIES
 from stream.mysql.bisect import DecodedSlice, WrittenSlice
 from stream.mysql.connection import remedy
 from stream.mysql.write import Writer

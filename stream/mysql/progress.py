@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
-from stream.declaration.service_tables import LEDGER, PROGRESS
+from stream.declaration.service_tables import LEDGER, OFFSET_RESET, PROGRESS
 from stream.declaration.types import MICROS_MAX
-from stream.errors import Fenced
+from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
 from stream.stages.upsert import RowCounts
 
@@ -68,6 +68,59 @@ def prepare(connection: Connection, group_id: str, positions: Mapping[TopicParti
         connection.execute(_fresh(group_id, one, topic_id, next_offset=offset))
 
 
+def move(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    topic_id: str,
+    from_offset: int,
+    to_offset: int,
+    epoch: int | None = None,
+    owner: str | None = None,
+) -> None:
+    """Have a partition go on elsewhere, and raise its epoch, which fences whoever still writes from the old place.
+
+    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another.
+    """
+    as_seen = _is_row(group_id, topic_partition) & (PROGRESS.c.next_offset == from_offset)
+    if epoch is not None:
+        as_seen &= PROGRESS.c.owner_epoch == epoch
+    moved = {
+        "topic_id": topic_id,
+        "owner_epoch": PROGRESS.c.owner_epoch + 1,
+        "owner": PROGRESS.c.owner if owner is None else owner,
+        "next_offset": to_offset,
+        "updated_on": func.utc_timestamp(6),
+    }
+    if connection.execute(update(PROGRESS).where(as_seen).values(moved)).rowcount != 1:
+        raise TerminalError(f"{topic_partition} moved meanwhile: look at the plan again; nothing was changed")
+
+
+def note_reset(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    epoch: int,
+    from_offset: int | None,
+    to_offset: int,
+) -> None:
+    """Write down that an operator moved a partition, so that the ledgers and the log add up."""
+    moved = {
+        "owner_epoch": epoch,
+        "from_offset": from_offset,
+        "to_offset": to_offset,
+        "reset_on": func.utc_timestamp(6),
+    }
+    connection.execute(insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved))
+
+
+def remove(connection: Connection, group_id: str) -> int:
+    """Remove all progress of a group; the number of its rows."""
+    return connection.execute(delete(PROGRESS).where(PROGRESS.c.group_id == group_id)).rowcount
+
+
 def _fresh(
     group_id: str,
     topic_partition: TopicPartition,
@@ -79,9 +132,7 @@ def _fresh(
 ) -> Insert:
     """The first row of a partition; one that nobody has claimed has epoch 0."""
     return insert(PROGRESS).values(
-        group_id=group_id,
-        topic=topic_partition.topic,
-        kafka_partition=topic_partition.partition,
+        **_key(group_id, topic_partition),
         topic_id=topic_id,
         owner_epoch=owner_epoch,
         owner=owner,
@@ -104,11 +155,12 @@ def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Sta
     Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
     """
     stored = _stored(connection, _standing(group_id, [one.topic_partition for one in slices]).with_for_update())
-    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.claim.next_offset) for one in slices):
+    own = {one.topic_partition: (one.claim.epoch, one.claim.next_offset) for one in slices}
+    if all(stored.get(partition) == standing for partition, standing in own.items()):
         return Standing.OURS
     if all(stored.get(one.topic_partition) == (one.claim.epoch, one.next_offset) for one in slices):
         return Standing.ALREADY_WRITTEN
-    raise Fenced([one.topic_partition for one in slices if stored.get(one.topic_partition) != _own(one)])
+    raise Fenced([partition for partition, standing in own.items() if stored.get(partition) != standing])
 
 
 def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> list[Claim]:
@@ -127,10 +179,6 @@ def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
     rows = connection.execute(query)
     return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
-
-
-def _own(one: Slice) -> tuple[int, int]:
-    return one.claim.epoch, one.claim.next_offset
 
 
 def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCounts) -> None:
@@ -183,9 +231,7 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
         statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
         [
             {
-                "group_id": group_id,
-                "topic": topic_partition.topic,
-                "kafka_partition": topic_partition.partition,
+                **_key(group_id, topic_partition),
                 "table_name": table_name,
                 "rows_sent": rows.sent,
                 "rows_inserted": rows.inserted,
@@ -214,8 +260,7 @@ def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_
 
 def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:
     """Add to the ledger of redriven records."""
-    mine = _is_row(REDRIVE_GROUP_ID, topic_partition)
-    connection.execute(update(PROGRESS).where(mine).values(_added(counts)))
+    connection.execute(update(PROGRESS).where(_is_row(REDRIVE_GROUP_ID, topic_partition)).values(_added(counts)))
 
 
 def _added(counts: RecordCounts) -> dict[str, Any]:
@@ -230,12 +275,8 @@ def _added(counts: RecordCounts) -> dict[str, Any]:
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """How far each partition is applied, whoever owns it."""
-    rows = connection.execute(
-        select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
-            PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
-        )
-    )
-    return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
+    query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics)))
+    return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in connection.execute(query)}
 
 
 def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
@@ -250,8 +291,9 @@ def moment_of(timestamp_ms: int) -> datetime:
 
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
-    return and_(
-        PROGRESS.c.group_id == group_id,
-        PROGRESS.c.topic == topic_partition.topic,
-        PROGRESS.c.kafka_partition == topic_partition.partition,
-    )
+    return and_(*(PROGRESS.c[name] == value for name, value in _key(group_id, topic_partition).items()))
+
+
+def _key(group_id: str, topic_partition: TopicPartition) -> dict[str, str | int]:
+    topic, partition = topic_partition
+    return {"group_id": group_id, "topic": topic, "kafka_partition": partition}

@@ -18,8 +18,9 @@ from stream.engine.assignment import (
 )
 from stream.engine.lane import ClaimWanted, PartitionClaimed
 from stream.engine.metrics import Metrics
-from stream.errors import StopReason
-from stream.kafka.source import KafkaUnavailable, Source, Watermarks
+from stream.errors import KafkaUnavailable, StopReason
+from stream.kafka.brokers import Watermarks
+from stream.kafka.source import Source
 from stream.records import Claim, TopicPartition
 
 TRIP = TopicPartition("trip", 3)

@@ -21,14 +21,13 @@ from stream.errors import (
     TransactionConflict,
     TransientError,
 )
-from stream.kafka import source
 from stream.records import TopicPartition
 
 KINDS = (ConfigurationError, TransientError, DataRefused, TerminalError, Rejection)
 
 
 def declared() -> list[type[StreamError]]:
-    found = [*vars(errors).values(), *vars(source).values()]
+    found = vars(errors).values()
     return [one for one in found if inspect.isclass(one) and issubclass(one, StreamError) and one is not StreamError]
 
 

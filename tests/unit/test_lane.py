@@ -23,8 +23,14 @@ from stream.engine.lane import (
     PartitionClaimed,
 )
 from stream.engine.metrics import Metrics
-from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
-from stream.kafka.source import KafkaUnavailable
+from stream.errors import (
+    DatabaseUnavailable,
+    Fenced,
+    KafkaUnavailable,
+    Reason,
+    RegistryUnavailable,
+    TransactionConflict,
+)
 from stream.mysql.bisect import DecodedSlice, WrittenSlice
 from stream.mysql.progress import RecordCounts
 from stream.records import Batch, Claim, Record, Slice, TopicPartition

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS
+from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
-from stream.engine.poller import readable_topics
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection

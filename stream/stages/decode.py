@@ -12,7 +12,7 @@ from fastavro.read import SchemaResolutionError
 
 from stream.catalog import Event, Route
 from stream.errors import Reason, Rejection, Stage
-from stream.records import Record
+from stream.records import Record, Slice
 from stream.schemas.store import (
     CONFLUENT_HEADER_BYTES,
     CONFLUENT_MAGIC,
@@ -35,6 +35,15 @@ class Decoded:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class DecodedSlice:
+    """A slice and its records, decoded."""
+
+    slice: Slice
+    accepted: list[tuple[Record, Event, Route]]
+    rejected: list[tuple[Record, Rejection]]
+
+
 Decode = Callable[[Sequence[Record]], Decoded]
 """Decodes records of one topic."""
 
@@ -48,6 +57,11 @@ def decode(records: Iterable[Record], readers: Readers) -> Decoded:
         except Rejection as rejection:
             decoded.rejected.append((record, rejection))
     return decoded
+
+
+def decode_slice(slice_: Slice, readers: Readers) -> DecodedSlice:
+    decoded = decode(slice_.records, readers)
+    return DecodedSlice(slice_, decoded.accepted, decoded.rejected)
 
 
 def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:

@@ -16,7 +16,7 @@ from deploy.local import Database, Kafka, start_database, start_kafka, start_mar
 from deploy.local.parts import locked
 from stream.catalog import Stream
 from stream.declaration.service_tables import LEDGER
-from stream.kafka.source import admin_client
+from stream.kafka.client import admin_client
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS

@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from bench.ground import HASH_KEY, Ground
 from stream.catalog import STREAMS, Route, Stream
 from stream.hashing import Hasher
-from stream.kafka.source import admin_client
+from stream.kafka.brokers import Brokers
 from stream.kafka.topics import create
 from stream.produce import Message, Plan, publish, synthesize
 from stream.produce.plan import record_names
@@ -83,7 +83,7 @@ class Workload:
     def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
         """Make the topic where it is missing and fill it."""
         properties = {"bootstrap.servers": ground.kafka.bootstrap_servers}
-        create(admin_client(properties), self.streams, replication_factor=1)
+        create(Brokers(properties), self.streams, replication_factor=1)
         published = publish(self.messages(seed), properties, progress=tell)
         if published.delivered_count != self.count:
             raise RuntimeError(f"only {published.delivered_count} of {self.count} records reached Kafka")

@@ -24,7 +24,7 @@ from deploy.local import LocalError, start_database, start_kafka
 from deploy.local.stack import hash_key
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER, LEDGER, PROGRESS
-from stream.kafka.source import admin_client, end_offsets
+from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
 
 FOLDER = Path(".local/demo")
@@ -112,7 +112,7 @@ def drain(environment: dict[str, str], engine: Engine) -> None:
     """Run the service until it has caught up, and watch MySQL's progress meanwhile."""
     console.print("[green]$ stream run --until-caught-up[/]")
     kafka = {"bootstrap.servers": environment["STREAM_KAFKA_BOOTSTRAP_SERVERS"]}
-    total = sum(end_offsets(admin_client(kafka), STREAMS).values())
+    total = sum(Brokers(kafka).end_offsets(STREAMS).values())
     command = [sys.executable, "-m", "stream", "run", "--until-caught-up"]
     columns = (
         TextColumn("applied"),

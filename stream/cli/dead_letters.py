@@ -19,12 +19,12 @@ from stream.cli.progress import shown
 from stream.counts import Reached
 from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.errors import Reason, TerminalError
-from stream.kafka.record_reader import LogReader
+from stream.kafka.record_reader import RecordReader
 from stream.mysql import dead_letters as letters
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.mysql.dead_letters import Selection, Status, Waiting
 from stream.operate.content import content_of
-from stream.operate.dead_letter_topic import Published, Publisher
+from stream.operate.dead_letter_topic import DeadLetterTopics, Published
 from stream.operate.redrive import Redrive, Redriven
 from stream.schemas.decoder import opened_decoder
 from stream.settings import Settings
@@ -126,7 +126,7 @@ def redrive_command(
     total = min(sum(row.records for row in waiting), most or sys.maxsize)
     with (
         opened_decoder(settings, topics) as decoder,
-        LogReader(settings.required_kafka()) as log,
+        RecordReader(settings.required_kafka()) as log,
         shown("redriven") as tell,
     ):
         redrive = Redrive(
@@ -220,13 +220,13 @@ def publish_command(
     if dry_run:
         _show_plan(database, selection, output_format, is_shown=True)
         return
-    publisher = Publisher(database, settings.required_kafka(), selection, again=again)
-    for name in publisher.create_topics(replication_factor, settings.dead_letter_days):
+    copies = DeadLetterTopics(database, settings.required_kafka(), selection, again=again)
+    for name in copies.create(replication_factor, settings.dead_letter_days):
         typer.echo(f"created: {name}", err=True)
     done: dict[str, int] = {}
-    total = publisher.count()
+    total = copies.count()
     with shown("published") as tell:
-        for batch in publisher.run():
+        for batch in copies.fill():
             done[batch.topic] = done.get(batch.topic, 0) + batch.records
             tell(Reached(sum(done.values()), total))
     published = [Published(name, records) for name, records in done.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -13,11 +14,21 @@ from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
 from stream.cli.options import ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
-from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
-from stream.mysql.connection import connect_engine
-from stream.operate.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset
-from stream.operate.offsets import accept, acceptances
-from stream.records import TopicPartition
+from stream.errors import KafkaUnavailable
+from stream.kafka.brokers import Brokers
+from stream.mysql.connection import connect_engine, read_connection
+from stream.operate.offsets import (
+    Target,
+    accept,
+    acceptances,
+    inform,
+    partition_offsets,
+    plan_reset,
+    require_inactive,
+    reset,
+)
+from stream.operate.standing import Place, look
+from stream.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -33,13 +44,9 @@ def show_command(topic: TopicsOption = None, output_format: FormatOption = Forma
         stream offsets show --topic trip
     """
     settings = config.load()
-    partitions = partition_offsets(
-        admin_client(settings.required_kafka()),
-        connect_engine(settings.required_database_url()),
-        settings.group_id,
-        readable_topics(topic or []),
-    )
-    show(partitions, output_format, empty="the topics have no partitions")
+    brokers = Brokers(settings.required_kafka())
+    places = _places(settings, brokers, readable_topics(topic or []))
+    show(partition_offsets(brokers, settings.group_id, places), output_format, empty="the topics have no partitions")
 
 
 @app.command("reset")
@@ -70,23 +77,18 @@ def reset_command(
     if not target.is_one:
         raise typer.BadParameter("name one of --to-earliest, --to-latest, --to-offset, --to-datetime and --shift-by")
     settings = config.load()
-    admin = admin_client(settings.required_kafka())
-    database = connect_engine(settings.required_database_url())
+    brokers = Brokers(settings.required_kafka())
     topics = readable_topics(topic or [])
-    if partition:
-        chosen = [TopicPartition(name, number) for name in topics for number in partition]
-    else:
-        chosen = list(offset_ranges(admin, topics))
-    require_inactive(admin, settings.group_id)
-    resets = plan(admin, database, settings.group_id, chosen, target)
+    require_inactive(brokers, settings.group_id)
+    resets = plan_reset(brokers, _places(settings, brokers, topics), partition or (), target)
     hidden = ("topic_id", "epoch")
     rows = [{name: value for name, value in asdict(move).items() if name not in hidden} for move in resets]
     show(rows, output_format, empty="nothing to reset: every partition stands there")
     if resets and execute:
-        reset(database, settings.group_id, resets)
+        reset(connect_engine(settings.required_database_url()), settings.group_id, resets)
         typer.echo(f"reset: {len(resets)} partition(s)", err=True)
         try:
-            inform(admin, settings.group_id, resets)
+            inform(brokers, settings.group_id, resets)
         except KafkaUnavailable as error:
             typer.echo(f"{error}: it is told when `stream run` goes on; MySQL's progress is what counts", err=True)
     elif resets:
@@ -111,8 +113,7 @@ def accept_command(
         stream offsets accept trip/3 --execute
     """
     settings = config.load()
-    database = connect_engine(settings.required_database_url())
-    stopped = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
+    stopped = acceptances(_places(settings, Brokers(settings.required_kafka()), STREAMS))
     if partition:
         unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
@@ -124,7 +125,12 @@ def accept_command(
     ]
     show(rows, output_format, empty="nothing to accept: every partition's progress fits its log")
     if stopped and execute:
-        accept(database, settings.group_id, stopped)
+        accept(connect_engine(settings.required_database_url()), settings.group_id, stopped)
         typer.echo(f"accepted: {len(stopped)} partition(s) go on", err=True)
     elif stopped:
         typer.echo("nothing was changed: --execute does it", err=True)
+
+
+def _places(settings: Settings, brokers: Brokers, topics: Collection[str]) -> list[Place]:
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        return look(brokers, connection, settings.group_id, topics)

@@ -16,9 +16,9 @@ from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.engine.options import Ending
 from stream.engine.service import live_service
-from stream.kafka.source import admin_client
-from stream.mysql.connection import connect_engine
-from stream.operate.lag import partition_lags
+from stream.kafka.brokers import Brokers
+from stream.mysql.connection import connect_engine, read_connection
+from stream.operate.standing import lag_of, look
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +58,7 @@ def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format
         stream lag --topic trip --format csv
     """
     settings = config.load()
-    lags = partition_lags(
-        admin_client(settings.required_kafka()),
-        connect_engine(settings.required_database_url()),
-        settings.group_id,
-        readable_topics(topic or []),
-    )
-    show(lags, output_format, empty="the topics have no partitions")
+    topics, brokers = readable_topics(topic or []), Brokers(settings.required_kafka())
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        places = look(brokers, connection, settings.group_id, topics)
+    show([lag_of(place) for place in places], output_format, empty="the topics have no partitions")

@@ -19,8 +19,8 @@ from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.cli.progress import shown
 from stream.errors import TransientError
+from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import Wanted, plan
-from stream.kafka.source import admin_client
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine
 from stream.mysql.replay_runs import Run
@@ -73,7 +73,7 @@ def replay_command(
         _run(settings, resume_run(settings, resume), output_format)
         return
     ranges = plan(
-        admin_client(settings.required_kafka()),
+        Brokers(settings.required_kafka()),
         _wanted(topic, partition, (from_offset, to_offset), (from_time, to_time)),
     )
     if not ranges:

@@ -12,7 +12,7 @@ from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.options import DryRunOption
 from stream.cli.output import Format, FormatOption, show
 from stream.kafka import topics
-from stream.kafka.source import admin_client
+from stream.kafka.brokers import Brokers
 from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.operate.check import check
@@ -59,13 +59,13 @@ def create_command(
         stream topics create --dry-run
         stream topics create
     """
-    admin = admin_client(config.load().required_kafka())
+    brokers = Brokers(config.load().required_kafka())
     if dry_run:
-        differing = topics.differences(admin, STREAMS.values())
+        differing = topics.differences(brokers, STREAMS.values())
         missing = [difference.topic for difference in differing if difference.subject == "missing"]
     else:
         differing = []
-        missing = topics.create(admin, list(STREAMS.values()), replication_factor)
+        missing = topics.create(brokers, STREAMS.values(), replication_factor)
     for topic in missing:
         typer.echo(f"{'would create' if dry_run else 'created'}: {topic} ({STREAMS[topic].partitions} partitions)")
     if not missing:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as DeliveryReport
 
 from stream.errors import ConfigurationError, TerminalError
-from stream.kafka.source import client_config, make_client
+from stream.kafka.client import client_config, make_client
 from stream.produce.plan import Kind, Message
 
 PRODUCER_CONFIG: Mapping[str, Any] = {

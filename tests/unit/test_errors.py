@@ -21,14 +21,13 @@ from stream.errors import (
     TransactionConflict,
     TransientError,
 )
-from stream.kafka import source
 from stream.records import TopicPartition
 
 KINDS = (ConfigurationError, TransientError, DataRefused, TerminalError, Rejection)
 
 
 def declared() -> list[type[StreamError]]:
-    classes = filter(inspect.isclass, [*vars(errors).values(), *vars(source).values()])
+    classes = filter(inspect.isclass, vars(errors).values())
     return [error for error in classes if issubclass(error, StreamError) and error is not StreamError]
 
 

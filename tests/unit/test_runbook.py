@@ -17,8 +17,15 @@ import typer.main
 from docs.reference import FOLDER
 from stream import settings as config
 from stream.cli.main import app
-from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, StopReason, TransientError
-from stream.kafka.source import KafkaUnavailable
+from stream.errors import (
+    ConfigurationError,
+    Fenced,
+    KafkaUnavailable,
+    Reason,
+    StatementTimeout,
+    StopReason,
+    TransientError,
+)
 from stream.mysql.connection import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
 from stream.operate.check import PACKET_BYTES_MIN
 from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES

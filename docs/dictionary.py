@@ -30,9 +30,9 @@ def dictionary() -> str:
     example = next(iter(STREAMS.values())).tables[0]
     lines += ["## In every table of events\n", *_columns(example.c[name] for name in SHARED)]
     described: set[str] = set()
-    for one in STREAMS.values():
-        lines.append(f"\n## Topic {one.topic}")
-        for table in one.tables:
+    for topic, declared in STREAMS.items():
+        lines.append(f"\n## Topic {topic}")
+        for table in declared.tables:
             described.add(table.name)
             lines += [
                 "",
@@ -52,8 +52,8 @@ def _table(table: Table) -> Iterator[str]:
     yield f"{table.comment}."
     fed = [
         f"`{route.record_name}`"
-        for one in STREAMS.values()
-        for route in one.bound_routes
+        for stream in STREAMS.values()
+        for route in stream.bound_routes
         if table.name in {feed.table.name for feed in route.feeds}
     ]
     if fed:
@@ -65,10 +65,11 @@ def _table(table: Table) -> Iterator[str]:
     if share is not None:
         yield f"It is summed in `{share.rollup.name}`."
     for person in persons_of(table):
-        yield f"{_erasing(person)}."
+        yield f"{erasing(person)}."
 
 
-def _erasing(person: Person) -> str:
+def erasing(person: Person) -> str:
+    """What the erasure of one of a table's persons does to a row."""
     whose = f"Erasing the {person.kind} person in `{person.column}`"
     if not person.is_stored:
         return f"Erasing the {person.kind} person whom the event names keeps the row out"

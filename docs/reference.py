@@ -1,4 +1,7 @@
-"""Writes the reference pages from the code that they describe: `make docs`. A test fails where they have drifted."""
+"""Writes the reference pages, or parts of them, from the code that they describe: `make docs`.
+
+A test fails where they have drifted.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from docs.asyncapi import asyncapi
 from docs.dictionary import dictionary
+from docs.events import events
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.quality.checks import CHECKS
@@ -34,6 +38,9 @@ REPORTS_INTRODUCTION = """\
 behind the rows at most. Rows of equal rank are in the order of their keys.
 
 `stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
+
+`stream migrate` makes the views, replaces those that are missing, outdated or changed by hand, and drops those of ours
+that are no longer declared; it leaves alone whatever else you create. `stream check` says which are not as declared.
 
 Some figures differ from what the queries in use so far said, for those counted wrongly:
 
@@ -108,11 +115,11 @@ def metrics() -> str:
     """The page of metrics and reasons, from `stream.engine.metrics` and `stream.errors`."""
     lines = ["# Metrics\n", "`stream run` serves them at `/metrics`.\n"]
     lines += ["| metric | labels | meaning |", "|---|---|---|"]
-    found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
-    for one in sorted(found, key=lambda one: one._name):
-        name = f"{one._name}_total" if one._type == "counter" else one._name
-        labels = ", ".join(f"`{label}`" for label in one._labelnames) or "none"
-        lines.append(f"| `{name}` ({one._type}) | {labels} | {one._documentation} |")
+    metrics = [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
+    for metric in sorted(metrics, key=lambda metric: metric._name):
+        name = f"{metric._name}_total" if metric._type == "counter" else metric._name
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"
+        lines.append(f"| `{name}` ({metric._type}) | {labels} | {metric._documentation} |")
     lines += ["\n## Reasons for a dead letter\n", "| reason | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {reason.meaning} |" for reason in Reason]
     return NOTE + "\n".join(lines) + "\n"
@@ -135,7 +142,9 @@ def reports() -> str:
         lines += ["| column | meaning |", "|---|---|"]
         lines += [f"| `{name}` | {meaning} |" for name, meaning in report.columns.items()]
         lines += ["\n| option | default | meaning |", "|---|---|---|"] if report.parameters else []
-        lines += [f"| `{one.option}` | {_default(one)} | {one.help} |" for one in report.parameters]
+        lines += [
+            f"| `{parameter.option}` | {_default(parameter)} | {parameter.help} |" for parameter in report.parameters
+        ]
         lines.append(f"\nExample: `{report.example}`\n")
     return NOTE + "\n".join(lines)
 
@@ -143,7 +152,7 @@ def reports() -> str:
 def quality() -> str:
     """The page of the checks of data quality, from their declarations."""
     lines = ["# Data quality\n", QUALITY_INTRODUCTION, "| check | table | a row at fault is |", "|---|---|---|"]
-    lines += [f"| `{one.name}` | `{one.table.name}` | {one.meaning} |" for one in CHECKS.values()]
+    lines += [f"| `{check.name}` | `{check.table.name}` | {check.meaning} |" for check in CHECKS.values()]
     return NOTE + "\n".join(lines) + "\n\n" + QUALITY_NOTES
 
 
@@ -159,6 +168,7 @@ PAGES = {
     "commands.md": commands,
     "reports.md": reports,
     "quality.md": quality,
+    "events.md": events,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

@@ -25,7 +25,7 @@ from stream.records import Record
 from stream.stages.compact import compact
 from stream.stages.decode import decode
 from stream.stages.upsert import encoded
-from tests.examples import rejected_examples, valid_examples
+from tests.examples import in_confluent_framing, rejected_examples, valid_examples
 from tests.stores import STORE
 
 BATCH_RECORDS = 1000
@@ -67,7 +67,7 @@ class Mutator:
 
     def __init__(self, records: list[Record], chance: Random) -> None:
         self._records = records
-        self._keys = [one.key for one in records]
+        self._keys = [record.key for record in records]
         self._chance = chance
         self._changes: list[Callable[[bytearray], None]] = [
             self._flip_bit,
@@ -83,10 +83,10 @@ class Mutator:
         chance = self._chance
         offset = 0
         while True:
-            one = chance.choice(self._records)
-            value = None if one.value is None else self._mutated(one.value)
-            key = one.key if chance.random() < 0.7 else chance.choice(self._keys)
-            timestamp_ms = one.timestamp_ms if chance.random() < 0.98 else chance.randint(-(2**63), 2**63 - 1)
+            record = chance.choice(self._records)
+            value = None if record.value is None else self._mutated(record.value)
+            key = record.key if chance.random() < 0.7 else chance.choice(self._keys)
+            timestamp_ms = record.timestamp_ms if chance.random() < 0.98 else chance.randint(-(2**63), 2**63 - 1)
             yield Record(offset, timestamp_ms, self._mutated(key) if key and chance.random() < 0.1 else key, value)
             offset += 1
 
@@ -128,15 +128,22 @@ class Mutator:
         value[at:] = other[min(at, len(other)) :]
 
 
+def seeds_of(topic: str) -> Iterator[Record]:
+    """A topic's examples, the valid ones in both framings, and records that are unfit for every topic alike."""
+    for example in (*valid_examples(), *rejected_examples()):
+        if example.topic == topic:
+            yield example.record
+            if example.reason is None and example.version is not None:
+                yield in_confluent_framing(example)
+    stranger = next(example for example in valid_examples() if example.topic != topic)
+    yield from (stranger.record._replace(value=value) for value in (stranger.record.value, b"", None))
+
+
 def fuzz(record_count: int, seed: int) -> Report:
     """Raises whatever the product raises instead of a rejection."""
     report = Report(seed, record_count)
     chance = Random(seed)
-    examples = [*valid_examples(), *rejected_examples()]
-    topics = {
-        topic: (STORE.readers(topic), iter(Mutator([one.record for one in examples if one.topic == topic], chance)))
-        for topic in STREAMS
-    }
+    topics = {topic: (STORE.readers(topic), iter(Mutator(list(seeds_of(topic)), chance))) for topic in STREAMS}
     began = time.monotonic()
     for begun in range(0, record_count, BATCH_RECORDS):
         readers, mutants = topics[chance.choice(list(topics))]

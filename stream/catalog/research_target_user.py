@@ -1,4 +1,4 @@
-"""Topic research.target-user: who takes part in which study, under a hash; see docs/events.md."""
+"""Topic research.target-user: who takes part in which study, under a hash; see schemas/."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ class TargetUserSelected(HashedEvent):
     created_on: Micros
 
     key_id: ClassVar[str | None] = None
-    """Names our key where the hash is ours."""
+    """The id of our key, where the hash is ours."""
 
     def seal(self, hasher: Hasher) -> None:
         if (self.user_id is None) is (self.hash_id is None):

@@ -1,4 +1,4 @@
-"""Topic user.label: labels, and which app users have them; see docs/events.md."""
+"""Topic user.label: labels, and which app users have them; see schemas/."""
 
 from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
 from stream.declaration.types import EntityId, Flag, Micros, Text128, Text512, column
@@ -14,7 +14,7 @@ class LabelDefined(Event):
 
     @property
     def subject_id(self) -> int:
-        """What the Kafka key names."""
+        """The id that the Kafka key names."""
         return self.label_id
 
 
@@ -24,7 +24,7 @@ class UserLabelled(Event):
     user_id: EntityId
     label_id: EntityId
     created_on: Micros
-    """When the user first got the label."""
+    """The moment at which the user first got the label."""
 
     is_deleted = False
 
@@ -39,7 +39,7 @@ class UserUnlabelled(Event):
     user_id: EntityId
     label_id: EntityId
     created_on: Micros
-    """When the user first got the label."""
+    """The moment at which the user first got the label."""
 
     is_deleted = True
 

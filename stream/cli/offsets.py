@@ -1,4 +1,4 @@
-"""Commands for where partitions stand, and where they go on."""
+"""Commands for the offsets of partitions: where they stand, and where they go on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
@@ -29,14 +30,12 @@ from stream.operate.offsets import (
 from stream.operate.standing import Place, look
 from stream.settings import Settings
 
-app = typer.Typer(help="Where partitions stand, and where they go on.", no_args_is_help=True)
-
-TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("show")
-def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """Where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
+def show_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
@@ -52,7 +51,7 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
 
 @app.command("reset")
 def reset_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
@@ -60,7 +59,7 @@ def reset_command(
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
     to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Have partitions go on elsewhere, while no `stream run` of the group runs.
@@ -83,7 +82,7 @@ def reset_command(
     require_inactive(brokers, settings.group_id)
     resets = plan_reset(brokers, _places(settings, brokers, topics), partition or (), target)
     hidden = ("topic_id", "epoch")
-    rows = [{name: value for name, value in asdict(one).items() if name not in hidden} for one in resets]
+    rows = [{name: value for name, value in asdict(move).items() if name not in hidden} for move in resets]
     show(rows, output_format, empty="nothing to reset: every partition stands there")
     if resets and execute:
         reset(connect_engine(settings.required_database_url()), settings.group_id, resets)
@@ -101,7 +100,7 @@ def accept_command(
     partition: Annotated[
         list[str] | None, typer.Argument(help="topic/partition, as in trip/3; without one, all that are stopped.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Let partitions go on whose log changed under them: retention overtook us, or the topic was made anew.
@@ -114,18 +113,21 @@ def accept_command(
         stream offsets accept trip/3 --execute
     """
     settings = config.load()
-    plan = acceptances(_places(settings, Brokers(settings.required_kafka()), STREAMS))
+    stopped = acceptances(_places(settings, Brokers(settings.required_kafka()), STREAMS))
     if partition:
-        unknown = set(partition) - {str(one.partition) for one in plan}
+        unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
             raise typer.BadParameter(f"not stopped: {', '.join(sorted(unknown))}")
-        plan = [one for one in plan if str(one.partition) in partition]
-    rows = [{**asdict(one), "partition": str(one.partition), "reason": one.reason.value} for one in plan]
+        stopped = [acceptance for acceptance in stopped if str(acceptance.partition) in partition]
+    rows = [
+        {**asdict(acceptance), "partition": str(acceptance.partition), "reason": acceptance.reason.value}
+        for acceptance in stopped
+    ]
     show(rows, output_format, empty="nothing to accept: every partition's progress fits its log")
-    if plan and execute:
-        accept(connect_engine(settings.required_database_url()), settings.group_id, plan)
-        typer.echo(f"accepted: {len(plan)} partition(s) go on", err=True)
-    elif plan:
+    if stopped and execute:
+        accept(connect_engine(settings.required_database_url()), settings.group_id, stopped)
+        typer.echo(f"accepted: {len(stopped)} partition(s) go on", err=True)
+    elif stopped:
         typer.echo("nothing was changed: --execute does it", err=True)
 
 

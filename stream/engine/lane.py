@@ -22,9 +22,10 @@ from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim
 from stream.schemas.decoder import Decoder
+from stream.schemas.framing import confluent_id
+from stream.schemas.readers import Readers
 from stream.schemas.registry import Registry
-from stream.schemas.store import Readers, confluent_id
-from stream.stages.decode import DecodedSlice, decode_slice, unknown_headers
+from stream.stages.decode import DecodedSlice, decode_slice
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,7 @@ class Lane(threading.Thread):
         for each in batch.slices:
             topic, partition = each.topic_partition
             readers = self._decoder.readers[topic]
-            for header, latest_ms in unknown_headers(each.records, readers).items():
+            for header, latest_ms in readers.unknown_headers(each.records).items():
                 question = _schema_question(registry, readers, header, latest_ms)
                 self._retry(question, while_=is_held, topic=topic, partition=partition)
 

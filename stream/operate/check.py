@@ -11,11 +11,13 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
-from stream.mysql import migrate
+from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
+from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
-from stream.schemas.store import SchemaStore, SchemaVersion
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 from stream.settings import Settings
 from stream.stages.upsert import JSON_BYTES_MAX
 
@@ -40,6 +42,7 @@ def check(settings: Settings) -> list[Finding]:
         "schemas": check_schemas,
         "compatibility": check_schema_files,
         "database": check_database,
+        "views": check_views,
         "topics": check_topics,
     }
     if settings.registry_url() is not None:
@@ -118,6 +121,16 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     return _database_findings(settings.required_database_url())
 
 
+def check_views(settings: Settings) -> Iterator[Finding]:
+    """Each view is as declared. `stream run` goes on where one is not: no row depends on it."""
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        differing = views.differences(connection, VIEWS)
+    if not differing:
+        yield Finding("views", f"all {len(VIEWS)}", True, "as declared")
+    for name, why in differing.items():
+        yield Finding("views", name, False, why, "run `stream migrate`")
+
+
 def _database_findings(database_url: str) -> Iterator[Finding]:
     with read_connection(connect_engine(database_url)) as connection:
         yield Finding("database", "server", True, server_name(connection))
@@ -177,11 +190,11 @@ def require_fit_database(database_url: str) -> str:
 
 def check_topics(settings: Settings) -> Iterator[Finding]:
     """Each declared topic exists, with its partitions and settings."""
-    differing = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
+    differences = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
     for topic in STREAMS:
-        mine = [one for one in differing if one.topic == topic]
-        if not mine:
+        differing = [each for each in differences if each.topic == topic]
+        if not differing:
             yield Finding("topics", topic, True, "as declared")
-        for one in mine:
-            todo = "run `stream topics create`" if one.subject == "missing" else "alter the topic, or its declaration"
-            yield Finding("topics", topic, False, f"{one.subject}: {one.found}, declared {one.declared}", todo)
+        for each in differing:
+            todo = "run `stream topics create`" if each.subject == "missing" else "alter the topic, or its declaration"
+            yield Finding("topics", topic, False, f"{each.subject}: {each.actual}, declared {each.declared}", todo)

@@ -28,8 +28,9 @@ HIDDEN = {
     "rollup_touched",
     "rollup_refresh",
     "table_feed",
+    "declared_view",
 }
-"""How the service works, and of whom nothing may be known: nothing for analysts."""
+"""The tables that are not for analysts: how the service works, and persons of whom nothing may be known."""
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import Connection, insert
 
 from stream.catalog import STREAMS
@@ -24,11 +22,11 @@ from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
 from stream.mysql.dead_letters import DeadLetter, Selection
 from stream.operate.redrive import Redrive
-from stream.paths import MIGRATIONS_FOLDER
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow
 from stream.stages.compact import TableRows
 from tests import events
+from tests.consumers import CHECKOUT
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, cents, uuid_text
 from tests.model.rules import moment
@@ -192,7 +190,7 @@ def test_a_dead_letter_that_is_redriven_is_summed(database: Database, applier: A
 
 
 def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Database, applier: Applier) -> None:
-    """What is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
+    """A write that is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
     applier.apply(logged(1, 0))
     with database.engine(for_lane=True).connect() as early, database.engine(for_lane=True).connect() as connection:
         with connection.begin():
@@ -266,10 +264,10 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
         return seen
 
     monkeypatch.setattr(changes, "before", before_and_another)
-    one = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
+    slice_ = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
     with pytest.raises(TransactionConflict):
-        applier.write(one)
-    applier.write(one)
+        applier.write(slice_)
+    applier.write(slice_)
     other.close()
     refresh(database)
     assert passes(database) == {moment(PERIOD_MICROS): 1}
@@ -288,8 +286,8 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
     metrics = Metrics()
     refreshers = [Refresher(database.engine(for_lane=True), metrics) for _ in range(2)]
     rng = random.Random(8)
-    for one in refreshers:
-        one.start()
+    for refresher in refreshers:
+        refresher.start()
     try:
         for number in range(1, 16):
             for event in history(number, rng):
@@ -301,33 +299,28 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
             "the gauge",
         )
     finally:
-        for one in refreshers:
-            one.stop()
-        for one in refreshers:
-            one.join(10)
-    assert not any(one.is_alive() for one in refreshers)
+        for refresher in refreshers:
+            refresher.stop()
+        for refresher in refreshers:
+            refresher.join(10)
+    assert not any(refresher.is_alive() for refresher in refreshers)
 
 
-def test_the_migration_has_rows_summed_that_were_there_before(database: Database, applier: Applier) -> None:
+def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database, applier: Applier) -> None:
     rng = random.Random(9)
     for events_of_one_kind in zip(*(history(number, rng) for number in range(1, 30)), strict=True):
         applier.apply(*events_of_one_kind)
     database.execute("DELETE FROM rollup_touched")
-    path = MIGRATIONS_FOLDER / "versions" / "0047_rollup_rows.py"
-    spec = importlib.util.spec_from_file_location("rollup_rows", path)
-    assert spec is not None
-    assert spec.loader is not None
-    migration = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(migration)
-    with database.engine().begin() as connection, Operations.context(MigrationContext.configure(connection)):
-        migration.upgrade()
+    page = (CHECKOUT / "docs" / "freshness.md").read_text()
+    (statement,) = re.findall(r"^```sql\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    database.execute(statement)
     declared = {
-        (str(share.rollup.name), str(share.table.name), column.name)
+        (str(share.rollup.name), column.name, str(share.table.name))
         for rollup in ROLLUPS.values()
         for share in shares_of(rollup)
         if (column := business_time_of(share.table)) is not None
     }
-    assert declared == set(migration.SHARES)
+    assert declared == set(re.findall(r"SELECT '(\w+)'(?: AS rollup)?, (\w+)(?: AS moment)? FROM (\w+)", statement))
     refresh(database)
     assert_summed(database)
 
@@ -348,5 +341,5 @@ def test_periods_that_follow_each_other_are_summed_together(
     def at(number: int) -> Any:
         return moment(number * PERIOD_MICROS)
 
-    found = list(rollups.spans({at(one) for one in periods}))
-    assert found == [(at(first), at(behind)) for first, behind in expected]
+    spans = list(rollups.spans({at(period) for period in periods}))
+    assert spans == [(at(first), at(behind)) for first, behind in expected]

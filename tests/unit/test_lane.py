@@ -28,7 +28,8 @@ from stream.errors import (
 from stream.mysql.rows import WrittenSlice
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.schemas.store import SchemaStore, confluent_header
+from stream.schemas.framing import confluent_header
+from stream.schemas.store import SchemaStore
 from stream.stages.decode import DecodedSlice
 from tests import events
 from tests.waiting import wait_for

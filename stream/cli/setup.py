@@ -73,7 +73,7 @@ def create_command(
     for difference in differing:
         if difference.subject != "missing":
             subject = f"{difference.topic} {difference.subject}"
-            typer.echo(f"differs: {subject} is {difference.found}, declared {difference.declared}")
+            typer.echo(f"differs: {subject} is {difference.actual}, declared {difference.declared}")
 
 
 def check_command(output_format: FormatOption = Format.TABLE) -> None:

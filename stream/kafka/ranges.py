@@ -89,7 +89,7 @@ class RangeSource(Source):
         alone = {key: value for key, value in properties.items() if key not in MEMBERS_ONLY}
         super().__init__(alone, name)
         self.is_incremental = True
-        self._ends = {one.topic_partition: one.to_offset for one in ranges}
+        self._ends = {each.topic_partition: each.to_offset for each in ranges}
         self._finished: set[TopicPartition] = set()
         self._is_to_be_given = False
         self._holds = holds
@@ -120,21 +120,21 @@ class RangeSource(Source):
             time.sleep(timeout_seconds)  # what was fetched ahead stays where it is, and is bounded
             return {}
         fetched = super().poll(records_max, timeout_seconds)
-        return {one: self._cut(one, brought) for one, brought in fetched.items() if one in self._ends}
+        return {each: self._cut(each, brought) for each, brought in fetched.items() if each in self._ends}
 
-    def _cut(self, one: TopicPartition, fetched: Fetched) -> Fetched:
-        """Without what lies behind the range. Once anything does, the range is read to its end, be it a gap."""
-        end = self._ends[one]
+    def _cut(self, partition: TopicPartition, fetched: Fetched) -> Fetched:
+        """Leave out the records behind the range. Once there are any, or a gap, the range is read to its end."""
+        end = self._ends[partition]
         if (fetched.end_offset or 0) >= end or (fetched.records and fetched.records[-1].offset + 1 >= end):
-            self._finished.add(one)
-            self._stop_fetching({one} & self._fetched())
+            self._finished.add(partition)
+            self._stop_fetching({partition} & self._fetched())
             fetched.records = [record for record in fetched.records if record.offset < end]
             fetched.end_offset = end
         return fetched
 
     def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
-        self._finished = {one for one, offset in positions.items() if offset >= self._ends[one]}
-        unfinished = {one: offset for one, offset in positions.items() if one not in self._finished}
+        self._finished = {each for each, offset in positions.items() if offset >= self._ends[each]}
+        unfinished = {each: offset for each, offset in positions.items() if each not in self._finished}
         super().fetch(unfinished, set(anew) - self._finished)
 
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
@@ -159,16 +159,16 @@ def read(
     Raises KafkaUnavailable where the client lost the brokers for good, and TerminalError where records leave the log
     meanwhile.
     """
-    starts = {one.topic_partition: one.from_offset for one in ranges}
+    starts = {each.topic_partition: each.from_offset for each in ranges}
     source = RangeSource(properties, name, ranges, holds=lambda _: True, is_held_back=lambda: False)
     try:
         source.fetch(starts, starts.keys())
         while not source.is_finished:
-            for one, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
+            for each, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
                 if fetched.is_astray:
-                    raise TerminalError(f"records of {one} left the log meanwhile: plan again")
+                    raise TerminalError(f"records of {each} left the log meanwhile: plan again")
                 if fetched.records:
-                    yield one, fetched.records
+                    yield each, fetched.records
             if source.is_cut_off():
                 raise KafkaUnavailable("the brokers answer others and not this client: try again")
     finally:

@@ -57,7 +57,7 @@ class Fetched:
     is_astray: bool = False
     """The log has no record at our position: it was cut, or the topic was made anew."""
     end_offset: int | None = None
-    """Where the partition ended when the poll reached its end, behind any gap; None where it did not."""
+    """The partition's end, behind any gap, as of the poll that reached it; None where the poll did not."""
 
 
 def _ignore(_partitions: list[TopicPartition]) -> None:

@@ -24,7 +24,7 @@ class TopicDifference:
     subject: str
     """`missing`, `partitions`, or the name of a topic's setting."""
     declared: str
-    found: str
+    actual: str
 
 
 @dataclass(frozen=True)

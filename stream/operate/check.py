@@ -190,11 +190,11 @@ def require_fit_database(database_url: str) -> str:
 
 def check_topics(settings: Settings) -> Iterator[Finding]:
     """Each declared topic exists, with its partitions and settings."""
-    differing = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
+    differences = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
     for topic in STREAMS:
-        mine = [one for one in differing if one.topic == topic]
-        if not mine:
+        differing = [each for each in differences if each.topic == topic]
+        if not differing:
             yield Finding("topics", topic, True, "as declared")
-        for one in mine:
-            todo = "run `stream topics create`" if one.subject == "missing" else "alter the topic, or its declaration"
-            yield Finding("topics", topic, False, f"{one.subject}: {one.found}, declared {one.declared}", todo)
+        for each in differing:
+            todo = "run `stream topics create`" if each.subject == "missing" else "alter the topic, or its declaration"
+            yield Finding("topics", topic, False, f"{each.subject}: {each.actual}, declared {each.declared}", todo)

@@ -1,4 +1,4 @@
-"""What a record holds, told as far as it can be decoded: for people who ask why it was rejected."""
+"""The content of a record, told as far as it can be decoded: for people who ask why it was rejected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Content:
     """A record's schema and datum, and what would become of it now."""
 
     schema: str | None
-    """What `Reader.name` says; None where the bytes in front name none that we know."""
+    """The `Reader.name`; None where the bytes in front name none that we know."""
     fields: dict[str, Any]
     """Empty where nothing could be read."""
     judgement: str
-    """Why it would be rejected now, or that it would not."""
+    """The reason for which the record would be rejected now, or the word that it would not."""
 
 
 def content_of(record: Record, readers: Readers, *, is_revealed: bool) -> Content:
@@ -58,7 +58,7 @@ def _shown(name: str, value: Any, route: Route, is_revealed: bool) -> Any:
 
 
 def _kind_of(value: Any) -> str | None:
-    """What a value is, without telling it; null is told, for a missing field is a reason to be rejected."""
+    """The kind of a value, without the value; null is told, for a missing field is a reason to be rejected."""
     match value:
         case None:
             return None

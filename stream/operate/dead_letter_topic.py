@@ -32,19 +32,19 @@ CONNECT_STAGES = {
     Stage.VALIDATE: "TRANSFORMATION",
     Stage.WRITE: "TASK_PUT",
 }
-"""What Kafka Connect calls ours."""
+"""Kafka Connect's names for our stages."""
 
 RECORDS_MAX = 500
 BYTES_MAX = 16 * 1024 * 1024
-"""What is in memory at once, unless a single record is larger."""
+"""The most that is in memory at once, unless a single record is larger."""
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""What our headers may add to the largest record of a topic."""
+"""The most that our headers add to the largest record of a topic."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """How many dead letters were copied to a topic."""
+    """The number of dead letters that were copied to a topic."""
 
     topic: str
     records: int

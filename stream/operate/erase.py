@@ -33,7 +33,7 @@ LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Stored:
-    """What is stored about a person in one table now, and what erasing does to it."""
+    """The rows about a person in a table now, and what erasing does to them."""
 
     table: str
     rows: int
@@ -42,7 +42,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What erasing a person removed, and what remains until when."""
+    """A line of the receipt: something that erasing a person removed, or that remains, and until when."""
 
     what: str
     rows: int | None
@@ -58,12 +58,12 @@ def parse_person(text: str) -> ErasedPerson:
 
 
 def stored(connection: Connection, person: ErasedPerson) -> list[Stored]:
-    """What is stored about a person now, table by table."""
-    found = []
+    """The rows about a person now, table by table."""
+    tables = []
     for table, about in tables_about(person.kind):
         count = connection.execute(select(func.count()).select_from(table).where(is_theirs(table, about, person)))
-        found.append(Stored(table.name, int(count.scalar_one()), f"{about.on_erasure} ({about.column})"))
-    return found
+        tables.append(Stored(table.name, int(count.scalar_one()), f"{about.on_erasure} ({about.column})"))
+    return tables
 
 
 def publish_deletion(properties: Mapping[str, str], person: ErasedPerson) -> str:
@@ -98,7 +98,7 @@ def wait_until_swept(database: Engine, person: ErasedPerson, since: datetime, se
 
 
 def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int) -> list[Receipt]:
-    """What was removed where, and what remains until when; a topic of dead letters keeps copies for so many days.
+    """The lines of a receipt; a topic of dead letters keeps copies for so many days.
 
     Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
     """
@@ -134,7 +134,7 @@ def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int)
 
 
 def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
-    """What somebody published of dead letters, topic by topic: whose they were isn't known once they are settled."""
+    """The copies of dead letters, topic by topic: whose they were isn't known once they are settled."""
     oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=kept_days)
     query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
     return [
@@ -147,7 +147,7 @@ def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
 
 
 def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, int]]:
-    """How many rows keep the person's id, table by table; those without any are left out."""
+    """The numbers of rows that keep the person's id, by table; tables without any are left out."""
     keeping = [
         (table, about)
         for stream in STREAMS.values()

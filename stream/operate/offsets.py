@@ -41,12 +41,12 @@ class PartitionOffsets:
     partition: int
     progress: int | None
     committed: int | None
-    """What Kafka was told; it may be a second behind."""
+    """The offset that Kafka was told; it may be a second behind."""
     earliest: int
     latest: int
     lag_records: int
     owner: str | None
-    """Who claimed it last."""
+    """The client that claimed it last."""
     state: str
     """A `State`, or the reason why it stops."""
 
@@ -90,7 +90,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class Target:
-    """Where partitions are to go on; exactly one is given. The names are those of kafka-consumer-groups."""
+    """The place where partitions are to go on; exactly one is given. The names are those of kafka-consumer-groups."""
 
     to_earliest: bool = False
     to_latest: bool = False

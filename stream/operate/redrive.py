@@ -39,7 +39,7 @@ RECORDS_MAX = 500
 """Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
 
 BYTES_MAX = 16 * 1024 * 1024
-"""What these hold at most, unless a single one is larger."""
+"""The most that these hold, unless a single one is larger."""
 
 ATTEMPTS_MAX = 10
 RETRY_WAIT_SECONDS = 0.5

@@ -42,7 +42,7 @@ class Place:
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why the partition can't go on by itself; None where it can."""
+        """The reason for which the partition can't go on by itself; None where it can."""
         if self.applied is None:
             return None
         if self.applied.topic_id != self.log.topic_id:
@@ -61,7 +61,7 @@ class Place:
 
 
 def stop_reason(next_offset: int, low: int, high: int) -> StopReason | None:
-    """Why a partition can't go on at an offset, given its log's watermarks; None where it can.
+    """The reason for which a partition can't go on at an offset, given its log's watermarks; None where it can.
 
     The third reason, a recreated topic, is told by the topic's id, whatever the offsets say.
     """

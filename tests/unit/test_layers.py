@@ -115,7 +115,7 @@ def writes(path: Path) -> Iterator[str]:
 
 
 def test_sql_that_writes_is_in_one_folder_alone() -> None:
-    """Who may write a table is found in one place, and so is what it locks."""
+    """The writers of a table, and the order of their locks, are found in one place."""
     assert [
         f"{path.relative_to(PACKAGE)}: {written}"
         for path in FILES

@@ -39,16 +39,16 @@ def test_progress_must_lie_in_the_log(stored: int, low: int, high: int, reason: 
 
 
 @given(offsets, offsets, offsets)
-def test_another_topic_of_the_same_name_stops_whatever_the_offsets_say(stored: int, one: int, other: int) -> None:
-    low, high = sorted((one, other))
+def test_another_topic_of_the_same_name_stops_whatever_the_offsets_say(stored: int, first: int, second: int) -> None:
+    low, high = sorted((first, second))
     assert place(stored, low, high, "ours").stop_reason is stop_reason(stored, low, high)
     assert place(stored, low, high, "another").stop_reason is StopReason.TOPIC_RECREATED
     assert place(stored, low, high, "another").next_offset is None
 
 
 @given(offsets, offsets, offsets)
-def test_a_partition_goes_on_exactly_where_the_log_has_its_offset_or_ends(stored: int, one: int, other: int) -> None:
-    low, high = sorted((one, other))
+def test_a_partition_goes_on_exactly_where_the_log_has_its_offset_or_ends(stored: int, first: int, second: int) -> None:
+    low, high = sorted((first, second))
     assert (stop_reason(stored, low, high) is None) is (low <= stored <= high)
 
 

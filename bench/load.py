@@ -22,7 +22,8 @@ from sqlalchemy.dialects import mysql
 from bench.ground import DATABASE_NAME, Ground
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
-from stream.catalog import Event, Feed
+from stream.declaration.events import Event
+from stream.declaration.streams import Feed
 from stream.records import Record
 from stream.stages.decode import decode
 

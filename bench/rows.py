@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, Table, insert, text
 
 from bench.workload import Tell
-from stream.catalog import METADATA
-from stream.declaration.rollups import ROLLUPS
-from stream.declaration.streams import written_columns
+from stream.catalog import METADATA, ROLLUPS
+from stream.declaration.tables import written_columns
 from stream.mysql import rollups
 
 YEAR = timedelta(days=365)

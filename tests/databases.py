@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, create_engine, text
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from deploy.local import Database as Server
 from stream.catalog import METADATA
 from stream.mysql import migrate

@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from stream.declaration.streams import METADATA, Event, Feed, Route, Stream
+from sqlalchemy import Table
 
-__all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
+import stream.declaration.service_tables  # noqa: F401 - so that METADATA has the service's own tables as well
+from stream.declaration.rollups import share_of
+from stream.declaration.streams import Stream
+from stream.declaration.tables import METADATA
+
+__all__ = ["METADATA", "ROLLUPS", "STREAMS"]
 
 
 def _find_streams() -> dict[str, Stream]:
@@ -18,3 +23,13 @@ def _find_streams() -> dict[str, Stream]:
 
 STREAMS = _find_streams()
 """Each stream by its topic, in the order of the topics' names."""
+
+
+def _find_rollups() -> dict[str, Table]:
+    shares = (share_of(table) for stream in STREAMS.values() for table in stream.tables)
+    rollups = {share.rollup.name: share.rollup for share in shares if share is not None}
+    return dict(sorted(rollups.items()))
+
+
+ROLLUPS = _find_rollups()
+"""Each rollup that rows of a stream are summed in, by its name."""

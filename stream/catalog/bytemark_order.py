@@ -2,9 +2,9 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, Text128, TextId32, column
+from stream.catalog.rewards_points import REVENUE
+from stream.declaration import Event, Stream, app, column, into, rolled_up, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, Text128, TextId32
 
 
 class OrderPaid(Event):
@@ -48,7 +48,7 @@ BYTEMARK_ORDER_PAYMENTS = upserted_table(
     business_time="created_on",
 )
 
-rollups.rolled_up(BYTEMARK_ORDER_PAYMENTS, rollups.REVENUE, bytemark=func.sum(BYTEMARK_ORDER_PAYMENTS.c.total_price))
+rolled_up(BYTEMARK_ORDER_PAYMENTS, REVENUE, bytemark=func.sum(BYTEMARK_ORDER_PAYMENTS.c.total_price))
 
 BYTEMARK_ORDER_ITEMS = upserted_table(
     "bytemark_order_items",

@@ -2,9 +2,8 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
-from stream.declaration.types import AppIdText, EntityId, Micros, TextId32, column
+from stream.declaration import Event, Stream, app, column, count_column, into, rolled_up, rollup_table, upserted_table
+from stream.declaration.types import AppIdText, EntityId, Micros, TextId32
 
 
 class BytemarkPassLogged(Event):
@@ -35,7 +34,13 @@ HNTB_BYTEMARK_PASS = upserted_table(
     business_time="logged_on",
 )
 
-rollups.rolled_up(HNTB_BYTEMARK_PASS, rollups.PASSES, passes=func.count())
+PASSES = rollup_table(
+    "rollup_passes",
+    count_column("passes", "interactions with passes that were logged in the period"),
+    comment="Interactions with Bytemark passes, by the quarter of an hour",
+)
+
+rolled_up(HNTB_BYTEMARK_PASS, PASSES, passes=func.count())
 
 BYTEMARK_PASS = upserted_table(
     "bytemark_pass",

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from sqlalchemy import Column, Computed, Index
 from sqlalchemy.dialects import mysql
 
-from stream.declaration.streams import Event, PersonKind, Stream, into, telegram, upserted_table
-from stream.declaration.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64, column
+from stream.declaration import Event, PersonKind, Stream, column, into, telegram, upserted_table
+from stream.declaration.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64
 from stream.errors import Reason, Rejection, Stage
 
 

@@ -1,7 +1,7 @@
 """Topic rewards.campaign: campaigns that hand out tokens; see docs/events.md."""
 
-from stream.declaration.streams import Event, Stream, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32, column
+from stream.declaration import Event, Stream, column, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32
 
 
 class CampaignSaved(Event):

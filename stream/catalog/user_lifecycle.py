@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
-from stream.declaration.streams import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
+from stream.declaration import Event, Person, PersonKind, Stream, app, clerk, column, erases, into, upserted_table
 from stream.declaration.types import (
     EntityId,
     Flag,
@@ -26,7 +26,6 @@ from stream.declaration.types import (
     TextId64,
     TextId256,
     TextId512,
-    column,
 )
 from stream.errors import Reason, Rejection, Stage
 
@@ -37,8 +36,8 @@ class AppEvent(Event):
     user_id: EntityId
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.APP}:{self.user_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.APP, str(self.user_id))
 
 
 class AppUserSaved(AppEvent):
@@ -67,8 +66,8 @@ class ClerkEvent(Event):
     clerk_id: TextId256
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.CLERK}:{self.clerk_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.CLERK, self.clerk_id)
 
 
 SignupSource = Literal["clerk", "invite", "admin"]
@@ -195,8 +194,8 @@ class TelegramUserDeleted(Event):
     telegram_user_id: TelegramId
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.TELEGRAM}:{self.telegram_user_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.TELEGRAM, str(self.telegram_user_id))
 
 
 def iso_text(micros: int) -> str:

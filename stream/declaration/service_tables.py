@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.dialects import mysql
 
-from stream.declaration.streams import METADATA, TABLE_OPTIONS
+from stream.declaration.tables import METADATA, TABLE_OPTIONS
 from stream.declaration.types import BINARY_COLLATION
 
 TOPIC_LENGTH_MAX = 249

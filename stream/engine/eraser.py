@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
+from stream.declaration.persons import Person
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.hashing import Hasher
@@ -19,7 +20,6 @@ from stream.mysql import erasure
 from stream.mysql.connection import read_connection, remedy, translated_errors
 from stream.mysql.touched import late_before
 from stream.settings import LOOK_BACK_DAYS
-from stream.stages.compact import ErasedPerson
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class Eraser(threading.Thread):
                 erasure.sweep(connection, persons, self._hasher, late_before(self._look_back_days))
                 log.info("erasures swept", persons=len(persons))
 
-    def _pending(self, connection: Connection) -> list[ErasedPerson]:
+    def _pending(self, connection: Connection) -> list[Person]:
         """Whom this process can sweep: without a key it leaves those to others who may take part in studies."""
         persons = erasure.unswept(connection)
         if self._hasher is not None:

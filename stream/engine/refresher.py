@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection, Table
 from sqlalchemy import Engine as DatabaseEngine
 
-from stream.declaration.rollups import ROLLUPS
+from stream.catalog import ROLLUPS
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.mysql import rollups

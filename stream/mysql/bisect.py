@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import sets_of
+from stream.declaration.tables import sets_of
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
 from stream.mysql import erasure
 from stream.mysql import touched as changes
@@ -21,7 +22,7 @@ from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.progress import RecordCounts
 from stream.mysql.touched import NEVER_LATE, Changes
 from stream.records import Record, Slice
-from stream.stages.compact import Compacted, ErasedPerson, Row, TableRows, compact
+from stream.stages.compact import Compacted, Row, TableRows, compact
 from stream.stages.decode import Decoded
 from stream.stages.upsert import (
     RowCounts,
@@ -64,7 +65,7 @@ class WrittenSlice:
         return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
 
-Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]
+Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 
 
 def write_slice(

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, cast, func, select
 from sqlalchemy.dialects.mysql import BIGINT
 
-from stream.declaration.streams import LINEAGE_COLUMNS
+from stream.declaration.tables import LINEAGE_COLUMNS
 
 BUCKETS = 1024
 """So that a single fault lets a thousandth of the rows be read."""

@@ -23,21 +23,21 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_
 from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog import STREAMS
+from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
-from stream.declaration.streams import OnErasure, Person, PersonKind, business_time_of, persons_of
-from stream.declaration.types import MICROS_MAX
+from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
+from stream.moments import MICROS_MAX
 from stream.mysql import dead_letters
 from stream.mysql import touched as changes
 from stream.mysql.touched import NEVER_LATE
-from stream.stages.compact import ErasedPerson
 from stream.stages.upsert import RowCounts
 
 REMOVE_ROWS_MAX = 1000
 """Rows removed in one transaction: a person with many must not hold up the lanes."""
 
 
-def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) -> RowCounts:
+def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
     """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays.
 
     In the order of their keys, so that two lanes don't wait for each other crosswise.
@@ -52,7 +52,7 @@ def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) ->
     return counts
 
 
-def unswept(connection: Connection) -> list[ErasedPerson]:
+def unswept(connection: Connection) -> list[Person]:
     """The persons whose older rows may still be there.
 
     A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
@@ -60,12 +60,12 @@ def unswept(connection: Connection) -> list[ErasedPerson]:
     query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
         ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
     )
-    return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
+    return [Person(*row) for row in connection.execute(query)]
 
 
 def sweep(
     connection: Connection,
-    persons: Sequence[ErasedPerson],
+    persons: Sequence[Person],
     hasher: Hasher | None = None,
     late_before: int = NEVER_LATE,
 ) -> None:
@@ -86,7 +86,7 @@ def sweep(
         studies |= known
     for person in persons:
         remove(connection, person, hashes[person], late_before)
-        if hasher is None and person.kind is PersonKind.APP and studies:
+        if hasher is None and person.kind == PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
             theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
@@ -99,8 +99,8 @@ def _studies_now(connection: Connection) -> set[str]:
 
 
 def _marked_hashes(
-    connection: Connection, persons: Sequence[ErasedPerson], studies: Iterable[str], hasher: Hasher | None
-) -> dict[ErasedPerson, list[ErasedPerson]]:
+    connection: Connection, persons: Sequence[Person], studies: Iterable[str], hasher: Hasher | None
+) -> dict[Person, list[Person]]:
     """The hashes of each person, which are markers from now on."""
     hashes = {person: _hashes(person, studies, hasher) for person in persons}
     with connection.begin():
@@ -110,7 +110,7 @@ def _marked_hashes(
 
 
 def remove(
-    connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = (), late_before: int = NEVER_LATE
+    connection: Connection, person: Person, hashes: Sequence[Person] = (), late_before: int = NEVER_LATE
 ) -> None:
     """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
     for name in (person, *hashes):
@@ -124,7 +124,7 @@ def remove(
             )
     emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
     for stream in STREAMS.values():
-        key = stream.key_of_person(person.kind, person.person_id)
+        key = stream.key_of_person(person)
         if key is None:
             continue
         under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
@@ -133,20 +133,20 @@ def remove(
         _until_none(connection, person, DEAD_LETTER.name, partial(_changed_count, connection, limited))
 
 
-def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
+def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:
     """The tables that have rows about persons of this kind, and how."""
     return [
         (table, about)
         for stream in STREAMS.values()
         for table in stream.tables
         for about in persons_of(table)
-        if about.kind is kind and about.is_stored and about.is_joined
+        if about.kind == kind and about.is_stored and about.is_joined
     ]
 
 
-def needs_key(connection: Connection, person: ErasedPerson) -> bool:
+def needs_key(connection: Connection, person: Person) -> bool:
     """Whether the person may take part in a study, under a hash that only a key can tell."""
-    return person.kind is PersonKind.APP and bool(known_studies(connection))
+    return person.kind == PersonKind.APP and bool(known_studies(connection))
 
 
 def known_studies(connection: Connection) -> list[str]:
@@ -158,28 +158,28 @@ def known_studies(connection: Connection) -> list[str]:
     ]
 
 
-def _hashes(person: ErasedPerson, studies: Iterable[str], hasher: Hasher | None) -> list[ErasedPerson]:
+def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> list[Person]:
     """The names that an app user has in studies, by each of our keys."""
-    if person.kind is not PersonKind.APP or hasher is None:
+    if person.kind != PersonKind.APP or hasher is None:
         return []
     found = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
-    return [ErasedPerson(PersonKind.RESEARCH, name) for name in found]
+    return [Person(PersonKind.RESEARCH, name) for name in found]
 
 
-def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
     """Whether a row is about the person."""
     theirs: ColumnElement[bool] = table.c[about.column] == _as_stored(table, about, person)
     return theirs
 
 
-def _removal(table: Table, about: Person) -> Any:
+def _removal(table: Table, about: PersonColumn) -> Any:
     """What is done to the person's rows, whichever they are."""
     if about.on_erasure is OnErasure.DELETE_ROW:
         return delete(table)
     return update(table).values(dict.fromkeys(about.emptied))
 
 
-def _left(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+def _left(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
     """Which rows are still to be removed, or emptied."""
     theirs = is_theirs(table, about, person)
     if about.on_erasure is OnErasure.DELETE_ROW:
@@ -187,12 +187,12 @@ def _left(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bo
     return and_(theirs, or_(*(table.c[name].is_not(None) for name in about.emptied)))
 
 
-def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:
+def _as_stored(table: Table, about: PersonColumn, person: Person) -> int | str:
     """The id in the type of its column: compared as another type, no index would serve."""
     return int(person.person_id) if table.c[about.column].type.python_type is int else person.person_id
 
 
-def _until_none(connection: Connection, person: ErasedPerson, table_name: str, some: Callable[[], int]) -> None:
+def _until_none(connection: Connection, person: Person, table_name: str, some: Callable[[], int]) -> None:
     """Remove some after the other, a transaction each, until none is left."""
     removed = REMOVE_ROWS_MAX
     while removed == REMOVE_ROWS_MAX:
@@ -225,7 +225,7 @@ def _changed_count(connection: Connection, statement: Any) -> int:
     return connection.execute(statement).rowcount
 
 
-def _note(connection: Connection, person: ErasedPerson, table_name: str, removed: int) -> None:
+def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
     statement = insert(ERASURE_REMOVAL).values(
         person_kind=person.kind, person_id=person.person_id, table_name=table_name, rows_removed=removed
     )
@@ -233,7 +233,7 @@ def _note(connection: Connection, person: ErasedPerson, table_name: str, removed
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 
 
-def _is_marker(person: ErasedPerson) -> Any:
+def _is_marker(person: Person) -> Any:
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
 
 
@@ -242,7 +242,7 @@ def _moment(micros: int) -> datetime:
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest, tzinfo=None)
 
 
-def _erased_micros(connection: Connection, person: ErasedPerson) -> int:
+def _erased_micros(connection: Connection, person: Person) -> int:
     """When the person asked to be erased, in microseconds."""
     moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
     return _micros(moment)

@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from stream.declaration.rollups import ROLLUPS, shares_of
+from stream.catalog import ROLLUPS
+from stream.declaration.rollups import shares_of
 from stream.declaration.service_tables import LATE_CHANGE
 
 

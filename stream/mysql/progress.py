@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream.declaration.service_tables import LEDGER, PROGRESS
-from stream.declaration.types import MICROS_MAX
 from stream.errors import Fenced
+from stream.moments import MICROS_MAX
 from stream.records import Claim, Slice, TopicPartition
 from stream.stages.upsert import RowCounts
 

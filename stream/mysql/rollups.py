@@ -34,9 +34,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import insert as upsert
 
-from stream.declaration.rollups import PERIOD_MINUTES, ROLLUPS, Share, shares_of
+from stream.catalog import ROLLUPS
+from stream.declaration.rollups import PERIOD_MINUTES, Share, shares_of
 from stream.declaration.service_tables import ROLLUP_REFRESH, ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
+from stream.declaration.tables import business_time_of
 from stream.stages.upsert import EPOCH
 
 PERIOD = timedelta(minutes=PERIOD_MINUTES)

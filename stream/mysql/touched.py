@@ -23,7 +23,7 @@ from sqlalchemy.dialects.mysql import insert
 
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
+from stream.declaration.tables import business_time_of
 from stream.errors import TransactionConflict
 from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows

@@ -23,16 +23,10 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
 from msgspec.inspect import is_struct_type
 
-from stream.declaration.streams import PersonKind
-from stream.declaration.types import (
-    MICROS_MAX,
-    check_app_id_text,
-    check_hash_id,
-    check_text_id,
-    meta_of,
-    python_type_of,
-)
+from stream.declaration.persons import PersonKind
+from stream.declaration.types import check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
 from stream.errors import Reason
+from stream.moments import MICROS_MAX
 from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
 from stream.produce.topics import Datum, Synthetic

@@ -37,8 +37,9 @@ from sqlalchemy import (
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
+from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE, PROGRESS
-from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, persons_of
+from stream.declaration.tables import LINEAGE_COLUMNS, persons_of
 from stream.engine.service import calm_garbage_collector
 from stream.errors import TerminalError
 from stream.kafka.ranges import read

@@ -19,8 +19,9 @@ import fastavro
 import msgspec
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
-from stream.catalog import STREAMS, Route, Stream
-from stream.declaration.streams import PersonKind
+from stream.catalog import STREAMS
+from stream.declaration.persons import PersonKind
+from stream.declaration.streams import Route, Stream
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.paths import SCHEMAS_FOLDER

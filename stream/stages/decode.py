@@ -10,7 +10,8 @@ from typing import Any
 from fastavro import schemaless_reader
 from fastavro.read import SchemaResolutionError
 
-from stream.catalog import Event, Route
+from stream.declaration.events import Event
+from stream.declaration.streams import Route
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
 from stream.schemas.store import (

@@ -24,12 +24,11 @@ import msgspec
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
+from stream.declaration.persons import OnErasure, PersonColumn
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import (
+from stream.declaration.tables import (
     LINEAGE_COLUMNS,
     VERSION_COLUMNS,
-    OnErasure,
-    Person,
     other_unique_columns,
     persons_of,
     written_columns,
@@ -221,7 +220,7 @@ def _newer_time(table: Table) -> str:
 class _Joined:
     """One person of a row: their id as text inside JSON_TABLE, and the join that finds them among the erased."""
 
-    def __init__(self, person: Person, number: int, position: int) -> None:
+    def __init__(self, person: PersonColumn, number: int, position: int) -> None:
         self.person = person
         self.alias = f"e{number}"
         self.definition = (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import Person, PersonKind
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
@@ -20,7 +20,6 @@ from stream.operate.erase import receipt
 from stream.operate.redrive import Redrive, Redriven
 from stream.records import Record
 from stream.settings import Settings
-from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_tables
 from tests.databases import Database
@@ -260,7 +259,7 @@ def test_a_receipt_counts_the_copies_that_an_erasure_cannot_reach(database: Data
     applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=7, event_id=uuid_text(71))))
     sweep(database)
     with database.engine().connect() as connection:
-        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"), copies_kept_days=30)
+        lines = receipt(connection, Person(PersonKind.APP, "7"), copies_kept_days=30)
     copies = [(line.what, line.rows, line.until) for line in lines if "copies" in line.what]
     assert copies == [("remains: copies in trip.dlq, whoever they are about", 2, "its retention, 30 days")]
 

@@ -13,10 +13,12 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, insert
 
-from stream.catalog import STREAMS
-from stream.declaration.rollups import PASSES, PERIOD_MICROS, REVENUE, ROLLUPS, shares_of
+from stream.catalog import ROLLUPS, STREAMS
+from stream.catalog.bytemark_pass import PASSES
+from stream.catalog.rewards_points import REVENUE
+from stream.declaration.rollups import PERIOD_MICROS, shares_of
 from stream.declaration.service_tables import ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
+from stream.declaration.tables import business_time_of
 from stream.engine.metrics import Metrics
 from stream.engine.refresher import Refresher
 from stream.errors import Reason, Rejection, Stage, TransactionConflict

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.catalog import STREAMS
-from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of, written_columns
+from stream.declaration.persons import OnErasure
+from stream.declaration.tables import LINEAGE_COLUMNS, other_unique_columns, persons_of, written_columns
 from stream.mysql.progress import RecordCounts
 from stream.stages import upsert
 from stream.stages.upsert import RowCounts, encoded, row_counts

@@ -28,7 +28,7 @@ def now_millis() -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The moment of microseconds since 1970, brought within what DATETIME holds from then on."""
+    """The moment of microseconds since 1970. What lies outside, or is more than DATETIME holds, becomes the bound."""
     return (EPOCH + timedelta(microseconds=min(max(micros, 0), MICROS_MAX))).replace(tzinfo=None)
 
 
@@ -38,13 +38,13 @@ def to_micros(moment: datetime) -> int:
 
 
 def from_millis(millis: int) -> datetime:
-    """The moment of one of Kafka's timestamps, brought within what DATETIME holds from 1970 on."""
-    return from_micros(millis * 1000)
+    """The moment of a timestamp of Kafka's: producers may send any number, so it is bounded as above."""
+    return from_micros(min(millis, MICROS_MAX // 1000) * 1000)
 
 
 def to_millis(moment: datetime) -> int:
-    """The timestamp in Kafka's unit, rounded down."""
-    return to_micros(moment) // 1000
+    """The nearest timestamp of Kafka's."""
+    return round(to_micros(moment) / 1000)
 
 
 def parse(text: str) -> datetime:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
+from stream import moments
 from stream.declaration import Event, Person, PersonKind, Stream, app, clerk, column, erases, into, upserted_table
 from stream.declaration.types import (
     EntityId,
@@ -200,8 +201,7 @@ class TelegramUserDeleted(Event):
 
 def iso_text(micros: int) -> str:
     """A moment as the JSON values have it: ISO 8601, UTC."""
-    seconds, rest = divmod(micros, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+    return f"{moments.from_micros(micros).isoformat(timespec='microseconds')}Z"
 
 
 def json_text(value: Any) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Engine
 
+from stream import moments
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
@@ -178,7 +179,7 @@ def discard_command(
         raise typer.BadParameter(f"--because wants 1 to {BECAUSE_LENGTH_MAX} characters")
     database = _database(config.load())
     # What is rejected from now on is not in the plan.
-    selection = replace(selection, until=selection.until or datetime.now(UTC).replace(tzinfo=None))
+    selection = replace(selection, until=selection.until or moments.now())
     _show_plan(database, selection, output_format, is_shown=True)
     if not execute:
         return

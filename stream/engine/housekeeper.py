@@ -11,12 +11,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
@@ -103,7 +104,7 @@ class Housekeeper(threading.Thread):
 
     def _steps(self, step: Step, kept: timedelta) -> Iterator[Counter[str]]:
         """Take a step over and over, until nothing is left that is older; the rows that each changed, by table."""
-        before = datetime.now(UTC).replace(tzinfo=None) - kept
+        before = moments.now() - kept
         while not self._stopping.is_set():
             with translated_errors(), self._database.begin() as connection:
                 changed = Counter(step(connection, before))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import methodcaller
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from stream import moments
 from stream.errors import ConfigurationError, TerminalError, TransientError
 from stream.records import Headers, Record, TopicPartition
 
@@ -488,8 +489,8 @@ def offsets_at(admin: AdminClient, partitions: Iterable[TopicPartition], moment:
 
     Raises KafkaUnavailable.
     """
-    milliseconds = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
-    at = OffsetSpec.for_timestamp(max(milliseconds, 0))  # less than 0 means something else, such as the end
+    millis = max(moments.to_millis(moment), 0)  # less than 0 means something else, such as the end
+    at = OffsetSpec.for_timestamp(millis)
     found = _offsets(admin, partitions, at, IsolationLevel.READ_UNCOMMITTED)
     return {one: offset for one, offset in found.items() if offset >= 0}
 

@@ -17,7 +17,7 @@ import base64
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -38,10 +38,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import insert
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE
 from stream.errors import Reason, Rejection
-from stream.mysql.progress import moment_of
 from stream.records import Headers, Record, Slice, TopicPartition
 
 
@@ -129,7 +129,7 @@ def _erased_among(connection: Connection, persons: Sequence[NamedPerson]) -> set
 
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
     record, rejection = letter.record, letter.rejection
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = moments.now()
     is_emptied = is_erased or letter.has_hidden_values
     return {
         "topic_id": letter.topic_id,
@@ -141,7 +141,7 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
         "field": rejection.field,
         "status": Status.ERASED if is_erased else Status.WAITING,
         "attempts": 1,
-        "record_time": moment_of(record.timestamp_ms),
+        "record_time": moments.from_millis(record.timestamp_ms),
         "first_rejected_on": now,
         "last_rejected_on": now,
         "record_key": None if is_emptied else record.key,
@@ -335,9 +335,8 @@ def lock_waiting(connection: Connection, part: LogPart, offsets: Sequence[int]) 
 
 def record_of(row: RowMapping) -> Record:
     """The record as it came."""
-    timestamp_ms = round(row["record_time"].replace(tzinfo=UTC).timestamp() * 1000)
-    headers = headers_from_text(row["record_headers"])
-    return Record(row["kafka_offset"], timestamp_ms, row["record_key"], row["record_value"], headers)
+    millis, headers = moments.to_millis(row["record_time"]), headers_from_text(row["record_headers"])
+    return Record(row["kafka_offset"], millis, row["record_key"], row["record_value"], headers)
 
 
 def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> None:

@@ -15,19 +15,18 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
-from stream.moments import MICROS_MAX
 from stream.mysql import dead_letters
 from stream.mysql import touched as changes
 from stream.mysql.touched import NEVER_LATE
@@ -44,7 +43,7 @@ def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCo
     """
     counts = RowCounts()
     for person, micros in sorted(persons):
-        erased_on = _moment(micros)
+        erased_on = moments.from_micros(micros)
         statement = insert(ERASURE).values(person_kind=person.kind, person_id=person.person_id, erased_on=erased_on)
         statement = statement.on_duplicate_key_update(erased_on=func.least(ERASURE.c.erased_on, erased_on))
         affected = connection.execute(statement).rowcount
@@ -217,7 +216,7 @@ def _remove_rows(
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.keep(connection, [changes.of_rows(table, [_micros(row[-1]) for row in rows], late_before)])
+        changes.keep(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late_before)])
     return len(rows)
 
 
@@ -237,17 +236,6 @@ def _is_marker(person: Person) -> Any:
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
 
 
-def _moment(micros: int) -> datetime:
-    seconds, rest = divmod(min(micros, MICROS_MAX), 1_000_000)
-    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest, tzinfo=None)
-
-
 def _erased_micros(connection: Connection, person: Person) -> int:
     """When the person asked to be erased, in microseconds."""
-    moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
-    return _micros(moment)
-
-
-def _micros(moment: datetime) -> int:
-    """A moment as MySQL gives it, in microseconds since 1970."""
-    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return moments.to_micros(connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one())

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select, text
 
+from stream import moments
 from stream.catalog import ROLLUPS
 from stream.declaration.rollups import shares_of
 from stream.declaration.service_tables import LATE_CHANGE
@@ -57,7 +58,7 @@ def _late_tables(connection: Connection, since: datetime | None) -> list[LateDat
     ).group_by(LATE_CHANGE.c.table_name)
     if since is not None:
         query = query.where(LATE_CHANGE.c.last_changed_on >= since)
-    today = datetime.now(UTC).date()
+    today = moments.now().date()
     return [
         LateDataSet(name, "table", (today - earliest).days, earliest, latest, int(changes), last)
         for name, earliest, latest, changes, last in connection.execute(query)

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
+from stream import moments
 from stream.declaration.service_tables import LEDGER, PROGRESS
 from stream.errors import Fenced
-from stream.moments import MICROS_MAX
 from stream.records import Claim, Slice, TopicPartition
 from stream.stages.upsert import RowCounts
 
@@ -160,7 +159,7 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
 
 def _not_before(timestamp_ms: int) -> Any:
     """What complete_through becomes: it never goes back."""
-    through = moment_of(timestamp_ms)
+    through = moments.from_millis(timestamp_ms)
     return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
 
 
@@ -241,12 +240,6 @@ def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -
 def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
     """Who claimed the partition last."""
     return connection.execute(select(PROGRESS.c.owner).where(_is_row(group_id, topic_partition))).scalar_one_or_none()
-
-
-def moment_of(timestamp_ms: int) -> datetime:
-    """A Kafka timestamp as MySQL takes it: UTC, without a zone. Producers may send any number, so it is bounded."""
-    bounded = min(max(timestamp_ms, 0), MICROS_MAX // 1000)
-    return datetime.fromtimestamp(bounded / 1000, tz=UTC).replace(tzinfo=None)
 
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +21,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Table, func, text
 from sqlalchemy.dialects.mysql import insert
 
+from stream import moments
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
@@ -51,7 +52,7 @@ class Changes:
 
 def late_before(look_back_days: int) -> int:
     """The moment (microseconds) before which dates are late now."""
-    return (int(datetime.now(UTC).timestamp() * 1_000_000) // DAY_MICROS - look_back_days) * DAY_MICROS
+    return (moments.now_micros() // DAY_MICROS - look_back_days) * DAY_MICROS
 
 
 def keep(connection: Connection, noted: Iterable[Changes]) -> None:

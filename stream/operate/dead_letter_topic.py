@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from sqlalchemy import Engine, RowMapping, func, or_, select, update
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Stage
@@ -60,7 +60,7 @@ class Publisher:
         self._properties = properties
         self._selection = selection
         is_new = DEAD_LETTER.c.published_on.is_(None)
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = moments.now()
         self._wanted = or_(is_new, DEAD_LETTER.c.published_on < now) if again else is_new
 
     def create_topics(self, replication_factor: int, retention_days: int) -> list[str]:
@@ -117,7 +117,7 @@ class Publisher:
             return connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all() if offsets else []
 
     def _note_published(self, part: LogPart, offsets: Sequence[int]) -> None:
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = moments.now()
         with translated_errors(), self._database.begin() as connection:
             theirs = (part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
             connection.execute(update(DEAD_LETTER).where(*theirs).values(published_on=now))

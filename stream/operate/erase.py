@@ -10,13 +10,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Producer
 from fastavro import schemaless_writer
 from sqlalchemy import Connection, Engine, func, select
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.persons import Person, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL
@@ -81,7 +82,7 @@ def publish_deletion(properties: Mapping[str, str], person: Person) -> str:
     person_id: Any = person.person_id if person.kind == PersonKind.CLERK else int(person.person_id)
     value = io.BytesIO()
     value.write(newest.header)
-    datum = {"event_id": event_id, "occurred_at": time.time_ns() // 1000, attribute: person_id}
+    datum = {"event_id": event_id, "occurred_at": moments.now_micros(), attribute: person_id}
     schemaless_writer(value, newest.plain, datum)
     producer: Producer = make_client(Producer, {**client_config(properties), "acks": "all", "enable.idempotence": True})
     producer.produce(stream.topic, value.getvalue(), str(person).encode())
@@ -141,7 +142,7 @@ def receipt(connection: Connection, person: Person, copies_kept_days: int) -> li
 
 def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
     """What somebody published of dead letters, topic by topic: whose they were isn't known once they are settled."""
-    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=kept_days)
+    oldest = moments.now() - timedelta(days=kept_days)
     query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
     return [
         Receipt(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import Engine, select
 
+from stream import moments
 from stream.declaration.service_tables import PROGRESS
 from stream.kafka.source import end_offsets
 from stream.mysql.connection import read_connection
@@ -66,4 +67,4 @@ def _lag_seconds(lag_records: int, complete_through: datetime | None) -> float |
         return 0.0
     if complete_through is None:
         return None
-    return round((datetime.now(UTC).replace(tzinfo=None) - complete_through).total_seconds(), 1)
+    return round((moments.now() - complete_through).total_seconds(), 1)

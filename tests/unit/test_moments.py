@@ -1,12 +1,15 @@
-"""Moments as people type them."""
+"""Moments as people type them, and from one form into another."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stream import moments
 from stream.cli.moments import moment
 from tests.unit.test_cli import commands
 
@@ -33,6 +36,25 @@ def test_a_moment_is_in_utc_and_without_a_zone(text: str, meant: datetime) -> No
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is not a moment like 2026-03-01"):
         moment(text)
+
+
+@given(st.integers(0, moments.MICROS_MAX))
+def test_microseconds_come_back_as_they_were(micros: int) -> None:
+    found = moments.from_micros(micros)
+    assert found.tzinfo is None
+    assert found - datetime(1970, 1, 1) == timedelta(microseconds=micros)
+    assert moments.to_micros(found) == micros
+    assert moments.to_millis(moments.from_millis(micros // 1000)) == micros // 1000
+
+
+def test_a_zone_is_understood() -> None:
+    elsewhere = NOON.replace(tzinfo=timezone(timedelta(hours=2)))
+    assert moments.to_micros(elsewhere) == moments.to_micros(NOON - timedelta(hours=2))
+
+
+@pytest.mark.parametrize("micros", [-1, moments.MICROS_MAX + 1])
+def test_a_moment_that_the_database_does_not_hold_becomes_the_bound(micros: int) -> None:
+    assert moments.to_micros(moments.from_micros(micros)) == min(max(micros, 0), moments.MICROS_MAX)
 
 
 def test_every_option_for_a_moment_reads_it_alike() -> None:

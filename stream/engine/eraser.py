@@ -17,7 +17,7 @@ from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.hashing import Hasher
 from stream.mysql import erasure
-from stream.mysql.connection import read_connection, remedy, translated_errors
+from stream.mysql.connection import read_connection, translated_errors
 from stream.mysql.touched import late_before
 from stream.settings import LOOK_BACK_DAYS
 
@@ -67,7 +67,9 @@ class Eraser(threading.Thread):
                 self._sweep()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("sweeping erasures again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning(
+                    "sweeping erasures again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS
+                )
             self._woken.wait(LOOK_SECONDS)
             self._woken.clear()
 

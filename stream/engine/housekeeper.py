@@ -23,7 +23,7 @@ from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.mysql import dead_letters, freshness
 from stream.mysql import replay_runs as runs
-from stream.mysql.connection import read_connection, remedy, translated_errors
+from stream.mysql.connection import read_connection, translated_errors
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Housekeeper(threading.Thread):
                 self.look()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("keeping house again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning("keeping house again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS)
             self._stopping.wait(LOOK_SECONDS)
 
     def look(self) -> None:

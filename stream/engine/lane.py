@@ -18,14 +18,11 @@ from typing import TypeVar
 import structlog
 
 from stream.engine.metrics import Metrics
-from stream.errors import Fenced, RegistryUnavailable, TransientError
-from stream.kafka.source import REMEDIES as KAFKA_REMEDIES
+from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
 from stream.mysql.bisect import DecodedSlice, WrittenSlice
-from stream.mysql.connection import remedy
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.schemas.registry import Registry
 from stream.schemas.store import Readers, confluent_id
 from stream.stages.decode import decode, unknown_headers
@@ -46,9 +43,6 @@ RETRY_WAIT_SECONDS_MAX = 5.0
 """Back at work at most this long after the database is."""
 
 LOG_EVERY_ATTEMPTS = 10
-
-REMEDIES = {**REGISTRY_REMEDIES, **KAFKA_REMEDIES}
-"""What a person does where others than MySQL are to blame."""
 
 UNKNOWN_ID_GRACE_SECONDS = 10.0
 """How old a record must be until an id that the registry doesn't know is its own fault: the registry may be a replica
@@ -324,7 +318,7 @@ class Lane(threading.Thread):
             if source is not None:
                 readers.learn(header, source)
             elif time.monotonic() < grace_ends_at:
-                raise RegistryUnavailable("schema_not_yet_known", f"does not know schema id {schema_id} yet")
+                raise RegistryUnavailable(Trouble.SCHEMA_NOT_YET_KNOWN, f"does not know schema id {schema_id} yet")
             return True
 
         return ask
@@ -378,7 +372,7 @@ class Lane(threading.Thread):
                 "trying again",
                 lane=self.name,
                 why=str(error),
-                todo=REMEDIES.get(error.reason) or remedy(error),
+                todo=error.reason.remedy,
                 attempt=failures + 1,
                 wait_seconds=round(wait, 2),
                 **where,

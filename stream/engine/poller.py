@@ -26,7 +26,7 @@ from stream.engine.assignment import SUSPENDED_SECONDS, Assigned, Assignment, St
 from stream.engine.flood_guard import FloodGuard
 from stream.engine.lane import BatchApplied, BatchFenced, Lane, LaneCrashed, PartitionClaimed, Report
 from stream.engine.metrics import Metrics
-from stream.errors import TerminalError, TransientError
+from stream.errors import TerminalError, TransientError, Trouble
 from stream.kafka.source import Fetched, Source
 from stream.mysql.bisect import WrittenSlice
 from stream.records import Batch, Record, Slice, TopicPartition
@@ -327,7 +327,7 @@ class Engine:
     def _join_anew(self) -> None:
         """Kafka's client is of no more use: begin again with another, as after a restart."""
         log.warning("joining anew", why="Kafka's client lost sight of the brokers, and they answer others")
-        self.metrics.retries.labels("client_cut_off").inc()
+        self.metrics.retries.labels(Trouble.CLIENT_CUT_OFF).inc()
         self.on_lost(list(self._assignment.partitions))
         self.has_joined = False
         self._source.replace(self.options.topics)

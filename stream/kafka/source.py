@@ -29,7 +29,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream import moments
-from stream.errors import ConfigurationError, TerminalError, TransientError
+from stream.errors import ConfigurationError, TerminalError, TransientError, Trouble
 from stream.records import Headers, Record, TopicPartition
 
 log = structlog.get_logger(__name__)
@@ -78,13 +78,7 @@ has. The group misses us after the session's timeout."""
 class KafkaUnavailable(TransientError):
     """The brokers did not answer a question in time; polling goes on and it is asked again."""
 
-    reason = "kafka_unavailable"
-
-
-REMEDIES = {
-    KafkaUnavailable.reason: "nothing, unless it lasts: then see that the brokers run and can be reached",
-}
-"""What a person does about it."""
+    reason = Trouble.KAFKA_UNAVAILABLE
 
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:

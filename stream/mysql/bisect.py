@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import sets_of
-from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict
+from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict, Trouble
 from stream.mysql import erasure
 from stream.mysql import touched as changes
-from stream.mysql.connection import refusal_of_warning, translated_errors
+from stream.mysql.connection import translated_errors
 from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.errnos import refusal_of_warning
 from stream.mysql.progress import RecordCounts
 from stream.mysql.touched import NEVER_LATE, Changes
 from stream.records import Record, Slice
@@ -152,7 +153,7 @@ def find_refused(connection: Connection, partition: int, tables: Sequence[TableR
         _bisect(connection, partition, table, range(len(table.rows)), refused)
     trial.rollback()
     if not refused:
-        raise TransactionConflict("refusal_not_repeated", 0)
+        raise TransactionConflict(Trouble.REFUSAL_NOT_REPEATED, 0)
     return refused
 
 

@@ -25,7 +25,7 @@ from stream import moments
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
-from stream.errors import TransactionConflict
+from stream.errors import TransactionConflict, Trouble
 from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
 from stream.stages.upsert import EPOCH, RowCounts, escaped, json_keys, json_type, keys_of, sent_names
@@ -157,7 +157,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
         return Changes()
     table = before.table.feed.table
     if not _is_history(table) and counts.updated + counts.unchanged > before.rows_max:
-        raise TransactionConflict("row_came_between", 0)
+        raise TransactionConflict(Trouble.ROW_CAME_BETWEEN, 0)
     changes = Changes()
     share = share_of(table)
     if share is not None:

@@ -20,7 +20,7 @@ from stream.engine.eraser import Eraser
 from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
 from stream.mysql import erasure
-from stream.mysql.connection import error_of
+from stream.mysql.errnos import error_of
 from stream.records import Record
 from tests import events
 from tests.balance import assert_drained

@@ -20,6 +20,7 @@ from stream.errors import (
     TerminalError,
     TransactionConflict,
     TransientError,
+    Trouble,
 )
 from stream.kafka import source
 from stream.records import TopicPartition
@@ -47,8 +48,8 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        DatabaseUnavailable("connection_lost", 2013),
-        TransactionConflict("deadlock", 1213),
+        DatabaseUnavailable(Trouble.CONNECTION_LOST, 2013),
+        TransactionConflict(Trouble.DEADLOCK, 1213),
         Fenced([TopicPartition("trip", 3)]),
     ],
 )
@@ -57,10 +58,18 @@ def test_what_is_tried_again_is_transient(error: StreamError) -> None:
     assert error.reason
 
 
-def test_transient_reasons_are_bounded_codes() -> None:
-    for one in declared():
-        if issubclass(one, TransientError):
-            assert one.reason.replace("_", "").isalpha()
+def test_each_transient_error_has_a_trouble() -> None:
+    kinds = [one for one in declared() if issubclass(one, TransientError) and one is not TransientError]
+    assert len(kinds) >= 6
+    for one in kinds:
+        assert isinstance(vars(one).get("reason"), Trouble) or "reason" in inspect.signature(one).parameters, one
+
+
+def test_each_trouble_is_a_code_and_comes_with_what_to_do() -> None:
+    for trouble in Trouble:
+        assert trouble.replace("_", "").isalpha()
+        assert len(trouble.remedy) > 20
+    assert "errno" in Trouble.UNKNOWN.remedy
 
 
 def test_a_fence_names_the_partitions() -> None:

@@ -20,9 +20,10 @@ from stream.counts import Reached
 from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.errors import Reason, TerminalError
 from stream.kafka.record_reader import LogReader
-from stream.mysql import dead_letters as letters
+from stream.mysql import selection as letters
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
-from stream.mysql.dead_letters import Selection, Status, Waiting
+from stream.mysql.dead_letters import PERSONAL_COLUMNS, Status, record_of
+from stream.mysql.selection import Coordinates, Selection, Waiting
 from stream.operate.content import content_of
 from stream.operate.dead_letter_topic import Published, Publisher
 from stream.operate.redrive import Redrive, Redriven
@@ -238,9 +239,9 @@ def _database(settings: Settings) -> Engine:
     return connect_engine(settings.required_database_url())
 
 
-def _parsed(texts: list[str]) -> tuple[letters.Coordinates, ...]:
+def _parsed(texts: list[str]) -> tuple[Coordinates, ...]:
     try:
-        return tuple(letters.Coordinates.parse(text) for text in texts)
+        return tuple(Coordinates.parse(text) for text in texts)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -278,7 +279,7 @@ def _without_coordinates(row: Any) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any, is_revealed: bool) -> Any:
-    if name not in letters.PERSONAL_COLUMNS or value is None:
+    if name not in PERSONAL_COLUMNS or value is None:
         return value
     if not is_revealed:
         return HIDDEN
@@ -289,7 +290,7 @@ def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
     """What the record says; nothing where its content isn't kept, or nobody knows the topic's events any more."""
     if row["record_headers"] is None or row["topic"] not in STREAMS:
         return {}
-    record = letters.record_of(row)
+    record = record_of(row)
     with opened_decoder(settings, [row["topic"]]) as decoder:
         content = content_of(record, decoder.readers_for(row["topic"], [record]), is_revealed=is_revealed)
     fields = {f"datum.{name}": value for name, value in content.fields.items()}

@@ -24,6 +24,7 @@ from stream.errors import TransientError
 from stream.mysql import dead_letters, freshness
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import read_connection, translated_errors
+from stream.mysql.selection import count_waiting
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ class Housekeeper(threading.Thread):
 
     def _count(self) -> None:
         with read_connection(self._database) as connection:
-            waiting = dead_letters.count_waiting(connection)
+            waiting = count_waiting(connection)
             fresh = freshness.freshness(connection)
         # What was told once is told as 0 when none waits any more.
         self._told = {**dict.fromkeys(self._told, 0), **waiting}

@@ -29,7 +29,6 @@ from stream.stages.upsert import (
     RowCounts,
     absent_keys_statement,
     encoded,
-    keys_of,
     outdated_members_statement,
     row_counts,
     upsert_statement,
@@ -122,9 +121,9 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
                 raise refusal_of_warning(cursor.fetchone())
             # PyMySQL keeps the server's reply under this private name only; a test pins it.
             counts += row_counts(row_count, cursor._result.message, affected)
-        statement = absent_keys_statement(table.feed.table)
+        statement = absent_keys_statement(table.feed.table, rows)
         if statement is not None:
-            cursor.execute(statement, (keys_of(table.feed.table, rows),))
+            cursor.execute(statement)
             if cursor.fetchone() != (0,):
                 raise DataRefused(Reason.CONFLICT, 0)
     return counts
@@ -139,7 +138,7 @@ def delete_outdated_members(connection: Connection, parents: TableRows) -> None:
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for members in sets_of(table):
-            cursor.execute(outdated_members_statement(members), (keys_of(table, parents.rows),))
+            cursor.execute(outdated_members_statement(members, parents.rows))
 
 
 def find_refused(connection: Connection, partition: int, tables: Sequence[TableRows]) -> Refused:

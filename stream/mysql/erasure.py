@@ -216,7 +216,7 @@ def _remove_rows(
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.keep(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late_before)])
+        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late_before)])
     return len(rows)
 
 

@@ -149,7 +149,7 @@ class Writer:
             # 4. the ledger of rows
             progress.record_rows(connection, self.group_id, _rows_by_table(written))
             # 5. changes
-            changes.keep(connection, [one.changes for one in written])
+            changes.note(connection, [one.changes for one in written])
             # 6. progress
             for one in written:
                 progress.advance(connection, self.group_id, one.slice, one.records)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-from sqlalchemy import Engine, RowMapping, func, or_, select, update
+from sqlalchemy import Engine, RowMapping, func, or_, select
 
 from stream import moments
 from stream.catalog import STREAMS
@@ -19,9 +19,10 @@ from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Stage
 from stream.kafka import topics
 from stream.kafka.source import KafkaUnavailable, admin_client, client_config, make_client
-from stream.mysql import dead_letters
+from stream.mysql import selection as selected
 from stream.mysql.connection import read_connection, translated_errors
-from stream.mysql.dead_letters import LogPart, Selection, headers_from_text
+from stream.mysql.dead_letters import IS_WAITING, LogPart, headers_from_text, note_published
+from stream.mysql.selection import Selection
 
 SUFFIX = ".dlq"
 CONNECT = "__connect.errors."
@@ -82,7 +83,7 @@ class Publisher:
 
     def count(self) -> int:
         """How many there are to publish. Raises DatabaseUnavailable."""
-        query = select(func.count()).where(dead_letters.IS_WAITING, self._selection.condition(), self._wanted)
+        query = select(func.count()).where(IS_WAITING, self._selection.condition(), self._wanted)
         with read_connection(self._database) as connection:
             return int(connection.execute(query.select_from(DEAD_LETTER)).scalar_one())
 
@@ -100,11 +101,11 @@ class Publisher:
 
     def _parts(self) -> list[LogPart]:
         with read_connection(self._database) as connection:
-            return dead_letters.parts_waiting(connection, self._selection)
+            return selected.parts_waiting(connection, self._selection)
 
     def _next(self, part: LogPart, after: int) -> Sequence[RowMapping]:
         with read_connection(self._database) as connection:
-            offsets = dead_letters.offsets_waiting(
+            offsets = selected.offsets_waiting(
                 connection,
                 self._selection,
                 part,
@@ -113,14 +114,12 @@ class Publisher:
                 bytes_max=BYTES_MAX,
                 also=self._wanted,
             )
-            query = select(DEAD_LETTER).where(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
+            query = select(DEAD_LETTER).where(part.holds_at(offsets))
             return connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all() if offsets else []
 
     def _note_published(self, part: LogPart, offsets: Sequence[int]) -> None:
-        now = moments.now()
         with translated_errors(), self._database.begin() as connection:
-            theirs = (part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
-            connection.execute(update(DEAD_LETTER).where(*theirs).values(published_on=now))
+            note_published(connection, part, offsets)
 
     def _producer(self, topic: str) -> Producer:
         largest = {"message.max.bytes": _record_bytes_max(topic)}

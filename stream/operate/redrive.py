@@ -29,7 +29,8 @@ from stream.mysql import dead_letters, progress
 from stream.mysql import touched as changes
 from stream.mysql.bisect import DecodedSlice, WrittenSlice, write_slice
 from stream.mysql.connection import read_connection, translated_errors
-from stream.mysql.dead_letters import LogPart, Selection
+from stream.mysql.dead_letters import LogPart
+from stream.mysql.selection import Selection, offsets_waiting, parts_waiting
 from stream.records import Claim, Record, Slice
 from stream.schemas.decoder import Decoder
 from stream.settings import LOOK_BACK_DAYS
@@ -96,7 +97,7 @@ class Redrive:
         """
         left = sys.maxsize if records_max is None else records_max
         with read_connection(self._database) as connection:
-            parts = dead_letters.parts_waiting(connection, self._selection)
+            parts = parts_waiting(connection, self._selection)
         for part in parts:
             if part.topic not in self._decoder.readers:
                 continue  # no longer in the catalog: nobody knows its events
@@ -108,7 +109,7 @@ class Redrive:
 
     def _next(self, part: LogPart, after: int, left: int) -> list[int]:
         with read_connection(self._database) as connection:
-            return dead_letters.offsets_waiting(
+            return offsets_waiting(
                 connection,
                 self._selection,
                 part,
@@ -165,6 +166,6 @@ class Redrive:
         progress.record_rows(connection, progress.REDRIVE_GROUP_ID, counts)
         progress.count_redriven(connection, part.topic_partition, written.records)
         # 7. changes
-        changes.keep(connection, [written.changes])
+        changes.note(connection, [written.changes])
         # 8. commit, by leaving the caller's block
         return written

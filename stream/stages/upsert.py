@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import add
 from typing import Any
 
 import msgspec
@@ -54,13 +55,7 @@ class RowCounts:
     suppressed: int = 0
 
     def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(
-            self.sent + other.sent,
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.unchanged + other.unchanged,
-            self.suppressed + other.suppressed,
-        )
+        return RowCounts(*map(add, vars(self).values(), vars(other).values()))
 
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
@@ -93,68 +88,61 @@ def encoded(rows: Sequence[Row]) -> Iterator[tuple[bytes, int]]:
 
 def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
     """The guarded upsert of a table, ready to be sent."""
-    before, between, after = _statement_parts(table)
-    return b"".join((before, str(int(partition)).encode(), between, escaped(rows_json), after))
+    return with_json(_template(table).replace("\0", str(int(partition))), rows_json)
 
 
-def escaped(json: bytes) -> bytes:
-    """JSON as it stands in a literal between single quotes, where only the quote and the backslash have a meaning.
+def with_json(statement: str, json: bytes) -> bytes:
+    """The statement with JSON in the place of its `%s`: a literal, in which the quote and the backslash are escaped.
 
     Done here and not by the driver, whose escaping of every quotation mark costs as much as decoding does. JSON has no
-    control characters. It relies on the session's sql_mode (database.SQL_MODE), which is without NO_BACKSLASH_ESCAPES.
+    control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES.
     """
-    return json.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    before, behind = statement.encode().split(b"%s")
+    return b"".join((before, b"'", json.replace(b"\\", b"\\\\").replace(b"'", b"\\'"), b"'", behind))
 
 
-def absent_keys_statement(table: Table) -> str | None:
-    """Counts which of some keys (a JSON list) have no row, for a table with another unique column; None elsewhere.
+def absent_keys_statement(table: Table, rows: Sequence[Row]) -> bytes | None:
+    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere.
 
     A row whose unique value another row has is not inserted, and the upsert says nothing of it.
     """
     if not other_unique_columns(table):
         return None
     (key,) = table.primary_key
-    return (
+    statement = (
         f"SELECT COUNT(*) FROM {json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
         f"WHERE t.`{key.name}` IS NULL"
     )
+    return with_json(statement, keys_of(table, rows))
 
 
-def outdated_members_statement(members: Table) -> str:
-    """Deletes the members of a set that belong to another version of some parents (a JSON list of keys)."""
+def outdated_members_statement(members: Table, parents: Sequence[Row]) -> bytes:
+    """Deletes the members of a set that belong to another version of these rows of their parents' table."""
     (reference,) = members.foreign_keys
     key, link = reference.column, reference.parent
-    return (
+    statement = (
         f"DELETE m FROM {json_keys(key)} JOIN `{key.table.name}` p ON p.`{key.name}` = j.k "
         f"JOIN `{members.name}` m ON m.`{link.name}` = p.`{key.name}` "
         "WHERE (m.event_time, m.event_id) <> (p.event_time, p.event_id)"
     )
+    return with_json(statement, keys_of(key.table, parents))
 
 
-def keys_of(table: Table, rows: Sequence[Row]) -> str:
-    """The keys of rows of a table whose key is one column, as JSON.
-
-    As text: the driver would mark bytes as binary, and MySQL takes no JSON from a binary string.
-    """
+def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
+    """The keys of rows of a table whose key is one column, as JSON."""
     (key,) = table.primary_key
     position = sent_names(table).index(key.name)
-    return msgspec.json.encode([row[position] for row in rows]).decode()
+    return msgspec.json.encode([row[position] for row in rows])
 
 
 def json_keys(key: Column[Any]) -> str:
-    """A table `j` with a column `k`, of keys in a JSON list that is the statement's parameter."""
+    """A table `j` with a column `k`, of keys in a JSON list that takes the place of `%s`."""
     return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
 
 
 @cache
-def _statement_parts(table: Table) -> tuple[bytes, bytes, bytes]:
-    """What stands before the partition's number, between it and the rows, and after the rows."""
-    before, between, after = _template(table).split("\0")
-    return before.encode(), between.encode(), after.encode()
-
-
 def _template(table: Table) -> str:
-    """The statement, with a NUL where the partition's number and the rows go."""
+    """The statement, with a NUL for the partition's number and `%s` for the rows."""
     position_of = {name: position for position, name in enumerate(sent_names(table))}
     unpacked = [_Unpacked(table.c[name], position) for name, position in position_of.items() if name in table.c]
     joined = [person for person in persons_of(table) if person.is_joined]
@@ -169,7 +157,7 @@ INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
 SELECT new.* FROM (
   SELECT {", ".join(values)},
     {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
-  FROM JSON_TABLE('\0', '$[*]' COLUMNS (
+  FROM JSON_TABLE(%s, '$[*]' COLUMNS (
     {", ".join([one.definition for one in unpacked] + [one.definition for one in persons])}
   )) j
   {" ".join(one.join for one in persons)}

@@ -14,8 +14,9 @@ from stream.declaration.persons import Person, PersonKind
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
-from stream.mysql import dead_letters, erasure
-from stream.mysql.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
+from stream.mysql import erasure
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart
+from stream.mysql.selection import Coordinates, Selection, discard_some
 from stream.operate.erase import receipt
 from stream.operate.redrive import Redrive, Redriven
 from stream.records import Record
@@ -214,8 +215,8 @@ def test_what_is_discarded_stays_so_though_it_is_read_again(database: Database, 
     applier.write(applier.slice("trip", [NONSENSE, NONSENSE]))
     with database.engine().begin() as connection:
         selection = Selection(coordinates=(Coordinates("trip", 0, 0),))
-        assert dead_letters.discard_some(connection, selection, "a test's") == 1
-        assert dead_letters.discard_some(connection, selection, "again") == 0
+        assert discard_some(connection, selection, "a test's") == 1
+        assert discard_some(connection, selection, "again") == 0
     database.execute("UPDATE progress SET next_offset = 0")
     again = Applier(database)
     again.write(again.slice("trip", [NONSENSE, NONSENSE]))

@@ -24,7 +24,8 @@ from stream.engine.refresher import Refresher
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
-from stream.mysql.dead_letters import DeadLetter, Selection
+from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.paths import MIGRATIONS_FOLDER
 from stream.records import TopicPartition

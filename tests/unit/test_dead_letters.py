@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.moments import from_millis
-from stream.mysql.dead_letters import Coordinates, headers_from_text, headers_to_text
+from stream.mysql.dead_letters import headers_from_text, headers_to_text
+from stream.mysql.selection import Coordinates
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=20)), max_size=4))

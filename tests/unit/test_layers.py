@@ -135,6 +135,5 @@ LONG_FILES = {
     "engine/lane.py",
     "engine/poller.py",
     "kafka/source.py",
-    "mysql/dead_letters.py",
     "schemas/store.py",
 }

@@ -91,10 +91,7 @@ class Trouble(StrEnum):
     NO_SUCH_DATABASE = "no_such_database", "create it and run `stream migrate`, or set STREAM_DATABASE_URL right"
     PACKET_TOO_LARGE = "packet_too_large", "raise the server's max_allowed_packet; `stream check` says how far"
     READ_ONLY = "read_only", "make the server writable, or point the name in STREAM_DATABASE_URL at one that is"
-    REFUSAL_NOT_REPEATED = (
-        "refusal_not_repeated",
-        "nothing, unless it lasts: then see who changes tables or constraints",
-    )
+    REFUSAL_NOT_REPEATED = "refusal_not_repeated", "nothing, unless it lasts: then see who changes constraints"
     ROW_CAME_BETWEEN = "row_came_between", "nothing, unless it lasts: then see who else writes these tables"
     STATEMENT_TIMEOUT = "statement_timeout", "run it when the server has less to do, or give it more time"
     TABLES_DIFFER = "tables_differ", "run `stream check`, which says what differs"
@@ -102,30 +99,15 @@ class Trouble(StrEnum):
     UNREACHABLE = "unreachable", "see that the server runs and can be reached"
     UNKNOWN = "unknown", "look the errno up in the server's manual"
     # Kafka
-    KAFKA_UNAVAILABLE = (
-        "kafka_unavailable",
-        "nothing, unless it lasts: then see that the brokers run and can be reached",
-    )
+    KAFKA_UNAVAILABLE = "kafka_unavailable", "nothing, unless it lasts: then see that the brokers can be reached"
     CLIENT_CUT_OFF = "client_cut_off", "nothing, unless it lasts: then restart the process"
     FENCED = "fenced", "nothing, unless it lasts: `stream offsets show` names the other owner"
     # the schema registry
-    REGISTRY_UNREACHABLE = (
-        "registry_unreachable",
-        "start the schema registry, or mend the way to it; work goes on by itself",
-    )
+    REGISTRY_UNREACHABLE = "registry_unreachable", "start the registry, or mend the way to it; work goes on by itself"
     REGISTRY_TIMEOUT = "registry_timeout", "see why the schema registry is slow; work goes on by itself"
-    REGISTRY_ACCESS_DENIED = (
-        "registry_access_denied",
-        "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right",
-    )
-    REGISTRY_FAILING = (
-        "registry_failing",
-        "look into the schema registry's log; does STREAM_SCHEMA_REGISTRY_URL lead to Confluent's API?",
-    )
-    SCHEMA_NOT_YET_KNOWN = (
-        "schema_not_yet_known",
-        "nothing yet: a registry may lag; soon its records become dead letters (unknown_schema)",
-    )
+    REGISTRY_ACCESS_DENIED = "registry_access_denied", "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right"
+    REGISTRY_FAILING = "registry_failing", "see the registry's log; does the URL lead to Confluent's API?"
+    SCHEMA_NOT_YET_KNOWN = "schema_not_yet_known", "nothing yet: soon its records become dead letters (unknown_schema)"
 
 
 class StopReason(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 
@@ -76,21 +77,14 @@ class PersonColumn:
         return replace(self, on_erasure=OnErasure.EMPTY_COLUMNS, emptied=emptied)
 
 
-def app(column_name: str) -> PersonColumn:
-    """The app user whose id, a number or its decimal text, is in this column."""
-    return PersonColumn(PersonKind.APP, column_name)
+app = partial(PersonColumn, PersonKind.APP)
+"""The app user whose id, a number or its decimal text, is in this column."""
 
+clerk = partial(PersonColumn, PersonKind.CLERK)
+"""The holder of the Clerk account whose id is in this column."""
 
-def clerk(column_name: str) -> PersonColumn:
-    """The holder of the Clerk account whose id is in this column."""
-    return PersonColumn(PersonKind.CLERK, column_name)
+telegram = partial(PersonColumn, PersonKind.TELEGRAM)
+"""The Telegram user whose id is in this column."""
 
-
-def telegram(column_name: str) -> PersonColumn:
-    """The Telegram user whose id is in this column."""
-    return PersonColumn(PersonKind.TELEGRAM, column_name)
-
-
-def research(column_name: str) -> PersonColumn:
-    """The research participant whose hash is in this column."""
-    return PersonColumn(PersonKind.RESEARCH, column_name)
+research = partial(PersonColumn, PersonKind.RESEARCH)
+"""The research participant whose hash is in this column."""

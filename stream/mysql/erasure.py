@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
@@ -29,11 +29,9 @@ from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
 from stream.mysql import dead_letters
 from stream.mysql import touched as changes
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.touched import NEVER_LATE
 from stream.stages.upsert import RowCounts
-
-REMOVE_ROWS_MAX = 1000
-"""Rows removed in one transaction: a person with many must not hold up the lanes."""
 
 
 def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
@@ -88,13 +86,13 @@ def sweep(
         if hasher is None and person.kind == PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
-            theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
+            theirs = or_(*(is_marker(name) for name in (person, *hashes[person])))
             connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
 
 
 def _studies_now(connection: Connection) -> set[str]:
     with connection.begin():
-        return set(known_studies(connection))
+        return known_studies(connection)
 
 
 def _marked_hashes(
@@ -114,22 +112,14 @@ def remove(
     """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
     for name in (person, *hashes):
         for table, about in tables_about(name.kind):
-            left, removal = _left(table, about, name), _removal(table, about)
-            _until_none(
-                connection,
-                person,
-                table.name,
-                partial(_remove_rows, connection, table, left, removal, late_before),
-            )
+            some = partial(_remove_rows, connection, table, *_removal(table, about, name), late_before)
+            _until_none(connection, person, table.name, some)
     emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
     for stream in STREAMS.values():
-        key = stream.key_of_person(person)
-        if key is None:
-            continue
-        under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
-        statement = update(DEAD_LETTER).where(under_their_key).values(emptied)
-        limited = statement.with_dialect_options(mysql_limit=REMOVE_ROWS_MAX)
-        _until_none(connection, person, DEAD_LETTER.name, partial(_changed_count, connection, limited))
+        if (key := stream.key_of_person(person)) is not None:
+            is_theirs_too = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
+            some = partial(dead_letters.change_some, connection, is_theirs_too, emptied)
+            _until_none(connection, person, DEAD_LETTER.name, some)
 
 
 def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:
@@ -148,13 +138,10 @@ def needs_key(connection: Connection, person: Person) -> bool:
     return person.kind == PersonKind.APP and bool(known_studies(connection))
 
 
-def known_studies(connection: Connection) -> list[str]:
+def known_studies(connection: Connection) -> set[str]:
     """The studies in which anybody takes part."""
-    return [
-        str(study)
-        for table, _ in tables_about(PersonKind.RESEARCH)
-        for study in connection.execute(select(table.c.study_id).distinct()).scalars()
-    ]
+    tables = [table for table, _ in tables_about(PersonKind.RESEARCH)]
+    return {study for table in tables for study in connection.execute(select(table.c.study_id).distinct()).scalars()}
 
 
 def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> list[Person]:
@@ -167,61 +154,44 @@ def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> li
 
 def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
     """Whether a row is about the person."""
-    theirs: ColumnElement[bool] = table.c[about.column] == _as_stored(table, about, person)
-    return theirs
+    column: Column[Any] = table.c[about.column]
+    # Compared in the type of its column: as another type, no index would serve.
+    return column == (int(person.person_id) if column.type.python_type is int else person.person_id)
 
 
-def _removal(table: Table, about: PersonColumn) -> Any:
-    """What is done to the person's rows, whichever they are."""
+def _removal(table: Table, about: PersonColumn, person: Person) -> tuple[ColumnElement[bool], Any]:
+    """The rows of the person that are left to be removed, or emptied, and the statement that does so to any rows."""
     if about.on_erasure is OnErasure.DELETE_ROW:
-        return delete(table)
-    return update(table).values(dict.fromkeys(about.emptied))
-
-
-def _left(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
-    """Which rows are still to be removed, or emptied."""
-    theirs = is_theirs(table, about, person)
-    if about.on_erasure is OnErasure.DELETE_ROW:
-        return theirs
-    return and_(theirs, or_(*(table.c[name].is_not(None) for name in about.emptied)))
-
-
-def _as_stored(table: Table, about: PersonColumn, person: Person) -> int | str:
-    """The id in the type of its column: compared as another type, no index would serve."""
-    return int(person.person_id) if table.c[about.column].type.python_type is int else person.person_id
+        return is_theirs(table, about, person), delete(table)
+    is_left = or_(*(table.c[name].is_not(None) for name in about.emptied))
+    return and_(is_theirs(table, about, person), is_left), update(table).values(dict.fromkeys(about.emptied))
 
 
 def _until_none(connection: Connection, person: Person, table_name: str, some: Callable[[], int]) -> None:
     """Remove some after the other, a transaction each, until none is left."""
-    removed = REMOVE_ROWS_MAX
-    while removed == REMOVE_ROWS_MAX:
+    removed = CHANGED_ROWS_MAX
+    while removed == CHANGED_ROWS_MAX:
         with connection.begin():
             removed = some()
             if removed:
                 _note(connection, person, table_name, removed)
 
 
-def _remove_rows(
-    connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late_before: int
-) -> int:
-    """Remove some rows, in the caller's transaction; how many.
+def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
+    """Remove some rows in the caller's transaction, and return their number.
 
-    They are locked first: what is noted of their business times has to be about the very rows that go.
+    The rows are locked first: the business times that are noted have to be those of the very rows that go.
     """
     keys = list(table.primary_key)
     moment = business_time_of(table)
     columns = keys if moment is None else [*keys, moment]
-    rows = connection.execute(select(*columns).where(left).limit(REMOVE_ROWS_MAX).with_for_update()).all()
+    rows = connection.execute(select(*columns).where(left).limit(CHANGED_ROWS_MAX).with_for_update()).all()
     if rows:
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late_before)])
+        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
     return len(rows)
-
-
-def _changed_count(connection: Connection, statement: Any) -> int:
-    return connection.execute(statement).rowcount
 
 
 def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
@@ -232,10 +202,11 @@ def _note(connection: Connection, person: Person, table_name: str, removed: int)
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 
 
-def _is_marker(person: Person) -> Any:
+def is_marker(person: Person) -> ColumnElement[bool]:
+    """Whether a row of `erasure` is the person's."""
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
 
 
 def _erased_micros(connection: Connection, person: Person) -> int:
-    """When the person asked to be erased, in microseconds."""
-    return moments.to_micros(connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one())
+    """The moment (microseconds) at which the person asked to be erased."""
+    return moments.to_micros(connection.execute(select(ERASURE.c.erased_on).where(is_marker(person))).scalar_one())

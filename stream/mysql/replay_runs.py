@@ -169,10 +169,10 @@ def effects(database: Engine, run: Run) -> list[Effect]:
             for row in rows
             for one in outcomes
         ]
-    return found + differences(run.rows_before, rows_by_date(database, set(run.topics)))
+    return found + changed_dates(run.rows_before, rows_by_date(database, set(run.topics)))
 
 
-def differences(before: RowsByDate, after: RowsByDate) -> list[Effect]:
+def changed_dates(before: RowsByDate, after: RowsByDate) -> list[Effect]:
     """The dates on which a table has more rows, or fewer, than before."""
     found = []
     for table, dates in after.items():

@@ -14,7 +14,7 @@ So a rollup is right whenever no entry is left, and whatever is killed in betwee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +54,7 @@ SPAN_PERIODS_MAX = 96
 
 @dataclass(frozen=True)
 class Backlog:
-    """What is left to be summed of a rollup."""
+    """The part of a rollup that is left to be summed."""
 
     rollup: str
     entries: int
@@ -64,7 +64,7 @@ class Backlog:
 
 
 def backlogs(connection: Connection) -> list[Backlog]:
-    """How far each rollup is behind its rows."""
+    """The backlog of each rollup."""
     oldest = func.min(ROLLUP_TOUCHED.c.touched_on)
     age = func.timestampdiff(literal_column("MICROSECOND"), oldest, func.utc_timestamp(6))
     query = select(ROLLUP_TOUCHED.c.rollup, func.count(), oldest, age).group_by(ROLLUP_TOUCHED.c.rollup)
@@ -121,18 +121,16 @@ def _is_locked(connection: Connection, rollup: Table) -> bool:
     return connection.execute(mine.with_for_update(skip_locked=True)).first() is not None
 
 
-def spans(periods: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Periods that follow each other taken together: each span's first one, and the one behind its last."""
-    first = behind = None
+def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Periods that follow each other taken together: each span's first period, and the one behind its last."""
+    joined: list[tuple[datetime, datetime]] = []
     for period in sorted(periods):
-        if first is not None and behind is not None and period == behind < first + SPAN_PERIODS_MAX * PERIOD:
-            behind += PERIOD
-            continue
-        if first is not None and behind is not None:
-            yield first, behind
-        first, behind = period, period + PERIOD
-    if first is not None and behind is not None:
-        yield first, behind
+        first, behind = joined[-1] if joined else (period, None)
+        if period == behind and period < first + SPAN_PERIODS_MAX * PERIOD:
+            joined[-1] = (first, period + PERIOD)
+        else:
+            joined.append((period, period + PERIOD))
+    return joined
 
 
 def summed(rollup: Table, first: datetime, behind: datetime) -> Select[Any]:
@@ -148,9 +146,8 @@ def _share(share: Share, first: datetime, behind: datetime) -> Select[Any]:
     assert moment is not None
     period = period_of(moment).label("period_start")
     groups = [expression.label(name) for name, expression in share.groups.items()]
-    sums = [
-        share.sums.get(column.name, literal_column("0")).label(column.name) for column in _summed_columns(share.rollup)
-    ]
+    names = [column.name for column in _summed_columns(share.rollup)]
+    sums = [share.sums.get(name, literal_column("0")).label(name) for name in names]
     query = select(period, *groups, *sums).where(moment >= first, moment < behind)
     if share.where is not None:
         query = query.where(share.where)
@@ -163,11 +160,9 @@ def _summed_columns(rollup: Table) -> Sequence[Any]:
 
 def period_of(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """The beginning of the period in which a moment lies."""
-    minutes = func.timestampdiff(literal_column("MINUTE"), literal_column(EPOCH), moment)
-    number = minutes.op("DIV")(literal_column(str(PERIOD_MINUTES)))
-    return func.timestampadd(
-        literal_column("MINUTE"), number * literal_column(str(PERIOD_MINUTES)), literal_column(START)
-    )
+    minute, length = literal_column("MINUTE"), literal_column(str(PERIOD_MINUTES))
+    number = func.timestampdiff(minute, literal_column(EPOCH), moment).op("DIV")(length)
+    return func.timestampadd(minute, number * length, literal_column(START))
 
 
 START = "TIMESTAMP'1970-01-01 00:00:00'"

@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, s
 
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Reason
-from stream.mysql.dead_letters import EMPTIED, HAS_CONTENT, IS_WAITING, LogPart, Status, change_some
+from stream.mysql.dead_letters import EMPTIED, IS_WAITING, LogPart, Status, change_some
+
+ALL: ColumnElement[bool] = true()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which dead letters are meant; what is not given selects all."""
+    """A choice of dead letters; what is not given selects all."""
 
     topic: str | None = None
     reason: Reason | None = None
@@ -60,12 +62,12 @@ class Selection:
             wanted.append(DEAD_LETTER.c.last_rejected_on < self.until)
         if self.coordinates:
             wanted.append(or_(*(_is_at(one) for one in self.coordinates)))
-        return and_(true(), *wanted)
+        return and_(ALL, *wanted)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many dead letters of a topic wait for one reason."""
+    """Dead letters of a topic that wait for one reason."""
 
     topic: str
     stage: str
@@ -78,7 +80,7 @@ class Waiting:
 
 
 def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
-    """What waits among the selected, by topic and reason."""
+    """The selected dead letters that wait, counted by topic and reason."""
     topic, stage, reason = DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason
     query = (
         select(
@@ -86,7 +88,7 @@ def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
             stage,
             reason,
             func.count().label("records"),
-            func.sum(func.if_(HAS_CONTENT, 0, 1)).label("coordinates_only"),
+            (func.count() - func.count(DEAD_LETTER.c.record_headers)).label("coordinates_only"),
             func.min(DEAD_LETTER.c.first_rejected_on).label("first_rejected_on"),
             func.max(DEAD_LETTER.c.last_rejected_on).label("last_rejected_on"),
         )
@@ -94,12 +96,11 @@ def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
         .group_by(topic, stage, reason)
         .order_by(topic, stage, reason)
     )
-    rows = connection.execute(query).mappings()
-    return [Waiting(**{**row, "coordinates_only": int(row["coordinates_only"])}) for row in rows]
+    return [Waiting(**row) for row in connection.execute(query).mappings()]
 
 
 def count_waiting(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many dead letters wait, by topic and reason. An index answers it alone."""
+    """The number of dead letters that wait, by topic and reason. An index answers it alone."""
     labels = (DEAD_LETTER.c.topic, DEAD_LETTER.c.reason)
     rows = connection.execute(select(*labels, func.count()).where(IS_WAITING).group_by(*labels))
     return {(topic, reason): count for topic, reason, count in rows}
@@ -121,7 +122,7 @@ def get(connection: Connection, where: Coordinates) -> RowMapping | None:
 
 
 def parts_waiting(connection: Connection, selection: Selection) -> list[LogPart]:
-    """Where the selected ones that wait lie in the log."""
+    """The parts of the log in which selected dead letters that wait lie."""
     columns = (DEAD_LETTER.c.topic_id, DEAD_LETTER.c.topic, DEAD_LETTER.c.kafka_partition)
     rows = connection.execute(select(*columns).where(IS_WAITING, selection.condition()).distinct())
     return sorted(LogPart(*row) for row in rows)
@@ -135,16 +136,15 @@ def offsets_waiting(
     after: int,
     records_max: int,
     bytes_max: int,
-    also: ColumnElement[bool] | None = None,
+    also: ColumnElement[bool] = ALL,
 ) -> list[int]:
-    """The next of a partition's selected ones that wait, as many as hold at most so much, but at least one.
+    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`.
 
-    `also` is asked of them as well.
+    As many as hold at most so much, but at least one.
     """
     query = (
         select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
-        .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition())
-        .where(true() if also is None else also)
+        .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)
         .order_by(DEAD_LETTER.c.kafka_offset)
         .limit(records_max)
     )
@@ -159,7 +159,7 @@ def offsets_waiting(
 
 
 def discard_some(connection: Connection, selection: Selection, because: str) -> int:
-    """Discard some of the selected ones that wait, within the caller's transaction; how many: 0 when none is left."""
+    """Discard some of the selected dead letters that wait, and return their number: 0 when none is left."""
     values = {"status": Status.DISCARDED, "discarded_because": because, **EMPTIED}
     return change_some(connection, and_(IS_WAITING, selection.condition()), values)
 

@@ -26,7 +26,7 @@ from stream.declaration.tables import persons_of
 from stream.errors import TerminalError
 from stream.kafka.source import KafkaUnavailable, client_config, make_client
 from stream.mysql.connection import read_connection
-from stream.mysql.erasure import is_theirs, tables_about
+from stream.mysql.erasure import is_marker, is_theirs, tables_about
 from stream.operate.dead_letter_topic import SUFFIX
 from stream.schemas.store import SchemaStore
 from stream.stages.validate import is_named_rightly
@@ -96,7 +96,7 @@ def wait_until_swept(database: Engine, person: Person, since: datetime, seconds_
     deadline = time.monotonic() + seconds_max
     while True:
         with read_connection(database) as connection:
-            row = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+            row = connection.execute(select(ERASURE).where(is_marker(person))).first()
         if row is not None and row.swept_on is not None and row.erased_on <= since + timedelta(days=1):
             return True
         if time.monotonic() >= deadline:
@@ -109,7 +109,7 @@ def receipt(connection: Connection, person: Person, copies_kept_days: int) -> li
 
     Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
     """
-    marker = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+    marker = connection.execute(select(ERASURE).where(is_marker(person))).first()
     if marker is None:
         raise TerminalError("no erasure of this person is known: `stream erase PERSON --execute` asks for one")
     if marker.swept_on is None:
@@ -176,7 +176,3 @@ def _deletion(kind: str) -> tuple[Stream, Route]:
             if route.erases is not None and route.erases.kind == kind:
                 return stream, route
     raise TerminalError(f"no event of the catalog erases a person of kind {kind}")
-
-
-def _is_marker(person: Person) -> Any:
-    return (ERASURE.c.person_kind == person.kind) & (ERASURE.c.person_id == person.person_id)

@@ -19,7 +19,7 @@ from stream.declaration.tables import persons_of
 from stream.engine.eraser import Eraser
 from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.mysql import erasure
+from stream.mysql import dead_letters, erasure
 from stream.mysql.errnos import error_of
 from stream.records import Record
 from tests import events
@@ -236,7 +236,8 @@ def test_a_marker_of_a_kind_that_nobody_knows_holds_up_no_other(database: Databa
 def test_more_rows_than_one_transaction_removes_all_go(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "REMOVE_ROWS_MAX", 3)
+    for module in (erasure, dead_letters):
+        monkeypatch.setattr(module, "CHANGED_ROWS_MAX", 3)
     fresh = versions()
     apply(applier, [item("UserSignedIn", events.signed_in(clerk_id=CLERK_ID, **next(fresh))) for _ in range(10)])
     apply(applier, [item("UserSignedIn", events.signed_in(clerk_id="user_other", **next(fresh))) for _ in range(4)])

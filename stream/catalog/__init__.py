@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 from sqlalchemy import Table
 
 import stream.declaration.service_tables  # noqa: F401 - so that METADATA has the service's own tables as well
+from stream.declaration import Stream
 from stream.declaration.rollups import share_of
-from stream.declaration.streams import Stream
 from stream.declaration.tables import METADATA
+from stream.errors import TerminalError
 
-__all__ = ["METADATA", "ROLLUPS", "STREAMS"]
+__all__ = ["METADATA", "ROLLUPS", "STREAMS", "readable_topics"]
 
 
 def _find_streams() -> dict[str, Stream]:
@@ -33,3 +35,14 @@ def _find_rollups() -> dict[str, Table]:
 
 ROLLUPS = _find_rollups()
 """Each rollup that rows of a stream are summed in, by its name."""
+
+
+def readable_topics(wanted: Sequence[str]) -> list[str]:
+    """The topics to consume: those asked for, or all.
+
+    Raises TerminalError for one that the catalog lacks.
+    """
+    unknown = sorted(set(wanted) - set(STREAMS))
+    if unknown:
+        raise TerminalError(f"no topic {', '.join(unknown)}; there are: {', '.join(STREAMS)}")
+    return sorted(set(wanted)) or list(STREAMS)

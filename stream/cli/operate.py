@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
+import structlog
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS
+from stream.catalog import STREAMS, readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
-from stream.engine import service
-from stream.engine.poller import Ending, readable_topics
+from stream.cli.process import calm_garbage_collector, stop_on_signals
+from stream.engine.options import Ending
+from stream.engine.service import live_service
 from stream.kafka.source import admin_client
 from stream.mysql.connection import connect_engine
 from stream.operate.lag import partition_lags
+
+log = structlog.get_logger(__name__)
 
 TopicOption = Annotated[
     list[str] | None,
@@ -38,7 +43,11 @@ def run_command(
         stream run
         stream run --topic trip --until-caught-up
     """
-    ending = service.run(config.load(), topic or [], is_until_caught_up=until_caught_up)
+    with closing(live_service(config.load(), topic or [], is_until_caught_up=until_caught_up)) as service:
+        calm_garbage_collector()
+        stop_on_signals(service.stop)
+        ending = service.run()
+    log.info("ended", how=ending.value)
     if ending is Ending.UNFINISHED:
         raise typer.Exit(EXIT_TRY_AGAIN)
 

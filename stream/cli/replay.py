@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -10,12 +11,12 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
+from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
+from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.cli.progress import shown
-from stream.engine.poller import readable_topics
-from stream.engine.service import calm_garbage_collector
 from stream.errors import TransientError
 from stream.kafka.ranges import Wanted, plan
 from stream.kafka.source import admin_client
@@ -23,8 +24,8 @@ from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine
 from stream.mysql.replay_runs import Run
 from stream.records import Range
-from stream.replay import replay as replaying
 from stream.replay.preview import preview
+from stream.replay.replay import Replay, begin_run, resume_run
 from stream.schemas.decoder import opened_decoder
 from stream.settings import Settings
 
@@ -68,7 +69,7 @@ def replay_command(
     if resume is not None:
         if topic or partition or execute or dry_run:
             raise typer.BadParameter("a run that is resumed keeps its plan: nothing goes with --resume but --format")
-        _run(settings, replaying.resume(settings, resume), output_format)
+        _run(settings, resume_run(settings, resume), output_format)
         return
     ranges = plan(
         admin_client(settings.required_kafka()),
@@ -77,7 +78,7 @@ def replay_command(
     if not ranges:
         show([], output_format, empty="nothing to replay: the log holds no such records")
     elif execute:
-        _run(settings, replaying.begin(settings, ranges), output_format)
+        _run(settings, begin_run(settings, ranges), output_format)
     elif dry_run:
         show(_preview(settings, ranges), output_format, empty="")
         typer.echo("nothing was changed: --execute does it", err=True)
@@ -120,8 +121,10 @@ def _run(settings: Settings, run: Run, output_format: Format) -> None:
     again = f"stream replay --resume {run.run_id}"
     typer.echo(f"replay {run.run_id}: if anything interrupts it, `{again}` goes on", err=True)
     try:
-        with shown("replayed") as tell:
-            is_done = replaying.execute(settings, run, tell)
+        with shown("replayed") as tell, closing(Replay(settings, run)) as replay:
+            calm_garbage_collector()
+            stop_on_signals(replay.stop)
+            is_done = replay.run(tell)
     except TransientError:
         typer.echo(f"interrupted: go on with `{again}`", err=True)
         raise

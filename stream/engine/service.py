@@ -1,24 +1,27 @@
-"""`stream run`, put together: settings in, an engine with its lanes, metrics and health around it."""
+"""The engine put together, for `stream run` and `stream replay`: lanes, workers, metrics and health around it."""
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
+import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from queue import SimpleQueue
 
 import structlog
 
+from stream.catalog import readable_topics
 from stream.engine.eraser import Eraser
 from stream.engine.health import HealthServer
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.inspector import Inspector
-from stream.engine.lane import Lane, Report, TopicIds
+from stream.engine.lane import Lane
+from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
-from stream.engine.poller import Ending, Engine, EngineOptions, readable_topics
+from stream.engine.options import Ending, EngineOptions
+from stream.engine.poller import Engine
 from stream.engine.refresher import Refresher
 from stream.kafka.source import Brokers, Source, describe_topics
 from stream.mysql import freshness, progress
@@ -26,84 +29,125 @@ from stream.mysql.connection import connect_engine, read_connection, translated_
 from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
 from stream.records import TopicPartition
-from stream.schemas.decoder import Decoder, opened_decoder
+from stream.schemas.decoder import Decoder, opened_decoder, require_key
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) -> Ending:
-    """Consume until SIGTERM or SIGINT, or until caught up.
+class Service:
+    """An engine with all that it needs. It runs on any thread, and leaves nothing behind once it is closed."""
 
-    Raises ConfigurationError for what has to be set right first, and TerminalError.
+    def __init__(
+        self,
+        settings: Settings,
+        options: EngineOptions,
+        source: Source,
+        brokers: Brokers,
+        *,
+        owner: str,
+        is_replay: bool = False,
+    ) -> None:
+        """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP,
+        housekeeping and inspections to the processes that run for good.
+
+        Raises ConfigurationError.
+        """
+        self._settings, self._options, self._owner, self._is_replay = settings, options, owner, is_replay
+        self._queries = connect_engine(settings.required_database_url())
+        self._database = connect_engine(settings.required_database_url(), for_lane=True)
+        self._metrics = Metrics()
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._eraser = Eraser(self._database, self._metrics, settings.hasher(), settings.look_back_days)
+        self._refresher = Refresher(self._database, self._metrics)
+        self.http_port: int | None = None
+        """Where /metrics, /livez and /readyz are; None in a replay."""
+        with ExitStack() as opened:
+            decoder = opened.enter_context(opened_decoder(settings, options.topics))
+            self._engine = self._new_engine(source, brokers, decoder)
+            if not is_replay:
+                self.http_port = opened.enter_context(closing(self._new_health())).port
+            self._opened = opened.pop_all()
+
+    def run(self) -> Ending:
+        """Work until told to stop, or until caught up. Raises TerminalError and ConfigurationError."""
+        with at_work(self._eraser, self._refresher, *self._keepers()):
+            return self._engine.run()
+
+    def stop(self) -> None:
+        """Have `run` finish what is in flight and return; safe in a signal handler and from any thread."""
+        self._engine.stop()
+
+    def close(self) -> None:
+        """Give back what was opened, once `run` has returned."""
+        self._opened.close()
+
+    def applied(self) -> dict[TopicPartition, int]:
+        """The offset through which each partition of this engine is applied."""
+        return self._engine.applied()
+
+    def _new_engine(self, source: Source, brokers: Brokers, decoder: Decoder) -> Engine:
+        lanes = [
+            Lane(f"lane-{number}", self._new_writer(), decoder, brokers.topic_ids, self._metrics, self._reports.put)
+            for number in range(self._settings.lanes)
+        ]
+        return Engine(
+            self._options,
+            source=source,
+            lanes=lanes,
+            reports=self._reports,
+            metrics=self._metrics,
+            applied_offsets=self._applied_offsets,
+            erasures=self._eraser,
+            rollups=self._refresher,
+        )
+
+    def _new_writer(self) -> Writer:
+        return Writer(
+            self._database,
+            self._options.group_id,
+            self._owner,
+            resolves=self._is_replay,
+            look_back_days=self._settings.look_back_days,
+        )
+
+    def _new_health(self) -> HealthServer:
+        return HealthServer(
+            self._settings.http_host,
+            self._settings.http_port,
+            self._metrics.registry,
+            stuck=self._engine.stuck,
+            unready=self._engine.unready,
+        )
+
+    def _keepers(self) -> list[Housekeeper | Inspector]:
+        if self._is_replay:
+            return []
+        every = timedelta(minutes=self._settings.quality_minutes)
+        return [
+            Housekeeper(self._database, self._metrics, Kept.of(self._settings)),
+            Inspector(self._database, self._metrics, every),
+        ]
+
+    def _applied_offsets(self) -> Mapping[TopicPartition, int]:
+        """The offset through which each partition is applied, whoever did it. Raises DatabaseUnavailable."""
+        with read_connection(self._queries) as connection:
+            return progress.next_offsets(connection, self._options.group_id, self._options.topics)
+
+
+def live_service(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) -> Service:
+    """The service of `stream run`.
+
+    Raises ConfigurationError for what has to be set right first, TransientError, and TerminalError for a topic that
+    the catalog lacks.
     """
     kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
-    with opened_decoder(settings, names) as decoder:
-        ending = _run(settings, kafka, database_url, names, decoder, is_until_caught_up=is_until_caught_up)
-    log.info("ended", how=ending.value)
-    return ending
-
-
-def _run(
-    settings: Settings,
-    kafka: Mapping[str, str],
-    database_url: str,
-    names: Sequence[str],
-    decoder: Decoder,
-    *,
-    is_until_caught_up: bool,
-) -> Ending:
-    queries = connect_engine(database_url)
+    require_key(names, settings.hasher())
     server = require_fit_database(database_url)
     brokers = Brokers(kafka)
-    with brokers.asking() as admin:
-        described = describe_topics(admin, names)
-    with translated_errors(), queries.begin() as connection:
-        freshness.declare_feeds(connection, {name: len(one.partitions) for name, one in described.items()})
-
-    metrics = Metrics()
-    owner = kafka.get("group.instance.id") or process_name()
-    lane_engine = connect_engine(database_url, for_lane=True)
-
-    def applied_offsets() -> Mapping[TopicPartition, int]:
-        with read_connection(queries) as connection:
-            return progress.next_offsets(connection, settings.group_id, names)
-
-    def new_writer() -> Writer:
-        return Writer(lane_engine, settings.group_id, owner, look_back_days=settings.look_back_days)
-
-    eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
-    refresher = Refresher(lane_engine, metrics)
-    housekeeper = Housekeeper(lane_engine, metrics, Kept.of(settings))
-    inspector = Inspector(lane_engine, metrics, timedelta(minutes=settings.quality_minutes))
-    engine = Engine(
-        _engine_options(settings, names, is_until_caught_up=is_until_caught_up),
-        source=lambda engine: Source(
-            kafka,
-            settings.group_id,
-            on_assign=engine.on_assign,
-            on_revoke=engine.on_revoke,
-            on_lost=engine.on_lost,
-        ),
-        lanes=lanes(settings.lanes, new_writer, decoder, brokers.topic_ids, metrics),
-        metrics=metrics,
-        applied_offsets=applied_offsets,
-        erasures=eraser,
-        rollups=refresher,
-    )
-    health = HealthServer(
-        settings.http_host, settings.http_port, metrics.registry, stuck=engine.stuck, unready=engine.unready
-    )
-    calm_garbage_collector()
-    log.info("started", group=settings.group_id, topics=names, database=server, http_port=health.port)
-    stop_on_signals(engine)
-    with closing(health), at_work(eraser, refresher, housekeeper, inspector):
-        return engine.run()
-
-
-def _engine_options(settings: Settings, names: Sequence[str], *, is_until_caught_up: bool) -> EngineOptions:
-    return EngineOptions(
+    _declare_feeds(database_url, brokers, names)
+    options = EngineOptions(
         group_id=settings.group_id,
         topics=names,
         batch_records_max=settings.batch_records_max,
@@ -111,6 +155,22 @@ def _engine_options(settings: Settings, names: Sequence[str], *, is_until_caught
         dead_letter_ratio_max=settings.dead_letter_ratio_max,
         is_until_caught_up=is_until_caught_up,
     )
+    owner = kafka.get("group.instance.id") or new_owner()
+    service = Service(settings, options, Source(kafka, settings.group_id), brokers, owner=owner)
+    log.info("started", group=settings.group_id, topics=names, database=server, http_port=service.http_port)
+    return service
+
+
+def _declare_feeds(database_url: str, brokers: Brokers, topics: Sequence[str]) -> None:
+    with brokers.asking() as admin:
+        described = describe_topics(admin, topics)
+    with translated_errors(), connect_engine(database_url).begin() as connection:
+        freshness.declare_feeds(connection, {name: len(topic.partitions) for name, topic in described.items()})
+
+
+def new_owner() -> str:
+    """A name that tells this service from all others that write, in this process or elsewhere."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 @contextmanager
@@ -121,37 +181,3 @@ def at_work(*threads: Eraser | Refresher | Housekeeper | Inspector) -> Iterator[
             thread.start()
             started.callback(thread.stop)
         yield
-
-
-def process_name() -> str:
-    """What tells this process from others that write."""
-    return f"{socket.gethostname()}-{os.getpid()}"
-
-
-def lanes(
-    number: int, new_writer: Callable[[], Writer], decoder: Decoder, topic_ids: TopicIds, metrics: Metrics
-) -> Callable[[Callable[[Report], None]], list[Lane]]:
-    """Makes so many lanes that report to an engine, each with a writer of its own."""
-    return lambda report: [
-        Lane(f"lane-{one}", new_writer(), decoder, topic_ids, metrics, report) for one in range(number)
-    ]
-
-
-def calm_garbage_collector() -> None:
-    """Look for cycles seldom: events and rows have none, but there are thousands of them in each batch, and walking
-    them took a quarter of the time. Reference counts free them as soon as the batch is done.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-
-
-def stop_on_signals(engine: Engine) -> None:
-    """The first signal drains; a second one does what it usually does."""
-
-    def stop(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        engine.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)

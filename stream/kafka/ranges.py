@@ -10,7 +10,16 @@ from datetime import datetime
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import TerminalError
-from stream.kafka.source import Fetched, KafkaUnavailable, Source, end_offsets, offset_ranges, offsets_at, topic_ids
+from stream.kafka.source import (
+    Fetched,
+    KafkaUnavailable,
+    OnPartitions,
+    Source,
+    end_offsets,
+    offset_ranges,
+    offsets_at,
+    topic_ids,
+)
 from stream.records import Range, Record, TopicPartition
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
@@ -81,12 +90,11 @@ class RangeSource(Source):
         name: str,
         ranges: Iterable[Range],
         *,
-        on_assign: Callable[[list[TopicPartition]], None],
         holds: Callable[[TopicPartition], bool | None],
         is_held_back: Callable[[], bool],
     ) -> None:
         alone = {key: value for key, value in properties.items() if key not in MEMBERS_ONLY}
-        super().__init__(alone, name, on_assign=on_assign, on_revoke=_nothing, on_lost=_nothing)
+        super().__init__(alone, name)
         self.is_incremental = True
         self._ends = {one.topic_partition: one.to_offset for one in ranges}
         self._finished: set[TopicPartition] = set()
@@ -99,8 +107,16 @@ class RangeSource(Source):
         """Whether every range was read to its end."""
         return len(self._finished) == len(self._ends)
 
-    def subscribe(self, topics: Sequence[str]) -> None:  # noqa: ARG002 - the ranges say what is read
+    def subscribe(
+        self,
+        topics: Sequence[str],  # noqa: ARG002 - the ranges say what is read
+        *,
+        on_assign: OnPartitions,
+        on_revoke: OnPartitions,  # noqa: ARG002 - no group takes away what none gave
+        on_lost: OnPartitions,  # noqa: ARG002
+    ) -> None:
         """The next poll gives out the partitions."""
+        self._on_assign = on_assign
         self._is_to_be_given = True
 
     def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
@@ -151,7 +167,7 @@ def read(
     meanwhile.
     """
     starts = {one.topic_partition: one.from_offset for one in ranges}
-    source = RangeSource(properties, name, ranges, on_assign=_nothing, holds=lambda _: True, is_held_back=lambda: False)
+    source = RangeSource(properties, name, ranges, holds=lambda _: True, is_held_back=lambda: False)
     try:
         source.fetch(starts, starts.keys())
         while not source.is_finished:
@@ -164,7 +180,3 @@ def read(
                 raise KafkaUnavailable("the brokers answer others and not this client: try again")
     finally:
         source.close()
-
-
-def _nothing(_partitions: list[TopicPartition]) -> None:
-    """No group takes away what none gave."""

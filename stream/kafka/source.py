@@ -135,27 +135,26 @@ class Watermarks(NamedTuple):
     high: int
 
 
+OnPartitions = Callable[[list[TopicPartition]], None]
+"""Told of the partitions that the group gives or takes."""
+
+
+def _ignore(_partitions: list[TopicPartition]) -> None:
+    """Nobody has subscribed."""
+
+
 class Source:
-    """The consumer of some topics in a group.
+    """The consumer of some topics in a group."""
 
-    The callbacks get lists of `TopicPartition` and run inside `poll`.
-    """
-
-    def __init__(
-        self,
-        properties: Mapping[str, str],
-        group_id: str,
-        *,
-        on_assign: Callable[[list[TopicPartition]], None],
-        on_revoke: Callable[[list[TopicPartition]], None],
-        on_lost: Callable[[list[TopicPartition]], None],
-    ) -> None:
+    def __init__(self, properties: Mapping[str, str], group_id: str) -> None:
         config = consumer_config(properties, group_id)
         self.group_id = group_id
         self.is_incremental = config.get("group.protocol") == "consumer" or "cooperative" in str(
             config.get("partition.assignment.strategy")
         )
-        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+        self._on_assign: OnPartitions = _ignore
+        self._on_revoke: OnPartitions = _ignore
+        self._on_lost: OnPartitions = _ignore
         self._errors = ErrorLog()
         self._config = config
         self._properties = properties
@@ -167,7 +166,14 @@ class Source:
     def _new_consumer(self) -> Any:
         return make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
 
-    def subscribe(self, topics: Sequence[str]) -> None:
+    def subscribe(
+        self, topics: Sequence[str], *, on_assign: OnPartitions, on_revoke: OnPartitions, on_lost: OnPartitions
+    ) -> None:
+        """Take part in the group. What it says of partitions is passed on inside `poll`."""
+        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+        self._join(topics)
+
+    def _join(self, topics: Sequence[str]) -> None:
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
@@ -305,7 +311,7 @@ class Source:
         self._reachable_since = None
         # It may never end: then it waits, without brokers and without work, for the end of the process.
         threading.Thread(target=cut_off.close, name=CLOSING, daemon=True).start()
-        self.subscribe(topics)
+        self._join(topics)
 
     def close(self) -> None:
         """Leave the group; the partitions are revoked first. The callbacks run while the caller waits."""

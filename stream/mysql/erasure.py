@@ -23,6 +23,7 @@ from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
 from stream.catalog import STREAMS
+from stream.counts import RowCounts
 from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.declaration.tables import business_time_of, persons_of
@@ -31,7 +32,6 @@ from stream.mysql import dead_letters
 from stream.mysql import touched as changes
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.touched import NEVER_LATE
-from stream.stages.upsert import RowCounts
 
 
 def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:

@@ -160,9 +160,9 @@ def _summed_columns(rollup: Table) -> Sequence[Any]:
 
 def period_of(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """The beginning of the period in which a moment lies."""
-    minute, length = literal_column("MINUTE"), literal_column(str(PERIOD_MINUTES))
-    number = func.timestampdiff(minute, literal_column(EPOCH), moment).op("DIV")(length)
-    return func.timestampadd(minute, number * length, literal_column(START))
+    minute: ColumnElement[Any] = literal_column("MINUTE")
+    number = func.timestampdiff(minute, literal_column(EPOCH), moment).op("DIV")(literal_column(str(PERIOD_MINUTES)))
+    return func.timestampadd(minute, number * literal_column(str(PERIOD_MINUTES)), literal_column(START))
 
 
 START = "TIMESTAMP'1970-01-01 00:00:00'"

@@ -22,13 +22,14 @@ from sqlalchemy import Column, Connection, Table, func
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
+from stream.counts import RowCounts
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
 from stream.errors import TransactionConflict, Trouble
 from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
-from stream.stages.upsert import EPOCH, RowCounts, json_keys, json_type, keys_of, sent_names, with_json
+from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
 
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0

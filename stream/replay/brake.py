@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from stream.errors import ConfigurationError, TransientError
+from stream.every import Clock, Every
 
 log = structlog.get_logger(__name__)
 
@@ -36,24 +37,24 @@ class Brake:
     `look` may raise TransientError or ConfigurationError; then the brake stays as it is.
     """
 
-    def __init__(self, look: Callable[[], LiveLag], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, look: Callable[[], LiveLag], clock: Clock = time.monotonic) -> None:
         self.is_on = False
         self._look = look
         self._clock = clock
-        self._look_due_at = clock()
+        self._looks = Every(LOOK_SECONDS, clock)
         self._last: LiveLag | None = None
         self._lag_before = 0
         self._moved_at = float("-inf")
 
     def holds(self) -> bool:
         """Whether to read nothing now."""
-        now = self._clock()
-        if now >= self._look_due_at:
+        if self._looks.is_due():
+            began = self._clock()
             try:
-                self._judge(self._look(), now)
+                self._judge(self._look(), began)
             except (TransientError, ConfigurationError) as error:
                 log.info("the live group's lag is unknown", why=str(error))
-            self._look_due_at = self._clock() + LOOK_SECONDS
+            self._looks.restart()  # counted from the answer: brokers that are away take their time
         return self.is_on
 
     def _judge(self, live: LiveLag, now: float) -> None:

@@ -1,4 +1,4 @@
-"""`stream replay`, put together: the engine of `stream run` over bounded ranges, under a group of its own.
+"""`stream replay`: the service of `stream run` over bounded ranges, under a group of its own.
 
 Everything from poll to commit is the same. What differs is where records come from (`ranges.RangeSource`), which
 progress rows say how far it is (`runs`), and that it waits while the live group falls behind (`brake`).
@@ -15,11 +15,8 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
-from stream.engine.eraser import Eraser
-from stream.engine.metrics import Metrics
-from stream.engine.poller import Ending, Engine, EngineOptions
-from stream.engine.refresher import Refresher
-from stream.engine.service import calm_garbage_collector, lanes, process_name, stop_on_signals
+from stream.engine.options import Ending, EngineOptions
+from stream.engine.service import Service, new_owner
 from stream.errors import TerminalError, TransientError
 from stream.kafka.ranges import RangeSource
 from stream.kafka.source import Brokers, admin_client, offset_ranges, topic_ids
@@ -27,12 +24,11 @@ from stream.mysql import progress
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine, read_connection
 from stream.mysql.replay_runs import Run
-from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
 from stream.operate.lag import partition_lags
 from stream.records import Range, TopicPartition
 from stream.replay.brake import Brake, LiveLag
-from stream.schemas.decoder import Decoder, opened_decoder, require_key
+from stream.schemas.decoder import require_key
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,7 +37,7 @@ TELL_SECONDS = 0.5
 """How often somebody who watches is told how far it is."""
 
 
-def begin(settings: Settings, ranges: Sequence[Range]) -> Run:
+def begin_run(settings: Settings, ranges: Sequence[Range]) -> Run:
     """Note a new run. Raises ConfigurationError, and DatabaseUnavailable."""
     require_key({one.topic for one in ranges}, settings.hasher())
     database_url = settings.required_database_url()
@@ -49,7 +45,7 @@ def begin(settings: Settings, ranges: Sequence[Range]) -> Run:
     return runs.create(connect_engine(database_url), ranges)
 
 
-def resume(settings: Settings, run_id: str) -> Run:
+def resume_run(settings: Settings, run_id: str) -> Run:
     """A run that was interrupted, made fit to go on.
 
     Raises TerminalError where it has ended, or its log is gone; ConfigurationError and TransientError.
@@ -82,59 +78,69 @@ def _skip_what_is_gone(database: DatabaseEngine, run: Run, lows: Mapping[TopicPa
     runs.skip_to(database, run, gone)
 
 
-def execute(settings: Settings, run: Run, tell: Tell) -> bool:
-    """Go on with a run until it is done, or SIGTERM or SIGINT comes; whether it is done.
+class Replay:
+    """A run under way, in this process; `run`, `stop` and `close` are as those of `Service`."""
 
-    Raises ConfigurationError, TransientError and TerminalError.
-    """
-    with opened_decoder(settings, run.topics) as decoder:
-        return _execute(settings, run, decoder, tell)
+    def __init__(self, settings: Settings, run: Run) -> None:
+        """Raises ConfigurationError and TransientError."""
+        kafka, database_url = settings.required_kafka(), settings.required_database_url()
+        require_fit_database(database_url)
+        self._settings = settings
+        self._run = run
+        self._owner = new_owner()
+        self._queries = connect_engine(database_url)
+        self._brokers = Brokers(kafka)
+        self._brake = Brake(self._live_lag)
+        source = RangeSource(kafka, run.group_id, run.ranges, holds=self._is_still_ours, is_held_back=self._brake.holds)
+        self._service = Service(
+            settings, engine_options(settings, run), source, self._brokers, owner=self._owner, is_replay=True
+        )
+        self.stop, self.close = self._service.stop, self._service.close
 
+    def run(self, tell: Tell) -> bool:
+        """Go on until everything is applied, or until told to stop; whether everything is.
 
-def _execute(settings: Settings, run: Run, decoder: Decoder, tell: Tell) -> bool:
-    database_url = settings.required_database_url()
-    require_fit_database(database_url)
-    queries = connect_engine(database_url)
-    lane_engine = connect_engine(database_url, for_lane=True)
-    brokers = Brokers(settings.required_kafka())
-    metrics = Metrics()
-    owner = process_name()
-    brake = Brake(_live_lag(settings, queries, brokers))
-    eraser = Eraser(lane_engine, metrics, settings.hasher(), settings.look_back_days)
-    refresher = Refresher(lane_engine, metrics)
+        Raises ConfigurationError, TransientError and TerminalError.
+        """
+        with _told(self._reached, tell):
+            ending = self._service.run()
+        if ending is Ending.CAUGHT_UP:
+            runs.end(self._queries, self._run)
+        return ending is Ending.CAUGHT_UP
 
-    def new_writer() -> Writer:
-        return Writer(lane_engine, run.group_id, owner, resolves=True, look_back_days=settings.look_back_days)
+    def _reached(self) -> Reached:
+        applied = self._service.applied()
+        done = sum(
+            min(applied.get(part.topic_partition, part.from_offset), part.to_offset) - part.from_offset
+            for part in self._run.ranges
+        )
+        return Reached(done, self._run.records_max, self._brake.is_on)
 
-    engine = Engine(
-        engine_options(settings, run),
-        source=lambda engine: RangeSource(
-            settings.required_kafka(),
-            run.group_id,
-            run.ranges,
-            on_assign=engine.on_assign,
-            holds=_holds(queries, run, owner),
-            is_held_back=brake.holds,
-        ),
-        lanes=lanes(settings.lanes, new_writer, decoder, brokers.topic_ids, metrics),
-        metrics=metrics,
-        applied_offsets=lambda: runs.next_offsets(queries, run),
-        erasures=eraser,
-        rollups=refresher,
-    )
-    calm_garbage_collector()
-    stop_on_signals(engine)
-    eraser.start()
-    refresher.start()
-    try:
-        with _told(lambda: Reached(_done(run, engine.applied()), run.records_max, brake.is_on), tell):
-            ending = engine.run()
-    finally:
-        refresher.stop()
-        eraser.stop()
-    if ending is Ending.CAUGHT_UP:
-        runs.end(queries, run)
-    return ending is Ending.CAUGHT_UP
+    def _is_still_ours(self, topic_partition: TopicPartition) -> bool | None:
+        """Whether to go on with a partition after a fenced write; None while MySQL doesn't answer.
+
+        Raises TerminalError where another process resumed the run.
+        """
+        try:
+            with read_connection(self._queries) as connection:
+                owner = progress.owner_of(connection, self._run.group_id, topic_partition)
+        except TransientError:
+            return None  # asked again within a second
+        if owner not in (self._owner, ""):  # "": a restored backup took the run back to its beginning
+            raise TerminalError(
+                f"another process goes on with replay {self._run.run_id}: this one ends; nothing is lost"
+            )
+        return True
+
+    def _live_lag(self) -> LiveLag:
+        """The lag of the live group, in the topics that it has ever applied anything of."""
+        group_id = self._settings.group_id
+        with read_connection(self._queries) as connection:
+            applied = progress.next_offsets(connection, group_id, STREAMS)
+        topics = sorted({where.topic for where in applied})
+        with self._brokers.asking() as admin:
+            lags = partition_lags(admin, self._queries, group_id, topics) if topics else []
+        return LiveLag(sum(lag.lag_records for lag in lags), sum(lag.next_offset or 0 for lag in lags))
 
 
 def engine_options(settings: Settings, run: Run) -> EngineOptions:
@@ -147,42 +153,6 @@ def engine_options(settings: Settings, run: Run) -> EngineOptions:
         is_until_caught_up=True,
         stop_remedy=f"once this run has ended: stream replay --resume {run.run_id}, "
         "which passes over what has left the log",
-    )
-
-
-def _holds(queries: DatabaseEngine, run: Run, owner: str) -> Callable[[TopicPartition], bool | None]:
-    """Whether a partition is still ours after a fenced write: it is not where another process resumed the run."""
-
-    def holds(one: TopicPartition) -> bool | None:
-        try:
-            with read_connection(queries) as connection:
-                found = progress.owner_of(connection, run.group_id, one)
-        except TransientError:
-            return None  # asked again within a second
-        if found not in (owner, ""):  # "": a restored backup took the run back to its beginning
-            raise TerminalError(f"another process goes on with replay {run.run_id}: this one ends; nothing is lost")
-        return True
-
-    return holds
-
-
-def _live_lag(settings: Settings, queries: DatabaseEngine, brokers: Brokers) -> Callable[[], LiveLag]:
-    """How the live group stands, in the topics that it has ever applied anything of."""
-
-    def look() -> LiveLag:
-        with read_connection(queries) as connection:
-            applied = progress.next_offsets(connection, settings.group_id, STREAMS)
-        topics = sorted({one.topic for one in applied})
-        with brokers.asking() as admin:
-            lags = partition_lags(admin, queries, settings.group_id, topics) if topics else []
-        return LiveLag(sum(one.lag_records for one in lags), sum(one.next_offset or 0 for one in lags))
-
-    return look
-
-
-def _done(run: Run, applied: Mapping[TopicPartition, int]) -> int:
-    return sum(
-        min(applied.get(one.topic_partition, one.from_offset), one.to_offset) - one.from_offset for one in run.ranges
     )
 
 

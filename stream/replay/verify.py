@@ -40,7 +40,6 @@ from stream.counts import Reached, Tell
 from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE, PROGRESS
 from stream.declaration.tables import LINEAGE_COLUMNS, persons_of
-from stream.engine.service import calm_garbage_collector
 from stream.errors import TerminalError
 from stream.kafka.ranges import read
 from stream.kafka.source import offset_ranges, topic_ids
@@ -71,7 +70,7 @@ FAULTS = (Outcome.DIFFERS, Outcome.MISSING, Outcome.TOO_MANY)
 
 @dataclass(frozen=True)
 class Verified:
-    """An outcome of verifying a table: the number of its rows, or one row that is not as the log says."""
+    """What was found of a table: how many rows, or one of those that aren't as the log says."""
 
     table: str
     outcome: Outcome
@@ -116,7 +115,6 @@ def verify(
     Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
     that was applied.
     """
-    calm_garbage_collector()
     tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
         ranges = applied_ranges(admin, live, group_id, list(decoder.readers))

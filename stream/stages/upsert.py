@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
-from operator import add
 from typing import Any
 
 import msgspec
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
+from stream.counts import RowCounts
 from stream.declaration.persons import OnErasure, PersonColumn
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import (
@@ -42,20 +41,6 @@ JSON_BYTES_MAX = 4 * 1024 * 1024
 `max_allowed_packet` (MariaDB's 16 MiB), for escaping may double it."""
 
 EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
-
-
-@dataclass(frozen=True)
-class RowCounts:
-    """What became of the rows of one statement; the second ledger."""
-
-    sent: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    suppressed: int = 0
-
-    def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(*map(add, vars(self).values(), vars(other).values()))
 
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")

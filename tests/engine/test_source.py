@@ -37,14 +37,8 @@ class Reader:
         self.positions: dict[TopicPartition, int] = {}
         self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
         self.ended: dict[TopicPartition, int] = {}
-        self.source = Source(
-            {"bootstrap.servers": broker.server.bootstrap_servers, **protocol},
-            uuid.uuid4().hex,
-            on_assign=self.assigned.extend,
-            on_revoke=lambda _: None,
-            on_lost=lambda _: None,
-        )
-        self.source.subscribe(TOPICS)
+        self.source = Source({"bootstrap.servers": broker.server.bootstrap_servers, **protocol}, uuid.uuid4().hex)
+        self.source.subscribe(TOPICS, on_assign=self.assigned.extend, on_revoke=lambda _: None, on_lost=lambda _: None)
 
     def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         self.positions |= positions

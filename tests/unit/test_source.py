@@ -51,14 +51,10 @@ def test_an_error_that_comes_again_and_again_is_logged_now_and_then() -> None:
 # --- A client that lost sight of the brokers
 
 
-def ignore(_partitions: object) -> None:
-    """A callback of which nothing is asked."""
-
-
 @pytest.fixture
 def lonely() -> Source:
     """A source whose consumer has reported that it sees no broker."""
-    source = Source({"bootstrap.servers": "127.0.0.1:1"}, "unit", on_assign=ignore, on_revoke=ignore, on_lost=ignore)
+    source = Source({"bootstrap.servers": "127.0.0.1:1"}, "unit")
     source._note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
     return source
 
@@ -99,13 +95,8 @@ def test_brokers_that_answer_all_or_nobody_cut_nobody_off(
 
 def test_a_consumer_that_was_replaced_has_no_say_any_more() -> None:
     heard: list[object] = []
-    source = Source(
-        {"bootstrap.servers": "127.0.0.1:1"},
-        "unit",
-        on_assign=heard.append,
-        on_revoke=heard.append,
-        on_lost=heard.append,
-    )
+    source = Source({"bootstrap.servers": "127.0.0.1:1"}, "unit")
+    source.subscribe(["trip"], on_assign=heard.append, on_revoke=heard.append, on_lost=heard.append)
     former = source._consumer
     source.replace(["trip"])
     for tell in (source._assigned, source._revoked, source._lost):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """Where in the straight line a record was rejected."""
+    """The part of the straight line in which a record was rejected."""
 
     DECODE = "decode"
     VALIDATE = "validate"
@@ -35,7 +35,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record was rejected, each with what it means. The set is closed: it labels metrics."""
+    """Reasons to reject a record, each with its meaning. The set is closed: it labels metrics."""
 
     meaning: str
 
@@ -72,7 +72,7 @@ class Reason(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why something is tried again, each with what a person does about it. The set is closed: it labels metrics."""
+    """Reasons to try again, each with what a person does about it. The set is closed: it labels metrics."""
 
     remedy: str
 
@@ -111,7 +111,7 @@ class Trouble(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why it can't be known where a partition is to go on. Each is an entry of the runbook."""
+    """Reasons for which it can't be known where a partition is to go on. Each is an entry of the runbook."""
 
     RETENTION_OVERTOOK = "retention_overtook"  # the log begins behind our progress: records were never applied
     LOG_IS_SHORTER = "log_is_shorter"  # the log ends before our progress: it is not the log that we knew

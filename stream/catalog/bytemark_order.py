@@ -16,7 +16,7 @@ class OrderPaid(Event):
     payment_type: TextId32
     """Such as credit_card, stored_value or points."""
     card: TextId32 | None
-    """What is shown of the card, such as its last four digits; None where it was none."""
+    """The part of the card that is shown, such as its last four digits; None where it was none."""
     total_price: Money
     created_on: Micros
 

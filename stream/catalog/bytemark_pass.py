@@ -12,7 +12,7 @@ class BytemarkPassLogged(Event):
     bytemark_pass_id: EntityId
     user_id: AppIdText
     interaction: TextId32
-    """What happened, such as activated, validated or expired."""
+    """Such as activated, validated or expired."""
     logged_on: Micros | None = None
     """A producer may leave it to `occurred_at`."""
 

@@ -36,7 +36,7 @@ class MessageSaved(Event):
     def __post_init__(self) -> None:
         super().__post_init__()
         # Of a recipient who is named twice the last entry counts; in the order of their ids, as rows are written.
-        merged = {one.user_id: one for one in self.recipients}
+        merged = {recipient.user_id: recipient for recipient in self.recipients}
         self.recipients = [merged[user_id] for user_id in sorted(merged)]
 
 
@@ -45,7 +45,7 @@ class MessageDeleted(Event):
 
     message_id: EntityId
     created_on: Micros
-    """When the message was written."""
+    """The moment at which the message was written."""
 
     is_deleted = True
     text = media_type = caption = None

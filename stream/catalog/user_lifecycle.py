@@ -32,7 +32,7 @@ from stream.errors import Reason, Rejection, Stage
 
 
 class AppEvent(Event):
-    """What happens to a user of the app."""
+    """An event about a user of the app."""
 
     user_id: EntityId
 
@@ -62,7 +62,7 @@ class AppUserDeleted(AppEvent):
 
 
 class ClerkEvent(Event):
-    """What happens to a Clerk account."""
+    """An event about a Clerk account."""
 
     clerk_id: TextId256
 
@@ -167,7 +167,7 @@ class UserDataSet(ClerkEvent):
     key: TextId64
     value: JsonText
     created_on: Micros
-    """When the key was first set."""
+    """The moment at which the key was first set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

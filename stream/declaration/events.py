@@ -13,7 +13,7 @@ from stream.hashing import Hasher
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """What every event begins with. It carries the whole state of its entity at `occurred_at`, never a difference."""
+    """The beginning of every event. It carries its entity's whole state at `occurred_at`, never a difference."""
 
     event_id: str
     """A UUID on the wire; after construction its 32 lower-case hex digits, which compare as its bytes do."""
@@ -27,7 +27,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def version(self) -> tuple[int, str]:
-        """Which of two events of one key is newer: the greater pair wins."""
+        """The version of a key's state: of two events the one with the greater pair is newer."""
         return (self.occurred_at, self.event_id)
 
 
@@ -40,7 +40,7 @@ class HashedEvent(Event, dict=True, gc=True):
 
 
 class PersonErased(Event):
-    """What a tombstone says: the person whom its key names is to be forgotten."""
+    """A tombstone's meaning: the person whom its key names is to be forgotten."""
 
     person_id: str
 

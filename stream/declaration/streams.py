@@ -66,7 +66,7 @@ def erases(kind: PersonKind, attribute: str) -> Erases:
 
 @dataclass(frozen=True)
 class Feed:
-    """How events of one class become rows of one table."""
+    """The way from events of one class to rows of one table."""
 
     table: Table
     columns: tuple[str, ...]
@@ -167,7 +167,7 @@ class Stream:
 
     @cached_property
     def tombstone_routes(self) -> Mapping[PersonKind, Route]:
-        """What becomes of records without a value, by the kind of person that their key names."""
+        """The routes of records without a value, by the kind of person that their key names."""
         kinds = NAMED_KINDS if self.has_tombstones else ()
         return {kind: _route(PersonErased, [Erases(kind, "person_id")], self.key) for kind in kinds}
 
@@ -189,12 +189,12 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
 
 def _feed(event: type[Event], target: Into) -> Feed:
     shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on"}  # modified_on is event_time, by definition
-    columns = tuple(one.name for one in written_columns(target.table) if one.name not in shared)
+    columns = tuple(column.name for column in written_columns(target.table) if column.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
     item = None if target.items is None else _item_type(event, target.items)
-    unstored = [one.column for one in persons_of(target.table) if not one.is_stored]
+    unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
     return Feed(
         table=target.table,
@@ -209,19 +209,19 @@ def _feed(event: type[Event], target: Into) -> Feed:
 
 def _identity(table: Table, source_of: Mapping[str, str], is_set: bool) -> Sequence[str]:
     """The attributes that make up a feed's identity."""
-    key = [one.name for one in table.primary_key]
+    key = [column.name for column in table.primary_key]
     if is_set:  # replaced as a whole: the newest event of the parent has all of it
         return [source_of[key[0]]]
-    suppressing = [one.column for one in persons_of(table) if one.on_erasure is OnErasure.DELETE_ROW]
+    suppressing = [person.column for person in persons_of(table) if person.on_erasure is OnErasure.DELETE_ROW]
     return [source_of.get(name, name) for name in dict.fromkeys([*key, *suppressing])]
 
 
 def _item_type(event: type[Event], attribute: str) -> type[msgspec.Struct]:
-    (listed,) = (one.type for one in msgspec.structs.fields(event) if one.name == attribute)
+    (listed,) = (each.type for each in msgspec.structs.fields(event) if each.name == attribute)
     while get_origin(listed) is not list:  # inside Annotated, for the length of the list
         listed = get_args(listed)[0]
-    found: type[msgspec.Struct] = get_args(listed)[0]
-    return found
+    item: type[msgspec.Struct] = get_args(listed)[0]
+    return item
 
 
 def _item_values(item: type[msgspec.Struct], sources: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

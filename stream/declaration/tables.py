@@ -118,7 +118,7 @@ def business_time_of(table: Table) -> Column[Any] | None:
 @cache
 def sets_of(table: Table) -> list[Table]:
     """The tables whose rows belong, as sets, to the rows of this one."""
-    return [one for one in METADATA.tables.values() if one.info.get("set_of") is table]
+    return [each for each in METADATA.tables.values() if each.info.get("set_of") is table]
 
 
 def written_columns(table: Table) -> list[Column[Any]]:

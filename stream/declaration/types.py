@@ -66,7 +66,7 @@ Probability = Annotated[float, Meta(ge=0, le=1, extra=_stored(mysql.DOUBLE(asdec
 Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
 
 PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra=_stored(mysql.TINYINT(unsigned=True)))]
-"""How far a payment is: 0 booked, 1 announced, 2 confirmed."""
+"""The stage of a payment: 0 booked, 1 announced, 2 confirmed."""
 
 Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
 Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
@@ -151,22 +151,22 @@ def python_type_of(annotation: Any) -> Any:
 
 
 def extra_of(annotation: Any) -> dict[str, Any]:
-    """What a type of this file says beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
+    """The facts of a type beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
     return dict(meta_of(annotation).extra or {})
 
 
 def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:
     """The fields of `event` whose type carries `extra[name]`, each with that value, in the order of declaration."""
     hints = msgspec.structs.fields(event)
-    found = []
+    extras = []
     for field in hints:
         try:
             extra = extra_of(field.type)
         except TypeError:
             continue
         if name in extra:
-            found.append((field.name, extra[name]))
-    return found
+            extras.append((field.name, extra[name]))
+    return extras
 
 
 Rule = Callable[[Any], bool]

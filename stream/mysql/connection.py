@@ -23,7 +23,7 @@ READ_TIMEOUT_SECONDS = 60
 
 LOCK_WAIT_SECONDS = 5
 IDLE_SECONDS_MAX = 10
-"""How long the server keeps the connection of a process that is silent. A frozen process keeps its row locks;
+"""The time for which the server keeps the connection of a silent process. A frozen process keeps its row locks;
 this is a little more than the group's session timeout, so that its heir need not wait longer than that."""
 
 SQL_MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -133,7 +133,7 @@ def limited_statements(connection: Connection, seconds_max: float) -> Iterator[N
 
 
 def server_name(connection: Connection) -> str:
-    """What answers, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
+    """The server's name, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
     version = str(connection.execute(text("SELECT VERSION()")).scalar_one())
     name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
     return f"{name} {version.split('-')[0]}"

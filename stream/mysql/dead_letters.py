@@ -45,7 +45,7 @@ from stream.records import Headers, Record, Slice, TopicPartition
 
 
 class Status(StrEnum):
-    """What became of a dead letter; see above."""
+    """The state of a dead letter; see above."""
 
     WAITING = "waiting"
     RESOLVED = "resolved"
@@ -56,7 +56,7 @@ class Status(StrEnum):
 
 PERSONAL_COLUMNS = ("record_key", "record_value", "record_headers")
 EMPTIED: dict[str, Any] = dict.fromkeys(PERSONAL_COLUMNS)
-"""What is assigned to leave nothing of a record."""
+"""The values that leave nothing of a record."""
 
 CHANGED_ROWS_MAX = 1000
 """Rows changed in one transaction where many are: nobody waits long for their locks."""
@@ -80,7 +80,7 @@ class DeadLetter:
 
     @property
     def person(self) -> Person | None:
-        """Whom the record's key names."""
+        """The person whom the record's key names."""
         key = self.record.key
         return STREAMS[self.topic_partition.topic].person_of_key(key) if key else None
 
@@ -151,7 +151,7 @@ def headers_to_text(headers: Headers) -> str:
 
 
 def headers_from_text(text: str | None) -> list[tuple[str, bytes | None]]:
-    """What `headers_to_text` wrote."""
+    """The headers of a text that `headers_to_text` wrote."""
     return [(name, None if value is None else base64.b64decode(value)) for name, value in json.loads(text or "[]")]
 
 
@@ -198,12 +198,12 @@ def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> No
         _resolve(connection, part.holds_at(offsets))
 
 
-def resolve_slice(connection: Connection, one: Slice, rejected: Collection[int]) -> None:
+def resolve_slice(connection: Connection, slice_: Slice, rejected: Collection[int]) -> None:
     """Note that the records of a slice passed, where they were rejected before; `rejected` are the offsets that were
     again."""
     offset = DEAD_LETTER.c.kafka_offset
-    is_in = and_(offset >= one.start_offset, offset < one.next_offset, offset.not_in(rejected))
-    _resolve(connection, and_(LogPart(one.claim.topic_id, *one.topic_partition).holds(), is_in, IS_WAITING))
+    is_in = and_(offset >= slice_.start_offset, offset < slice_.next_offset, offset.not_in(rejected))
+    _resolve(connection, and_(LogPart(slice_.claim.topic_id, *slice_.topic_partition).holds(), is_in, IS_WAITING))
 
 
 def _resolve(connection: Connection, which: ColumnElement[bool]) -> None:

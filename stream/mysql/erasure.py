@@ -86,8 +86,8 @@ def sweep(
         if hasher is None and person.kind == PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
-            theirs = or_(*(is_marker(name) for name in (person, *hashes[person])))
-            connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
+            is_swept = or_(*(is_marker(name) for name in (person, *hashes[person])))
+            connection.execute(update(ERASURE).where(is_swept).values(swept_on=func.utc_timestamp(6)))
 
 
 def _studies_now(connection: Connection) -> set[str]:
@@ -148,8 +148,8 @@ def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> li
     """The names that an app user has in studies, by each of our keys."""
     if person.kind != PersonKind.APP or hasher is None:
         return []
-    found = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
-    return [Person(PersonKind.RESEARCH, name) for name in found]
+    names = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
+    return [Person(PersonKind.RESEARCH, name) for name in names]
 
 
 def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:

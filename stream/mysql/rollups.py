@@ -59,7 +59,7 @@ class Backlog:
     rollup: str
     entries: int
     touched_since: datetime | None
-    """When the oldest of them was written (UTC); None where there is none."""
+    """The moment (UTC) at which the oldest of the entries was written; None where there is none."""
     age_seconds: float
 
 
@@ -68,10 +68,10 @@ def backlogs(connection: Connection) -> list[Backlog]:
     oldest = func.min(ROLLUP_TOUCHED.c.touched_on)
     age = func.timestampdiff(literal_column("MICROSECOND"), oldest, func.utc_timestamp(6))
     query = select(ROLLUP_TOUCHED.c.rollup, func.count(), oldest, age).group_by(ROLLUP_TOUCHED.c.rollup)
-    found = {
+    waiting = {
         name: Backlog(name, entries, since, micros / 1e6) for name, entries, since, micros in connection.execute(query)
     }
-    return [found.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
+    return [waiting.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
 
 
 def last_entry(connection: Connection) -> int:
@@ -103,8 +103,8 @@ def refresh_some(connection: Connection, rollup: Table) -> int:
     done = [entry.id for entry in entries if entry.period_start in periods]
     if done:
         connection.execute(delete(ROLLUP_TOUCHED).where(ROLLUP_TOUCHED.c.id.in_(done)))
-        mine = ROLLUP_REFRESH.c.rollup == rollup.name
-        connection.execute(update(ROLLUP_REFRESH).where(mine).values(refreshed_on=func.utc_timestamp(6)))
+        is_its = ROLLUP_REFRESH.c.rollup == rollup.name
+        connection.execute(update(ROLLUP_REFRESH).where(is_its).values(refreshed_on=func.utc_timestamp(6)))
     return len(done)
 
 
@@ -117,8 +117,8 @@ def prepare(connection: Connection) -> None:
 
 
 def _is_locked(connection: Connection, rollup: Table) -> bool:
-    mine = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
-    return connection.execute(mine.with_for_update(skip_locked=True)).first() is not None
+    row = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
+    return connection.execute(row.with_for_update(skip_locked=True)).first() is not None
 
 
 def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
@@ -135,7 +135,7 @@ def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
 
 def summed(rollup: Table, first: datetime, behind: datetime) -> Select[Any]:
     """The rollup's rows for the periods from `first` to the one before `behind`, from the rows of its tables."""
-    shares = union_all(*(_share(one, first, behind) for one in shares_of(rollup))).subquery("shares")
+    shares = union_all(*(_share(share, first, behind) for share in shares_of(rollup))).subquery("shares")
     keys = [shares.c[column.name] for column in rollup.primary_key]
     sums = [func.sum(shares.c[column.name]).label(column.name) for column in _summed_columns(rollup)]
     return select(*keys, *sums).group_by(*keys)

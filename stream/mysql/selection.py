@@ -16,7 +16,7 @@ ALL: ColumnElement[bool] = true()
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where a record is in the log, as people type it: `topic/partition/offset`."""
+    """The place of a record in the log, as people type it: `topic/partition/offset`."""
 
     topic: str
     partition: int
@@ -61,7 +61,7 @@ class Selection:
         if self.until is not None:
             wanted.append(DEAD_LETTER.c.last_rejected_on < self.until)
         if self.coordinates:
-            wanted.append(or_(*(_is_at(one) for one in self.coordinates)))
+            wanted.append(or_(*(_is_at(place) for place in self.coordinates)))
         return and_(ALL, *wanted)
 
 

@@ -43,7 +43,7 @@ class Changes:
     periods: set[tuple[str, int]] = field(default_factory=set)
     """Rollups with the periods to be summed again, counted from 1970."""
     late: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """How many rows changed on late dates, by table and day, counted from 1970."""
+    """Rows that changed on late dates, by table and day, counted from 1970."""
 
     def __ior__(self, other: Changes) -> Changes:
         self.periods |= other.periods
@@ -219,10 +219,10 @@ def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _L
     names = sent_names(table.feed.table)
     places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
     sent = msgspec.json.encode(list(map(itemgetter(*places), table.rows)))
-    found = _answers(connection, statement, sent)
+    days = _answers(connection, statement, sent)
     return _LateRows(
-        present=Counter({day: int(present) for day, present, _ in found}),
-        moved=Counter({day: int(moved) for day, _, moved in found}),
+        present=Counter({day: int(present) for day, present, _ in days}),
+        moved=Counter({day: int(moved) for day, _, moved in days}),
     )
 
 

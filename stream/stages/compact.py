@@ -24,7 +24,7 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class TableRows:
-    """What is sent to one table, each row beside the record that it comes from: in the order of the primary key, or of
+    """Rows to be sent to a table, each row beside the record that it comes from: in the order of the primary key, or of
     time where another column is unique as well."""
 
     feed: Feed

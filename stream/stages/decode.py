@@ -24,7 +24,7 @@ VARINT_CONTINUES = 0x80
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of some records of one partition."""
+    """Some records of one partition, sorted into events and rejections."""
 
     accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)

@@ -52,10 +52,10 @@ def row_counts(sent: int, reply: bytes, affected: int) -> RowCounts:
     An insert counts 1 in `affected`, an update 2, an unchanged row 0; `Records` leaves out suppressed rows and
     `Duplicates` counts the updates. Raises ValueError where the reply is not of that form.
     """
-    found = REPLY.search(reply)
-    if found is None:
+    match = REPLY.search(reply)
+    if match is None:
         raise ValueError("the server's reply to an upsert has another form than expected")
-    records, updated = int(found[1]), int(found[2])
+    records, updated = int(match[1]), int(match[2])
     inserted = affected - 2 * updated
     return RowCounts(sent, inserted, updated, records - inserted - updated, sent - records)
 
@@ -132,10 +132,10 @@ def _template(table: Table) -> str:
     unpacked = [_Unpacked(table.c[name], position) for name, position in position_of.items() if name in table.c]
     joined = [person for person in persons_of(table) if person.is_joined]
     persons = [_Joined(person, number, position_of[person.column]) for number, person in enumerate(joined)]
-    values = [f"{_emptied(one, persons)} AS `{one.name}`" for one in unpacked]
-    names = [*(one.name for one in unpacked), *DERIVED_COLUMNS]
-    occurred = next(one.expression for one in unpacked if one.name == "event_time")
-    suppressing = [one for one in persons if one.person.on_erasure is OnErasure.DELETE_ROW]
+    values = [f"{_emptied(column, persons)} AS `{column.name}`" for column in unpacked]
+    names = [*(column.name for column in unpacked), *DERIVED_COLUMNS]
+    occurred = next(column.expression for column in unpacked if column.name == "event_time")
+    suppressing = [each for each in persons if each.person.on_erasure is OnErasure.DELETE_ROW]
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
 INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
@@ -143,10 +143,10 @@ SELECT new.* FROM (
   SELECT {", ".join(values)},
     {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
   FROM JSON_TABLE(%s, '$[*]' COLUMNS (
-    {", ".join([one.definition for one in unpacked] + [one.definition for one in persons])}
+    {", ".join([each.definition for each in unpacked] + [each.definition for each in persons])}
   )) j
-  {" ".join(one.join for one in persons)}
-  WHERE {" AND ".join(f"{one.alias}.person_id IS NULL" for one in suppressing) or "TRUE"}
+  {" ".join(each.join for each in persons)}
+  WHERE {" AND ".join(f"{each.alias}.person_id IS NULL" for each in suppressing) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
 
@@ -156,17 +156,17 @@ DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
 
 
 def sent_names(table: Table) -> list[str]:
-    """What the rows carry, in the order in which they do: columns, and ids of persons that no column keeps."""
+    """The names of the rows' values, in their order: columns, and ids of persons that no column keeps."""
     shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
-    own = [one.name for one in written_columns(table) if one.name not in shared]
+    own = [column.name for column in written_columns(table) if column.name not in shared]
     unstored = [person.column for person in persons_of(table) if not person.is_stored]
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
-def _emptied(one: _Unpacked, persons: Sequence[_Joined]) -> str:
+def _emptied(column: _Unpacked, persons: Sequence[_Joined]) -> str:
     """The column's expression, or NULL where a person is erased whose erasure empties it."""
-    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if one.name in each.person.emptied)
-    return f"IF({spared}, {one.expression}, NULL)" if spared else one.expression
+    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if column.name in each.person.emptied)
+    return f"IF({spared}, {column.expression}, NULL)" if spared else column.expression
 
 
 def _assignments(table: Table) -> list[str]:
@@ -174,7 +174,7 @@ def _assignments(table: Table) -> list[str]:
     keys = {column.name for column in table.primary_key}
     if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
         newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
-    guarded = [one.name for one in written_columns(table) if one.name not in {*keys, *VERSION_COLUMNS}]
+    guarded = [column.name for column in written_columns(table) if column.name not in {*keys, *VERSION_COLUMNS}]
     version = [] if "event_id" in keys else ["event_id"]
     return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
         f"`event_time` = {_newer_time(table)}"
@@ -186,7 +186,7 @@ def _newer_time(table: Table) -> str:
     greater = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
     if not other_unique_columns(table):
         return greater
-    same = " AND ".join(f"new.`{one.name}` = `{table.name}`.`{one.name}`" for one in table.primary_key)
+    same = " AND ".join(f"new.`{column.name}` = `{table.name}`.`{column.name}`" for column in table.primary_key)
     return f"IF({same}, {greater}, `{table.name}`.`event_time`)"
 
 

@@ -23,7 +23,7 @@ from stream.moments import MICROS_MAX
 from stream.records import Record
 
 FUTURE_MS_MAX = 24 * 3600 * 1000
-"""How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
+"""The most that `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
 the year 2999 must not block an entity for ever."""
 
 NO_EVENT_ID = "00000000-0000-0000-0000-000000000000"
@@ -73,7 +73,7 @@ def check_key(key: bytes | None, event: Event, route: Route) -> None:
 
 
 def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
-    """What a record without a value says: the person whom its key names, as `app:7` does, is to be forgotten.
+    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten.
 
     Raises Rejection where the key names nobody.
     """
@@ -116,7 +116,7 @@ def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decim
 
 
 def rejection_of(error: msgspec.ValidationError) -> Rejection:
-    """What msgspec found, as a bounded reason and a field. Its message names types and limits, never the value."""
+    """The rejection that msgspec's error means. Its message names types and limits, never the value."""
     message = str(error)
     required = REQUIRED_FIELD.search(message)
     if required:

@@ -1,4 +1,4 @@
-"""Every topic that we consume: one file here each, found by looking, so that nothing else has to name it."""
+"""Every topic that we consume: one file here each, discovered here, so that nothing else has to name it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["METADATA", "ROLLUPS", "STREAMS", "readable_topics"]
 
 
 def _find_streams() -> dict[str, Stream]:
-    modules = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     streams = [module.STREAM for module in modules if hasattr(module, "STREAM")]
     return {stream.topic: stream for stream in sorted(streams, key=lambda stream: stream.topic)}
 

@@ -14,8 +14,8 @@ from sqlalchemy import func, select, text
 
 from deploy.local import Database, Kafka, start_database, start_kafka, start_mariadb, start_mysql
 from deploy.local.parts import locked
-from stream.catalog import Stream
 from stream.declaration.service_tables import LEDGER
+from stream.declaration.streams import Stream
 from stream.kafka.client import admin_client
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from bench.drain import applied_counts, streaming
 from bench.ground import Ground
 from bench.workload import QUIET_SEED, Tell, Workload
+from stream import moments
 from stream.mysql.connection import connect_engine
 from stream.produce import Message
 from stream.records import Record
@@ -80,7 +81,7 @@ def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
     readers = workload.readers()
     feed = workload.route.feeds[0]
     for message in list(workload.messages(QUIET_SEED)):
-        record = Record(0, time.time_ns() // 1_000_000, message.key, message.value)
+        record = Record(0, moments.now_millis(), message.key, message.value)
         _, event, _ = decode_record(record, readers)
         yield message, feed.values(event)[0]
 

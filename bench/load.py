@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,15 @@ from sqlalchemy.dialects import mysql
 from bench.ground import DATABASE_NAME, Ground
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
-from stream.catalog import Event, Feed
+from stream import moments
+from stream.declaration.events import Event
+from stream.declaration.streams import Feed
 from stream.records import Record
 from stream.stages.decode import decode
 
 FILE_RECORDS = 10_000
 """Records of a file, and so of a transaction: with fewer or many more it was no faster."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
 BYTE_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\0": b"\\0"}
 
@@ -107,7 +107,7 @@ def _format_of(table: Table, column_name: str) -> Callable[[Any], bytes]:
 
 
 def _moment(micros: int) -> bytes:
-    return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%d %H:%M:%S.%f").encode()
+    return moments.from_micros(micros).strftime("%Y-%m-%d %H:%M:%S.%f").encode()
 
 
 def _escaped_bytes(digits: str) -> bytes:

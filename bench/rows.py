@@ -6,14 +6,14 @@ Users have registered all through the year and do something from then on; the bu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Table, insert, text
 
 from bench.workload import Tell
-from stream.catalog import METADATA
-from stream.declaration.rollups import ROLLUPS
-from stream.declaration.streams import written_columns
+from stream import moments
+from stream.catalog import METADATA, ROLLUPS
+from stream.declaration.tables import written_columns
 from stream.mysql import rollups
 
 YEAR = timedelta(days=365)
@@ -155,6 +155,6 @@ def _filler(kind: type) -> str:
 
 def _sum(connection: Connection, rollup: Table) -> None:
     """Sum a rollup as the refresher does, but the whole year at once."""
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = moments.now()
     sums = rollups.summed(rollup, now - YEAR - timedelta(days=1), now + timedelta(days=1))
     connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))

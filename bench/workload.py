@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from sqlalchemy import Table
 
 from bench.ground import HASH_KEY, Ground
-from stream.catalog import STREAMS, Route, Stream
+from stream.catalog import STREAMS
+from stream.declaration.streams import Route, Stream
 from stream.hashing import Hasher
 from stream.kafka.brokers import Brokers
 from stream.kafka.topics import create

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import stream as package
-from stream.catalog import STREAMS, Route, Stream
+from stream.catalog import STREAMS
+from stream.declaration.streams import Route, Stream
 from stream.kafka.topics import declared_config
 from stream.schemas.store import SchemaStore
 

@@ -8,17 +8,10 @@ from typing import Any
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA, STREAMS
+from stream.declaration.persons import OnErasure, PersonColumn
 from stream.declaration.rollups import share_of
-from stream.declaration.streams import (
-    LINEAGE_COLUMNS,
-    VERSION_COLUMNS,
-    OnErasure,
-    Person,
-    business_time_of,
-    persons_of,
-)
+from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, business_time_of, persons_of
 
 SHARED = ("modified_on", *VERSION_COLUMNS, *LINEAGE_COLUMNS)
 """Columns that every table of events has, in one meaning."""
@@ -68,7 +61,7 @@ def _table(table: Table) -> Iterator[str]:
         yield f"{erasing(person)}."
 
 
-def erasing(person: Person) -> str:
+def erasing(person: PersonColumn) -> str:
     """What the erasure of one of a table's persons does to a row."""
     whose = f"Erasing the {person.kind} person in `{person.column}`"
     if not person.is_stored:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.dictionary import erasing
-from stream.catalog import STREAMS, Stream
-from stream.declaration.streams import persons_of
+from stream.catalog import STREAMS
+from stream.declaration.streams import Stream
+from stream.declaration.tables import persons_of
 from stream.paths import SCHEMAS_FOLDER
 
 PAGE = Path(__file__).resolve().parent / "events.md"

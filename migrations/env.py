@@ -2,7 +2,6 @@
 
 from alembic import context
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
 
 

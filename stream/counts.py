@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import add
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,7 @@ class RowCounts:
     suppressed: int = 0
 
     def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(
-            self.sent + other.sent,
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.unchanged + other.unchanged,
-            self.suppressed + other.suppressed,
-        )
+        return RowCounts(*map(add, vars(self).values(), vars(other).values()))
 
 
 @dataclass(frozen=True)

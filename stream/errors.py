@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """Where in the straight line a record was rejected."""
+    """The part of the straight line in which a record was rejected."""
 
     DECODE = "decode"
     VALIDATE = "validate"
@@ -36,7 +36,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record was rejected, each with what it means. The set is closed: it labels metrics."""
+    """Reasons to reject a record, each with its meaning. The set is closed: it labels metrics."""
 
     meaning: str
 
@@ -72,8 +72,47 @@ class Reason(StrEnum):
     REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 
 
+class Trouble(StrEnum):
+    """Reasons to try again, each with what a person does about it. The set is closed: it labels metrics."""
+
+    remedy: str
+
+    def __new__(cls, code: str, remedy: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.remedy = remedy
+        return member
+
+    # MySQL
+    ACCESS_DENIED = "access_denied", "set the account's password and rights right, or STREAM_DATABASE_URL"
+    CONNECTION_LOST = "connection_lost", "nothing, unless it lasts: then see why the server ends connections"
+    DEADLOCK = "deadlock", "nothing, unless it lasts: then see who else writes these tables"
+    DISK_FULL = "disk_full", "make room for the server's files"
+    LOCK_WAIT = "lock_wait", "nothing, unless it lasts: then see whose transaction holds the rows"
+    NO_SUCH_DATABASE = "no_such_database", "create it and run `stream migrate`, or set STREAM_DATABASE_URL right"
+    PACKET_TOO_LARGE = "packet_too_large", "raise the server's max_allowed_packet; `stream check` says how far"
+    READ_ONLY = "read_only", "make the server writable, or point the name in STREAM_DATABASE_URL at one that is"
+    REFUSAL_NOT_REPEATED = "refusal_not_repeated", "nothing, unless it lasts: then see who changes constraints"
+    ROW_CAME_BETWEEN = "row_came_between", "nothing, unless it lasts: then see who else writes these tables"
+    STATEMENT_TIMEOUT = "statement_timeout", "run it when the server has less to do, or give it more time"
+    TABLES_DIFFER = "tables_differ", "run `stream check`, which says what differs"
+    TOO_MANY_CONNECTIONS = "too_many_connections", "raise max_connections, or end what holds them"
+    UNREACHABLE = "unreachable", "see that the server runs and can be reached"
+    UNKNOWN = "unknown", "look the errno up in the server's manual"
+    # Kafka
+    KAFKA_UNAVAILABLE = "kafka_unavailable", "nothing, unless it lasts: then see that the brokers can be reached"
+    CLIENT_CUT_OFF = "client_cut_off", "nothing, unless it lasts: then restart the process"
+    FENCED = "fenced", "nothing, unless it lasts: `stream offsets show` names the other owner"
+    # the schema registry
+    REGISTRY_UNREACHABLE = "registry_unreachable", "start the registry, or mend the way to it; work goes on by itself"
+    REGISTRY_TIMEOUT = "registry_timeout", "see why the schema registry is slow; work goes on by itself"
+    REGISTRY_ACCESS_DENIED = "registry_access_denied", "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right"
+    REGISTRY_FAILING = "registry_failing", "see the registry's log; does the URL lead to Confluent's API?"
+    SCHEMA_NOT_YET_KNOWN = "schema_not_yet_known", "nothing yet: soon its records become dead letters (unknown_schema)"
+
+
 class StopReason(StrEnum):
-    """Why it can't be known where a partition is to go on. Each is an entry of the runbook."""
+    """Reasons for which it can't be known where a partition is to go on. Each is an entry of the runbook."""
 
     RETENTION_OVERTOOK = "retention_overtook"  # the log begins behind our progress: records were never applied
     LOG_IS_SHORTER = "log_is_shorter"  # the log ends before our progress: it is not the log that we knew
@@ -89,18 +128,15 @@ class ConfigurationError(StreamError):
 
 
 class TransientError(StreamError):
-    """The environment's fault; the same attempt may succeed later.
+    """The environment's fault; the same attempt may succeed later."""
 
-    `reason` is a bounded code for logs and metrics.
-    """
-
-    reason = "transient"
+    reason: Trouble
 
 
 class DatabaseUnavailable(TransientError):
     """MySQL cannot be reached, or refuses writes for now; the connection that met it must be dropped."""
 
-    def __init__(self, reason: str, errno: int | None) -> None:
+    def __init__(self, reason: Trouble, errno: int | None) -> None:
         super().__init__(f"the database is unavailable ({reason}, errno {errno})")
         self.reason = reason
         self.errno = errno
@@ -109,7 +145,7 @@ class DatabaseUnavailable(TransientError):
 class TransactionConflict(TransientError):
     """A deadlock (1213) or a lock wait that ran out (1205): our transaction was or must be rolled back."""
 
-    def __init__(self, reason: str, errno: int) -> None:
+    def __init__(self, reason: Trouble, errno: int) -> None:
         super().__init__(f"the transaction met another one ({reason}, errno {errno})")
         self.reason = reason
         self.errno = errno
@@ -118,13 +154,13 @@ class TransactionConflict(TransientError):
 class KafkaUnavailable(TransientError):
     """The brokers did not answer a question in time; polling goes on and the question is asked again."""
 
-    reason = "kafka_unavailable"
+    reason = Trouble.KAFKA_UNAVAILABLE
 
 
 class StatementTimeout(TransientError):
-    """The server ended a query that took longer than `database.limited_statements` allows."""
+    """The server ended a query that took longer than `connection.limited_statements` allows."""
 
-    reason = "statement_timeout"
+    reason = Trouble.STATEMENT_TIMEOUT
 
     def __init__(self, errno: int) -> None:
         super().__init__(f"a query took longer than it may (errno {errno})")
@@ -134,7 +170,7 @@ class StatementTimeout(TransientError):
 class RegistryUnavailable(TransientError):
     """The schema registry does not answer, refuses us, or does not know an id that it may still learn."""
 
-    def __init__(self, reason: str, why: str) -> None:
+    def __init__(self, reason: Trouble, why: str) -> None:
         super().__init__(f"the schema registry {why}")
         self.reason = reason
 
@@ -142,7 +178,7 @@ class RegistryUnavailable(TransientError):
 class Fenced(TransientError):
     """Progress of these partitions is no longer as this owner left it: somebody else claimed them."""
 
-    reason = "fenced"
+    reason = Trouble.FENCED
 
     def __init__(self, partitions: Sequence[TopicPartition]) -> None:
         super().__init__("fenced: another owner claimed " + ", ".join(map(str, partitions)))

@@ -1,7 +1,7 @@
 """Hashes in the place of research participants' ids: keyed, so that nobody can find an id by trying them all.
 
 The hash is an HMAC-SHA-256 over study and user id (schemas/research.target-user/README.md), both with their lengths
-before them: `("ab", "c")` and `("a", "bc")` are not one message.
+before them: `("ab", "c")` and `("a", "bc")` are not one message. It is a word, because settings make the hasher.
 """
 
 from __future__ import annotations

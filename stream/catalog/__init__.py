@@ -6,10 +6,15 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 
-from stream.declaration.streams import METADATA, Event, Feed, Route, Stream
+from sqlalchemy import Table
+
+import stream.declaration.service_tables  # noqa: F401 - so that METADATA has the service's own tables as well
+from stream.declaration import Stream
+from stream.declaration.rollups import share_of
+from stream.declaration.tables import METADATA
 from stream.errors import TerminalError
 
-__all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
+__all__ = ["METADATA", "ROLLUPS", "STREAMS", "readable_topics"]
 
 
 def _find_streams() -> dict[str, Stream]:
@@ -20,6 +25,16 @@ def _find_streams() -> dict[str, Stream]:
 
 STREAMS = _find_streams()
 """Each stream by its topic, in the order of the topics' names."""
+
+
+def _find_rollups() -> dict[str, Table]:
+    shares = (share_of(table) for stream in STREAMS.values() for table in stream.tables)
+    rollups = {share.rollup.name: share.rollup for share in shares if share is not None}
+    return dict(sorted(rollups.items()))
+
+
+ROLLUPS = _find_rollups()
+"""Each rollup that rows of a stream are summed in, by its name."""
 
 
 def readable_topics(wanted: Sequence[str]) -> list[str]:

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, Text128, TextId32, column
+from stream.catalog.rewards_points import REVENUE
+from stream.declaration import Event, Stream, app, column, into, rolled_up, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, Text128, TextId32
 
 
 class OrderPaid(Event):
@@ -14,9 +14,9 @@ class OrderPaid(Event):
     payment_id: EntityId
     user_id: EntityId
     payment_type: TextId32
-    """The means of payment, such as credit_card, stored_value or points."""
+    """Such as credit_card, stored_value or points."""
     card: TextId32 | None
-    """The part of the card that is shown, such as its last four digits; None for another means of payment."""
+    """The part of the card that is shown, such as its last four digits; None where it was none."""
     total_price: Money
     created_on: Micros
 
@@ -48,7 +48,7 @@ BYTEMARK_ORDER_PAYMENTS = upserted_table(
     business_time="created_on",
 )
 
-rollups.rolled_up(BYTEMARK_ORDER_PAYMENTS, rollups.REVENUE, bytemark=func.sum(BYTEMARK_ORDER_PAYMENTS.c.total_price))
+rolled_up(BYTEMARK_ORDER_PAYMENTS, REVENUE, bytemark=func.sum(BYTEMARK_ORDER_PAYMENTS.c.total_price))
 
 BYTEMARK_ORDER_ITEMS = upserted_table(
     "bytemark_order_items",

@@ -2,9 +2,8 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
-from stream.declaration.types import AppIdText, EntityId, Micros, TextId32, column
+from stream.declaration import Event, Stream, app, column, count_column, into, rolled_up, rollup_table, upserted_table
+from stream.declaration.types import AppIdText, EntityId, Micros, TextId32
 
 
 class BytemarkPassLogged(Event):
@@ -13,9 +12,9 @@ class BytemarkPassLogged(Event):
     bytemark_pass_id: EntityId
     user_id: AppIdText
     interaction: TextId32
-    """The kind of interaction, such as activated, validated or expired."""
+    """Such as activated, validated or expired."""
     logged_on: Micros | None = None
-    """The moment of the interaction; a producer may leave it to `occurred_at`."""
+    """A producer may leave it to `occurred_at`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,7 +34,13 @@ HNTB_BYTEMARK_PASS = upserted_table(
     business_time="logged_on",
 )
 
-rollups.rolled_up(HNTB_BYTEMARK_PASS, rollups.PASSES, passes=func.count())
+PASSES = rollup_table(
+    "rollup_passes",
+    count_column("passes", "interactions with passes that were logged in the period"),
+    comment="Interactions with Bytemark passes, by the quarter of an hour",
+)
+
+rolled_up(HNTB_BYTEMARK_PASS, PASSES, passes=func.count())
 
 BYTEMARK_PASS = upserted_table(
     "bytemark_pass",

@@ -5,13 +5,13 @@ from typing import Any, Literal
 from sqlalchemy import Column, Computed, Index
 from sqlalchemy.dialects import mysql
 
-from stream.declaration.streams import Event, PersonKind, Stream, into, telegram, upserted_table
-from stream.declaration.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64, column
+from stream.declaration import Event, PersonKind, Stream, column, into, telegram, upserted_table
+from stream.declaration.types import EntityId, LongText, Micros, PaymentStatus, TelegramId, TextId32, TextId64
 from stream.errors import Reason, Rejection, Stage
 
 
 class LearnerEvent(Event):
-    """An act of a Telegram bot's user, and who they are as they do it."""
+    """An act of a user of the Telegram bot, with who they are as they do it."""
 
     user_id: TelegramId
     username: LongText | None
@@ -92,8 +92,8 @@ SEARCH_LENGTH = 64
 """The characters of a name that can be searched: TEXT itself can't be indexed in order."""
 
 SEARCH_COLLATION = "utf8mb4_unicode_520_ci"
-"""A collation that tells neither case nor accents apart. Both servers have it. Unlike utf8mb4_unicode_ci it knows
-characters of four bytes: there every emoji would be the same."""
+"""Tells neither case nor accents apart. Both servers have it, and unlike utf8mb4_unicode_ci it knows characters of four
+bytes: there every emoji would be the same."""
 
 
 def _searched(name: str) -> Column[Any]:

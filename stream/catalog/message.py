@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import ForeignKey
 
-from stream.declaration.streams import Event, Stream, into, telegram, upserted_table
-from stream.declaration.types import EntityId, Flag, Micros, TelegramId, Text1024, Text4096, TextId32, column
+from stream.declaration import Event, Stream, column, into, telegram, upserted_table
+from stream.declaration.types import EntityId, Flag, Micros, TelegramId, Text1024, Text4096, TextId32
 
 RECIPIENTS_MAX = 10_000
 

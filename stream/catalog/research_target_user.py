@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from sqlalchemy import Index
 
-from stream.declaration.streams import HashedEvent, Stream, app, into, research, upserted_table
-from stream.declaration.types import AppIdText, EntityId, HashId, Micros, TextId16, TextId64, column
+from stream.declaration import HashedEvent, Stream, app, column, into, research, upserted_table
+from stream.declaration.types import AppIdText, EntityId, HashId, Micros, TextId16, TextId64
 from stream.errors import Reason, Rejection, Stage
 from stream.hashing import Hasher
 

@@ -1,7 +1,7 @@
 """Topic rewards.campaign: campaigns that hand out tokens; see schemas/."""
 
-from stream.declaration.streams import Event, Stream, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32, column
+from stream.declaration import Event, Stream, column, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32
 
 
 class CampaignSaved(Event):
@@ -12,7 +12,7 @@ class CampaignSaved(Event):
     token_id: ReferenceId
     name: Text32
     tokens: Money
-    """The tokens that the campaign may hand out."""
+    """The most that it may hand out."""
     created_on: Micros
 
 

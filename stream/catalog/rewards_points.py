@@ -2,9 +2,19 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text200, column
+from stream.declaration import (
+    Event,
+    PersonKind,
+    Stream,
+    app,
+    column,
+    into,
+    rolled_up,
+    rollup_table,
+    sum_column,
+    upserted_table,
+)
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text200
 
 
 class PointsTransacted(Event):
@@ -41,9 +51,18 @@ POINTS_TRANSACTION = upserted_table(
     business_time="created_on",
 )
 
-rollups.rolled_up(
+REVENUE = rollup_table(
+    "rollup_revenue",
+    sum_column("points", "points that users got; those that they spent are left out"),
+    sum_column("tokens", "tokens that users got; those that they spent are left out"),
+    sum_column("bytemark", "what was paid for orders of transit tickets, less what was paid back"),
+    comment="Points, tokens and payments, by the quarter of an hour",
+)
+"""Two other topics' tables are summed in it as well: rewards.tokens and bytemark.order."""
+
+rolled_up(
     POINTS_TRANSACTION,
-    rollups.REVENUE,
+    REVENUE,
     where=POINTS_TRANSACTION.c.points > 0,
     points=func.sum(POINTS_TRANSACTION.c.points),
 )

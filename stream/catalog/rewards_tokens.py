@@ -2,9 +2,9 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, column
+from stream.catalog.rewards_points import REVENUE
+from stream.declaration import Event, PersonKind, Stream, app, column, into, rolled_up, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId
 
 
 class TokensTransacted(Event):
@@ -51,9 +51,9 @@ TOKEN_TRANSACTION = upserted_table(
     business_time="issued_on",
 )
 
-rollups.rolled_up(
+rolled_up(
     TOKEN_TRANSACTION,
-    rollups.REVENUE,
+    REVENUE,
     where=TOKEN_TRANSACTION.c.tokens > 0,
     tokens=func.sum(TOKEN_TRANSACTION.c.tokens),
 )

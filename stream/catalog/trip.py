@@ -3,8 +3,18 @@
 from sqlalchemy import Index, cast, func
 from sqlalchemy.dialects.mysql import DECIMAL
 
-from stream.declaration import rollups
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
+from stream.declaration import (
+    Event,
+    Stream,
+    app,
+    column,
+    count_column,
+    into,
+    rolled_up,
+    rollup_table,
+    sum_column,
+    upserted_table,
+)
 from stream.declaration.types import (
     AppIdText,
     EntityId,
@@ -16,7 +26,6 @@ from stream.declaration.types import (
     Rating,
     Text512,
     TextId32,
-    column,
 )
 
 
@@ -73,9 +82,18 @@ TRIP = upserted_table(
     business_time="started_on",
 )
 
-rollups.rolled_up(
+TRIPS = rollup_table(
+    "rollup_trips",
+    column("travel_mode", TextId32, primary_key=True, comment="such as walking, transit or driving"),
+    count_column("trips", "trips that began in the period"),
+    sum_column("distance_sum", "in metres; each trip's is rounded to a millimetre, so that sums agree", decimals=3),
+    count_column("distances", "trips that have a distance: what an average divides by"),
+    comment="Trips by mode of travel, by the quarter of an hour",
+)
+
+rolled_up(
     TRIP,
-    rollups.TRIPS,
+    TRIPS,
     groups={"travel_mode": TRIP.c.travel_mode},
     trips=func.count(),
     distance_sum=func.sum(cast(TRIP.c.distance, DECIMAL(13, 3))),

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Index
 
-from stream.declaration.streams import Event, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, Probability, ReferenceId, TextId32, column
+from stream.declaration import Event, Stream, app, column, into, upserted_table
+from stream.declaration.types import EntityId, Micros, Probability, ReferenceId, TextId32
 
 
 class ActivityLocationClustered(Event):

@@ -1,7 +1,7 @@
 """Topic user.label: labels, and which app users have them; see schemas/."""
 
-from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Flag, Micros, Text128, Text512, column
+from stream.declaration import Event, PersonKind, Stream, app, column, into, upserted_table
+from stream.declaration.types import EntityId, Flag, Micros, Text128, Text512
 
 
 class LabelDefined(Event):

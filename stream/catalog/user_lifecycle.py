@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
-from stream.declaration.streams import Event, PersonKind, Stream, app, clerk, erases, into, upserted_table
+from stream import moments
+from stream.declaration import Event, Person, PersonKind, Stream, app, clerk, column, erases, into, upserted_table
 from stream.declaration.types import (
     EntityId,
     Flag,
@@ -26,19 +27,18 @@ from stream.declaration.types import (
     TextId64,
     TextId256,
     TextId512,
-    column,
 )
 from stream.errors import Reason, Rejection, Stage
 
 
 class AppEvent(Event):
-    """An event in the life of an app account."""
+    """An event about a user of the app."""
 
     user_id: EntityId
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.APP}:{self.user_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.APP, str(self.user_id))
 
 
 class AppUserSaved(AppEvent):
@@ -58,17 +58,17 @@ class AppUserSaved(AppEvent):
 
 
 class AppUserDeleted(AppEvent):
-    """The end of an app account: its holder is to be forgotten."""
+    """The app user is gone and is to be forgotten."""
 
 
 class ClerkEvent(Event):
-    """An event in the life of a Clerk account."""
+    """An event about a Clerk account."""
 
     clerk_id: TextId256
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.CLERK}:{self.clerk_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.CLERK, self.clerk_id)
 
 
 SignupSource = Literal["clerk", "invite", "admin"]
@@ -118,21 +118,20 @@ class UserUpdated(ClerkAccount, kw_only=True):
     """A Clerk account as it stands after a change."""
 
     changed_by: TextId256 | None
-    """The Clerk id of the administrator who changed the account; None where the user did."""
+    """The Clerk id of the administrator who changed it; None where the user did."""
 
     @property
     def has_name(self) -> bool:
-        """Whether a change of name is recorded: only where a name is given."""
+        """A change of name is recorded only where a name is given."""
         return bool(self.first_name or self.last_name)
 
 
 class UserDeleted(ClerkEvent):
-    """The end of a Clerk account: its holder is to be forgotten."""
+    """The holder of the Clerk account is gone and is to be forgotten."""
 
 
 Moment = Annotated[datetime, Meta(tz=True)]
-"""A moment in ISO 8601 with date, time and offset, such as 2026-11-21T09:45:00Z: without an offset it would name no
-moment."""
+"""ISO 8601 with date, time and offset, such as 2026-11-21T09:45:00Z: without an offset it would name no moment."""
 
 
 class Preferences(msgspec.Struct, forbid_unknown_fields=True):
@@ -157,13 +156,13 @@ USER_DATA_READERS: dict[str, msgspec.json.Decoder[Any]] = {
     "signup_date": msgspec.json.Decoder(Moment),
     "signup_source": msgspec.json.Decoder(SignupSource),
 }
-"""The readers of JSON, by its shape, for the keys that may be set. Data that grows (session_count, last_active,
-login_history, name_history) is kept as rows of its own, and the view `user_data_with_history` shows both. Nobody sets
-such data, for two sources of one value would contradict each other."""
+"""The keys that may be set, and what reads their JSON, by its shape. What grows (session_count, last_active,
+login_history, name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`;
+nobody sets it, for two sources of one value would contradict each other."""
 
 
 class UserDataSet(ClerkEvent):
-    """One key of a Clerk account's data, set to a JSON value."""
+    """One key of what is known of a Clerk account, set to a JSON value."""
 
     key: TextId64
     value: JsonText
@@ -191,19 +190,18 @@ class UserSignedIn(ClerkEvent):
 
 
 class TelegramUserDeleted(Event):
-    """The end of a Telegram account: its holder is to be forgotten."""
+    """The Telegram user is gone and is to be forgotten."""
 
     telegram_user_id: TelegramId
 
     @property
-    def person_key(self) -> str:
-        return f"{PersonKind.TELEGRAM}:{self.telegram_user_id}"
+    def person_key(self) -> Person:
+        return Person(PersonKind.TELEGRAM, str(self.telegram_user_id))
 
 
 def iso_text(micros: int) -> str:
-    """The text of a moment in JSON values: ISO 8601, UTC."""
-    seconds, rest = divmod(micros, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+    """A moment as the JSON values have it: ISO 8601, UTC."""
+    return f"{moments.from_micros(micros).isoformat(timespec='microseconds')}Z"
 
 
 def json_text(value: Any) -> str:

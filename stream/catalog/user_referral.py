@@ -1,7 +1,7 @@
 """Topic user.referral: who brought whom to the app; see schemas/."""
 
-from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
-from stream.declaration.types import EntityId, Micros, TextId64, column
+from stream.declaration import Event, PersonKind, Stream, app, column, into, upserted_table
+from stream.declaration.types import EntityId, Micros, TextId64
 
 
 class UserReferred(Event):

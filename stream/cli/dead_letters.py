@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Engine
 
+from stream import moments
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
@@ -20,9 +21,10 @@ from stream.counts import Reached
 from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.errors import Reason, TerminalError
 from stream.kafka.record_reader import RecordReader
-from stream.mysql import dead_letters as letters
+from stream.mysql import selection as letters
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
-from stream.mysql.dead_letters import Selection, Status, Waiting
+from stream.mysql.dead_letters import PERSONAL_COLUMNS, Status, record_of
+from stream.mysql.selection import Coordinates, Selection, Waiting
 from stream.operate.content import content_of
 from stream.operate.dead_letter_topic import DeadLetterTopics, Published
 from stream.operate.redrive import Redrive, Redriven
@@ -178,7 +180,7 @@ def discard_command(
         raise typer.BadParameter(f"--because wants 1 to {BECAUSE_LENGTH_MAX} characters")
     database = _database(config.load())
     # What is rejected from now on is not in the plan.
-    selection = replace(selection, until=selection.until or datetime.now(UTC).replace(tzinfo=None))
+    selection = replace(selection, until=selection.until or moments.now())
     _show_plan(database, selection, output_format, is_shown=True)
     if not execute:
         return
@@ -237,9 +239,9 @@ def _database(settings: Settings) -> Engine:
     return connect_engine(settings.required_database_url())
 
 
-def _parsed(texts: list[str]) -> tuple[letters.Coordinates, ...]:
+def _parsed(texts: list[str]) -> tuple[Coordinates, ...]:
     try:
-        return tuple(letters.Coordinates.parse(text) for text in texts)
+        return tuple(Coordinates.parse(text) for text in texts)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -277,7 +279,7 @@ def _without_coordinates(row: Any) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any, is_revealed: bool) -> Any:
-    if name not in letters.PERSONAL_COLUMNS or value is None:
+    if name not in PERSONAL_COLUMNS or value is None:
         return value
     if not is_revealed:
         return HIDDEN
@@ -288,7 +290,7 @@ def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
     """The record's fields. Empty where its content isn't kept, or the catalog no longer has the topic."""
     if row["record_headers"] is None or row["topic"] not in STREAMS:
         return {}
-    record = letters.record_of(row)
+    record = record_of(row)
     with opened_decoder(settings, [row["topic"]]) as decoder:
         content = content_of(record, decoder.readers_for(row["topic"], [record]), is_revealed=is_revealed)
     fields = {f"datum.{name}": value for name, value in content.fields.items()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from stream import moments
 from stream import settings as config
 from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
@@ -44,7 +44,7 @@ def erase_command(
         typer.echo("nothing was changed: --execute publishes the deletion", err=True)
         return
     if execute:
-        since = datetime.now(UTC).replace(tzinfo=None)
+        since = moments.now()
         event_id = erasing.publish_deletion(settings.required_kafka(), who)
         typer.echo(f"published: event {event_id}; waiting for `stream run` to apply it", err=True)
         if not erasing.wait_until_swept(database, who, since, wait_seconds):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import typer
+
+from stream import moments
 
 
 def moment(text: str) -> datetime:
@@ -14,8 +16,7 @@ def moment(text: str) -> datetime:
     Raises BadParameter for any other text.
     """
     try:
-        typed = datetime.fromisoformat(text)
-        return typed.astimezone(UTC).replace(tzinfo=None) if typed.tzinfo else typed
+        return moments.parse(text)
     except (ValueError, OverflowError):  # OverflowError: in UTC it is before year 1, or after 9999
         raise typer.BadParameter(
             f"{text} is not a moment like 2026-03-01, 2026-03-01T12:00:00 (UTC) or 2026-03-01T12:00:00+02:00"

@@ -1,1 +1,30 @@
-"""The language of a catalog file: types, events, persons, tables, streams and rollups."""
+"""The language of a catalog file: events, persons, tables, rollups, and the stream that joins them.
+
+A topic's file takes these words from here, and the types of its fields from `stream.declaration.types`.
+"""
+
+from stream.declaration.events import Event, HashedEvent
+from stream.declaration.persons import Person, PersonKind, app, clerk, research, telegram
+from stream.declaration.rollups import count_column, rolled_up, rollup_table, sum_column
+from stream.declaration.streams import Stream, erases, into
+from stream.declaration.tables import column, upserted_table
+
+__all__ = [
+    "Event",
+    "HashedEvent",
+    "Person",
+    "PersonKind",
+    "Stream",
+    "app",
+    "clerk",
+    "column",
+    "count_column",
+    "erases",
+    "into",
+    "research",
+    "rolled_up",
+    "rollup_table",
+    "sum_column",
+    "telegram",
+    "upserted_table",
+]

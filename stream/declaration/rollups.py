@@ -15,27 +15,24 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.dialects import mysql
 
-from stream.declaration.streams import METADATA, TABLE_OPTIONS
-from stream.declaration.types import BINARY_COLLATION
+from stream.declaration.tables import METADATA, TABLE_OPTIONS, business_time_of
 
 PERIOD_MINUTES = 15
 PERIOD_MICROS = PERIOD_MINUTES * 60 * 1_000_000
 
-Amount = mysql.DECIMAL(38, 2)
-
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """What the rows of one table are in a rollup."""
+    """The part that the rows of a table have in a rollup."""
 
     table: Table
     rollup: Table
     groups: Mapping[str, ColumnElement[Any]]
-    """The rollup's further key columns, each with what it holds of a row."""
+    """The rollup's further key columns, each with the expression of a row that it holds."""
     sums: Mapping[str, ColumnElement[Any]]
     """The rollup's columns that this table fills, each with the aggregate of the rows."""
     where: ColumnElement[bool] | None
-    """Which rows count; None for all."""
+    """The condition of the rows that count; None for all."""
 
 
 def rolled_up(
@@ -47,11 +44,13 @@ def rolled_up(
     **sums: ColumnElement[Any],
 ) -> None:
     """Have the table's rows summed in a rollup by their business time; each keyword is a column of the rollup."""
+    if business_time_of(table) is None:
+        raise TypeError(f"{table.name} has no business time by which {rollup.name} could sum it")
     table.info["rollup"] = Share(table, rollup, groups or {}, sums, where)
 
 
 def share_of(table: Table) -> Share | None:
-    """What the table's rows are in a rollup; None where they are in none."""
+    """The part that the table's rows have in a rollup; None where they are in none."""
     share: Share | None = table.info.get("rollup")
     return share
 
@@ -60,44 +59,20 @@ def share_of(table: Table) -> Share | None:
 def shares_of(rollup: Table) -> list[Share]:
     """The tables that are summed in the rollup."""
     shares = [share_of(table) for table in METADATA.tables.values()]
-    return [one for one in shares if one is not None and one.rollup is rollup]
+    return [share for share in shares if share is not None and share.rollup is rollup]
 
 
-def _rollup_table(name: str, *parts: Column[Any], comment: str) -> Table:
+def rollup_table(name: str, *parts: Column[Any], comment: str) -> Table:
+    """A table of sums by the quarter of an hour; its further key columns go before the sums."""
     start = Column("period_start", mysql.DATETIME(), primary_key=True, comment="a quarter of an hour begins (UTC)")
     return Table(name, METADATA, start, *parts, comment=comment, **TABLE_OPTIONS)
 
 
-def _sum(name: str, kind: Any, comment: str) -> Column[Any]:
-    return Column(name, kind, nullable=False, comment=comment)
+def count_column(name: str, comment: str) -> Column[Any]:
+    """A column of a rollup that counts rows."""
+    return Column(name, mysql.BIGINT(), nullable=False, comment=comment)
 
 
-PASSES = _rollup_table(
-    "rollup_passes",
-    _sum("passes", mysql.BIGINT(), "interactions with passes that were logged in the period"),
-    comment="Interactions with Bytemark passes, by the quarter of an hour",
-)
-
-REVENUE = _rollup_table(
-    "rollup_revenue",
-    _sum("points", Amount, "points that users got; those that they spent are left out"),
-    _sum("tokens", Amount, "tokens that users got; those that they spent are left out"),
-    _sum("bytemark", Amount, "what was paid for orders of transit tickets, less what was paid back"),
-    comment="Points, tokens and payments, by the quarter of an hour",
-)
-
-TRIPS = _rollup_table(
-    "rollup_trips",
-    Column(
-        "travel_mode",
-        mysql.VARCHAR(32, collation=BINARY_COLLATION),
-        primary_key=True,
-        comment="such as walking, transit or driving",
-    ),
-    _sum("trips", mysql.BIGINT(), "trips that began in the period"),
-    _sum("distance_sum", mysql.DECIMAL(38, 3), "in metres; each trip's is rounded to a millimetre, so that sums agree"),
-    _sum("distances", mysql.BIGINT(), "trips that have a distance: what an average divides by"),
-    comment="Trips by mode of travel, by the quarter of an hour",
-)
-
-ROLLUPS = {one.name: one for one in (PASSES, REVENUE, TRIPS)}
+def sum_column(name: str, comment: str, decimals: int = 2) -> Column[Any]:
+    """A column of a rollup that sums values, exactly."""
+    return Column(name, mysql.DECIMAL(38, decimals), nullable=False, comment=comment)

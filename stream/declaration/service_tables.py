@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.dialects import mysql
 
-from stream.declaration.streams import METADATA, TABLE_OPTIONS
+from stream.declaration.tables import METADATA, TABLE_OPTIONS
 from stream.declaration.types import BINARY_COLLATION
 
 TOPIC_LENGTH_MAX = 249
 """Kafka's own limit."""
+
+BIG = mysql.BIGINT(unsigned=True)
 
 
 def _text(name: str, length: int, **options: Any) -> Column[Any]:
@@ -22,12 +24,25 @@ def _moment(name: str, comment: str, nullable: bool = False) -> Column[Any]:
     return Column(name, mysql.DATETIME(fsp=6), nullable=nullable, comment=comment)
 
 
+def _number(name: str, comment: str, kind: Any = BIG, **options: Any) -> Column[Any]:
+    return Column(name, kind, comment=comment, **{"nullable": False, "autoincrement": False, **options})
+
+
 def _count(name: str, comment: str) -> Column[Any]:
-    return Column(name, mysql.BIGINT(unsigned=True), nullable=False, server_default="0", comment=comment)
+    return _number(name, comment, server_default="0")
 
 
 def _group() -> Column[Any]:
     return _text("group_id", 255, primary_key=True, comment="the consumer group")
+
+
+def _json(name: str, comment: str) -> Column[Any]:
+    return Column(name, mysql.MEDIUMTEXT(), nullable=False, comment=f"JSON: {comment}")
+
+
+def _person() -> tuple[Column[Any], Column[Any]]:
+    kind = _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram")
+    return kind, _text("person_id", 256, primary_key=True, comment="the id as text")
 
 
 def _topic(comment: str) -> Column[Any]:
@@ -35,14 +50,7 @@ def _topic(comment: str) -> Column[Any]:
 
 
 def _partition(comment: str) -> Column[Any]:
-    return Column(
-        "kafka_partition",
-        mysql.INTEGER(unsigned=True),
-        primary_key=True,
-        autoincrement=False,
-        nullable=False,
-        comment=comment,
-    )
+    return _number("kafka_partition", comment, mysql.INTEGER(unsigned=True), primary_key=True)
 
 
 PROGRESS = Table(
@@ -52,11 +60,9 @@ PROGRESS = Table(
     _topic("the topic"),
     _partition("the partition"),
     _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
-    Column(
-        "owner_epoch", mysql.BIGINT(unsigned=True), nullable=False, comment="raised by each claim; fences older owners"
-    ),
+    _number("owner_epoch", "raised by each claim; fences older owners"),
     _text("owner", 255, comment="the client that claimed last"),
-    Column("next_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="everything before it is applied"),
+    _number("next_offset", "everything before it is applied"),
     # The latest of its records' timestamps, or when the end that it has reached was asked for.
     _moment(
         "complete_through", "the moment (UTC) through which the partition is applied; never goes back", nullable=True
@@ -92,15 +98,9 @@ OFFSET_RESET = Table(
     _group(),
     _topic("the topic"),
     _partition("the partition"),
-    Column(
-        "owner_epoch",
-        mysql.BIGINT(unsigned=True),
-        primary_key=True,
-        autoincrement=False,
-        comment="the epoch that the reset began",
-    ),
-    Column("from_offset", mysql.BIGINT(unsigned=True), comment="next_offset before; null where there was no progress"),
-    Column("to_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="next_offset from then on"),
+    _number("owner_epoch", "the epoch that the reset began", primary_key=True),
+    _number("from_offset", "next_offset before; null where there was no progress", nullable=True),
+    _number("to_offset", "next_offset from then on"),
     _moment("reset_on", "UTC"),
     comment="Where an operator moved progress: why records of a partition are counted twice, or not at all",
     **TABLE_OPTIONS,
@@ -115,18 +115,12 @@ DEAD_LETTER = Table(
     _text("topic_id", 22, primary_key=True, comment="Kafka's own id of the topic"),
     _topic("where the record is"),
     _partition("where the record is"),
-    Column(
-        "kafka_offset",
-        mysql.BIGINT(unsigned=True),
-        primary_key=True,
-        autoincrement=False,
-        comment="where the record is",
-    ),
+    _number("kafka_offset", "where the record is", primary_key=True),
     _text("stage", 16, comment="decode, validate or write"),
     _text("reason", 32, comment="a code of the runbook"),
     _text("field", 64, nullable=True, comment="which field is at fault, where it is known"),
     _text("status", 16, comment="waiting, resolved, discarded, erased or expired"),
-    Column("attempts", mysql.INTEGER(unsigned=True), nullable=False, comment="how often it was rejected"),
+    _number("attempts", "how often it was rejected", mysql.INTEGER(unsigned=True)),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
     _moment("first_rejected_on", "UTC"),
     _moment("last_rejected_on", "UTC"),
@@ -148,8 +142,7 @@ DEAD_LETTER = Table(
 ERASURE = Table(
     "erasure",
     METADATA,
-    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
-    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    *_person(),
     _moment("erased_on", "when the erasing event occurred, the earliest of them (UTC)"),
     _moment("swept_on", "when the last of what was stored before was removed (UTC); null until then", nullable=True),
     Index(None, "swept_on"),
@@ -160,8 +153,7 @@ ERASURE = Table(
 ERASURE_REMOVAL = Table(
     "erasure_removal",
     METADATA,
-    _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram"),
-    _text("person_id", 256, primary_key=True, comment="the id as text"),
+    *_person(),
     _text("table_name", 64, primary_key=True, comment="where the rows were"),
     _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
     comment="What erasing a person removed from where",
@@ -172,11 +164,7 @@ DATA_QUALITY = Table(
     "data_quality",
     METADATA,
     _text("check_name", 64, primary_key=True, comment="names the check"),
-    Column(
-        "faults",
-        mysql.BIGINT(unsigned=True),
-        comment="how many rows are at fault; null where the check took longer than it may",
-    ),
+    _number("faults", "how many rows are at fault; null where the check took longer than it may", nullable=True),
     _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
     _text("meaning", 250, comment="what a row at fault is"),
     Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
@@ -232,12 +220,7 @@ TABLE_FEED = Table(
     METADATA,
     _text("table_name", 64, primary_key=True, comment="the table"),
     _topic("a topic whose events feed it"),
-    Column(
-        "partitions",
-        mysql.INTEGER(unsigned=True),
-        nullable=False,
-        comment="how many the topic had when `stream run` last started",
-    ),
+    _number("partitions", "how many the topic had when `stream run` last started", mysql.INTEGER(unsigned=True)),
     _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
     comment="Which topics feed which tables, as `stream run` found it when it started",
     **TABLE_OPTIONS,
@@ -249,18 +232,8 @@ REPLAY_RUN = Table(
     _text(
         "run_id", 32, primary_key=True, comment="names the run; its progress and ledgers are of group replay:<run_id>"
     ),
-    Column(
-        "ranges",
-        mysql.MEDIUMTEXT(),
-        nullable=False,
-        comment="JSON: [[topic, partition, topic id, first offset, the offset behind the last], …]",
-    ),
-    Column(
-        "rows_before",
-        mysql.MEDIUMTEXT(),
-        nullable=False,
-        comment="JSON: rows by table and date of created_on when the run began",
-    ),
+    _json("ranges", "[[topic, partition, topic id, first offset, the offset behind the last], …]"),
+    _json("rows_before", "rows by table and date of created_on when the run began"),
     _moment("started_on", "when the run began (UTC)"),
     _moment("ended_on", "when the last of its records was applied (UTC); null until then", nullable=True),
     comment="Which part of the log each replay reads again",

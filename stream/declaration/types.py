@@ -1,6 +1,6 @@
 """The types of fields: for each, what a producer may send and how MySQL keeps it, stated together and once.
 
-A type is an annotation for the fields of an `Event`; `msgspec` checks its range and length. `column` makes the
+A type is an annotation for the fields of an `Event`; `msgspec` checks its range and length. `tables.column` makes the
 column of the same type, so that a width can't differ between the check and the table.
 """
 
@@ -13,12 +13,9 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Column
 from sqlalchemy.dialects import mysql
-from sqlalchemy.schema import SchemaItem
 
-MICROS_MAX = 253_402_300_799_999_999
-"""9999-12-31 23:59:59.999999 UTC, the last moment that DATETIME holds, in microseconds since 1970."""
+from stream.moments import MICROS_MAX
 
 BINARY_COLLATION = "utf8mb4_bin"
 """Compares ids as bytes: utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
@@ -69,7 +66,7 @@ Probability = Annotated[float, Meta(ge=0, le=1, extra=_stored(mysql.DOUBLE(asdec
 Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
 
 PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra=_stored(mysql.TINYINT(unsigned=True)))]
-"""How far a payment is: 0 booked, 1 announced, 2 confirmed."""
+"""The stage of a payment: 0 booked, 1 announced, 2 confirmed."""
 
 Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
 Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
@@ -154,30 +151,23 @@ def python_type_of(annotation: Any) -> Any:
 
 
 def extra_of(annotation: Any) -> dict[str, Any]:
-    """What a type of this file says beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
+    """The facts of a type beyond msgspec's own checks: `sql`, and `check` or `digits` where it has them."""
     return dict(meta_of(annotation).extra or {})
-
-
-def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any) -> Column[Any]:
-    """A column for values of `annotation`; NOT NULL unless the annotation allows None."""
-    nullable = type(None) in get_args(annotation)
-    return Column(
-        name, extra_of(annotation)["sql"], *constraints, nullable=nullable, **{"autoincrement": False, **options}
-    )
 
 
 def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:
     """The fields of `event` whose type carries `extra[name]`, each with that value, in the order of declaration."""
     hints = msgspec.structs.fields(event)
-    found = []
+    extras = []
     for field in hints:
         try:
             extra = extra_of(field.type)
         except TypeError:
             continue
         if name in extra:
-            found.append((field.name, extra[name]))
-    return found
+            extras.append((field.name, extra[name]))
+    return extras
 
 
-Check = Callable[[Any], bool]
+Rule = Callable[[Any], bool]
+"""Whether a value that has the right type, range and length may be so."""

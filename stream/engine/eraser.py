@@ -12,14 +12,14 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
+from stream.declaration.persons import Person
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.hashing import Hasher
 from stream.mysql import erasure
-from stream.mysql.connection import read_connection, remedy, translated_errors
+from stream.mysql.connection import read_connection, translated_errors
 from stream.mysql.touched import late_before
 from stream.settings import LOOK_BACK_DAYS
-from stream.stages.compact import ErasedPerson
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,9 @@ class Eraser(threading.Thread):
                 self._sweep()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("sweeping erasures again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning(
+                    "sweeping erasures again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS
+                )
             self._woken.wait(LOOK_SECONDS)
             self._woken.clear()
 
@@ -79,7 +81,7 @@ class Eraser(threading.Thread):
                 erasure.sweep(connection, persons, self._hasher, late_before(self._look_back_days))
                 log.info("erasures swept", persons=len(persons))
 
-    def _pending(self, connection: Connection) -> list[ErasedPerson]:
+    def _pending(self, connection: Connection) -> list[Person]:
         """Whom this process can sweep: without a key it leaves those to others who may take part in studies."""
         persons = erasure.unswept(connection)
         if self._hasher is not None:

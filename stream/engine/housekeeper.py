@@ -11,18 +11,20 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy import Engine as DatabaseEngine
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.mysql import dead_letters, freshness
 from stream.mysql import replay_runs as runs
-from stream.mysql.connection import read_connection, remedy, translated_errors
+from stream.mysql.connection import read_connection, translated_errors
+from stream.mysql.selection import count_waiting
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,7 +77,7 @@ class Housekeeper(threading.Thread):
                 self.look()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("keeping house again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning("keeping house again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS)
             self._stopping.wait(LOOK_SECONDS)
 
     def look(self) -> None:
@@ -103,7 +105,7 @@ class Housekeeper(threading.Thread):
 
     def _steps(self, step: Step, kept: timedelta) -> Iterator[Counter[str]]:
         """Take a step over and over, until nothing is left that is older; the rows that each changed, by table."""
-        before = datetime.now(UTC).replace(tzinfo=None) - kept
+        before = moments.now() - kept
         while not self._stopping.is_set():
             with translated_errors(), self._database.begin() as connection:
                 changed = Counter(step(connection, before))
@@ -113,7 +115,7 @@ class Housekeeper(threading.Thread):
 
     def _count(self) -> None:
         with read_connection(self._database) as connection:
-            waiting = dead_letters.count_waiting(connection)
+            waiting = count_waiting(connection)
             fresh = freshness.freshness(connection)
         # What was told once is told as 0 when none waits any more.
         self._told = {**dict.fromkeys(self._told, 0), **waiting}

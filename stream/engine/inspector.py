@@ -14,7 +14,7 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
-from stream.mysql.connection import remedy, translated_errors
+from stream.mysql.connection import translated_errors
 from stream.quality import inspect as inspection
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class Inspector(threading.Thread):
                 self.look()
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("inspecting again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning("inspecting again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS)
             self._stopping.wait(LOOK_SECONDS)
 
     def look(self) -> None:

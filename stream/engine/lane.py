@@ -17,7 +17,7 @@ import structlog
 from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Report, Review
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
-from stream.errors import Fenced, RegistryUnavailable, TransientError
+from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim
@@ -274,7 +274,7 @@ def _schema_question(registry: Registry, readers: Readers, header: bytes, latest
         if source is not None:
             readers.learn(header, source)
         elif time.monotonic() < grace_ends_at:
-            raise RegistryUnavailable("schema_not_yet_known", f"does not know schema id {schema_id} yet")
+            raise RegistryUnavailable(Trouble.SCHEMA_NOT_YET_KNOWN, f"does not know schema id {schema_id} yet")
         return True
 
     return ask

@@ -9,12 +9,11 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from stream import __version__
+from stream import __version__, moments
 from stream.mysql.freshness import Freshness
 from stream.mysql.rollups import Backlog
 from stream.mysql.rows import WrittenSlice
@@ -127,7 +126,7 @@ class Metrics:
         """Tell through which moment topics are applied. One with a partition that never was is not told of."""
         for one in fresh:
             if one.complete_through is not None:
-                through = one.complete_through.replace(tzinfo=UTC).timestamp()
+                through = moments.to_micros(one.complete_through) / 1e6
                 self.complete_through.labels(one.topic).set(through)
 
     def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:

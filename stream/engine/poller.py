@@ -27,7 +27,7 @@ from stream.engine.lane import Lane
 from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Report, Review
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
-from stream.errors import TerminalError
+from stream.errors import TerminalError, Trouble
 from stream.every import Every
 from stream.kafka.source import Fetched, Source
 from stream.mysql.rows import WrittenSlice
@@ -235,7 +235,7 @@ class Engine:
     def _join_anew(self) -> None:
         """Kafka's client is of no more use: begin again with another, as after a restart."""
         log.warning("joining anew", why="Kafka's client lost sight of the brokers, and they answer others")
-        self.metrics.retries.labels("client_cut_off").inc()
+        self.metrics.retries.labels(Trouble.CLIENT_CUT_OFF).inc()
         self.on_lost(list(self._assignment.partitions))
         self.has_joined = False
         self._source.replace(self.options.topics)

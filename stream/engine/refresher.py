@@ -12,11 +12,11 @@ import structlog
 from sqlalchemy import Connection, Table
 from sqlalchemy import Engine as DatabaseEngine
 
-from stream.declaration.rollups import ROLLUPS
+from stream.catalog import ROLLUPS
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
 from stream.mysql import rollups
-from stream.mysql.connection import read_connection, remedy, translated_errors
+from stream.mysql.connection import read_connection, translated_errors
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,9 @@ class Refresher(threading.Thread):
                     self._refresh_until_stopped(connection)
             except TransientError as error:
                 self._metrics.retries.labels(error.reason).inc()
-                log.warning("summing rollups again", why=str(error), todo=remedy(error), wait_seconds=LOOK_SECONDS)
+                log.warning(
+                    "summing rollups again", why=str(error), todo=error.reason.remedy, wait_seconds=LOOK_SECONDS
+                )
                 self._stopping.wait(LOOK_SECONDS)
 
     def _refresh_until_stopped(self, connection: Connection) -> None:

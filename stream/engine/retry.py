@@ -12,9 +12,6 @@ import structlog
 
 from stream.engine.metrics import Metrics
 from stream.errors import Fenced, TransientError
-from stream.kafka.client import REMEDIES as KAFKA_REMEDIES
-from stream.mysql.connection import remedy
-from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +22,6 @@ WAIT_SECONDS_MAX = 5.0
 """Back at work at most this long after the database is."""
 
 LOG_EVERY_ATTEMPTS = 10
-
-REMEDIES = {**REGISTRY_REMEDIES, **KAFKA_REMEDIES}
-"""A person's remedies where others than MySQL are to blame."""
 
 
 class Retry:
@@ -83,7 +77,7 @@ class Retry:
                 "trying again",
                 lane=self._lane_name,
                 why=str(error),
-                todo=REMEDIES.get(error.reason) or remedy(error),
+                todo=error.reason.remedy,
                 attempt=failures + 1,
                 wait_seconds=round(wait, 2),
                 **where,

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
-from stream.errors import ConfigurationError, KafkaUnavailable
+from stream.errors import ConfigurationError
 from stream.records import Headers, Record, TopicPartition
 
 log = structlog.get_logger(__name__)
@@ -42,11 +42,6 @@ REPORT_SECONDS = 10.0
 
 LOOK_SECONDS = 0.5
 """The time that a client is given to show that the brokers answer it, between two polls."""
-
-REMEDIES = {
-    KafkaUnavailable.reason: "nothing, unless it lasts: then see that the brokers run and can be reached",
-}
-"""The remedy of each kind of trouble, for a person."""
 
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:

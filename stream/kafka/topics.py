@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
-from stream.catalog import Stream
+from stream.declaration.streams import Stream
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS

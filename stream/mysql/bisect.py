@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from stream.errors import DataRefused, Rejection, Stage, TransactionConflict
+from stream.errors import DataRefused, Rejection, Stage, TransactionConflict, Trouble
 from stream.mysql import rows
 from stream.records import Record
 from stream.stages.compact import TableRows
@@ -26,7 +26,7 @@ def find_refused(connection: Connection, partition: int, tables: Sequence[TableR
         _bisect(connection, partition, table, range(len(table.rows)), refused)
     trial.rollback()
     if not refused:
-        raise TransactionConflict("refusal_not_repeated", 0)
+        raise TransactionConflict(Trouble.REFUSAL_NOT_REPEATED, 0)
     return refused
 
 

@@ -1,6 +1,4 @@
-"""The edge to MySQL and MariaDB: connections with every setting that matters made explicit, and the one place
-that tells an environment's fault from a record's.
-"""
+"""The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
 from __future__ import annotations
 
@@ -16,15 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
-from stream.errors import (
-    ConfigurationError,
-    DatabaseUnavailable,
-    DataRefused,
-    Reason,
-    StatementTimeout,
-    TransactionConflict,
-    TransientError,
-)
+from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
+from stream.mysql.errnos import error_of
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
@@ -32,7 +23,7 @@ READ_TIMEOUT_SECONDS = 60
 
 LOCK_WAIT_SECONDS = 5
 IDLE_SECONDS_MAX = 10
-"""How long the server keeps the connection of a process that is silent. A frozen process keeps its row locks;
+"""The time for which the server keeps the connection of a silent process. A frozen process keeps its row locks;
 this is a little more than the group's session timeout, so that its heir need not wait longer than that."""
 
 SQL_MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -46,90 +37,6 @@ LANE_SESSION = (
     *SESSION,
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS_MAX}",
 )
-
-STATEMENT_TIMEOUTS = {1969, 3024}
-"""MariaDB's and MySQL's."""
-
-CONFLICTS = {1205: "lock_wait", 1213: "deadlock"}
-
-REFUSALS = {
-    1048: Reason.MISSING_FIELD,  # a null in a column that has none
-    1062: Reason.CONFLICT,
-    1264: Reason.OUT_OF_RANGE,
-    1265: Reason.REFUSED_BY_DATABASE,  # data truncated
-    1292: Reason.REFUSED_BY_DATABASE,  # not a value of the type
-    1365: Reason.REFUSED_BY_DATABASE,
-    1366: Reason.REFUSED_BY_DATABASE,
-    1406: Reason.TOO_LONG,
-    1411: Reason.REFUSED_BY_DATABASE,  # not what a function takes, as UNHEX of no hex digits
-    1441: Reason.OUT_OF_RANGE,  # a moment outside DATETIME
-    1451: Reason.CONSTRAINT,
-    1452: Reason.CONSTRAINT,  # a foreign key without its row
-    1690: Reason.OUT_OF_RANGE,
-    3140: Reason.REFUSED_BY_DATABASE,  # invalid JSON
-    3141: Reason.REFUSED_BY_DATABASE,
-    3156: Reason.REFUSED_BY_DATABASE,  # a JSON value that can't become the column's type
-    3157: Reason.REFUSED_BY_DATABASE,
-    3665: Reason.MISSING_FIELD,  # JSON_TABLE: a value is missing
-    3666: Reason.REFUSED_BY_DATABASE,
-    3669: Reason.OUT_OF_RANGE,
-    3819: Reason.CONSTRAINT,  # MySQL's CHECK
-    4025: Reason.CONSTRAINT,  # MariaDB's CHECK
-    4038: Reason.REFUSED_BY_DATABASE,  # MariaDB: invalid JSON
-    4174: Reason.REFUSED_BY_DATABASE,  # MariaDB's JSON_TABLE, ERROR ON ERROR
-    4175: Reason.MISSING_FIELD,
-}
-"""The errors that speak of a row's data. Every other one is the environment's fault until we know better:
-dead-lettering sound records because a disk was full would be the worse mistake."""
-
-UNAVAILABLE = {
-    3: "disk_full",  # a temporary file, or the binary log, could not be written
-    20: "disk_full",
-    1021: "disk_full",
-    1026: "disk_full",
-    1040: "too_many_connections",
-    1044: "access_denied",
-    1045: "access_denied",
-    1049: "no_such_database",
-    1053: "connection_lost",  # the server is being stopped
-    1054: "tables_differ",
-    1114: "disk_full",
-    1142: "access_denied",
-    1146: "tables_differ",
-    1153: "packet_too_large",
-    1203: "too_many_connections",
-    1226: "too_many_connections",  # of this account
-    1290: "read_only",
-    1792: "read_only",
-    1836: "read_only",
-    1927: "connection_lost",  # MariaDB: killed
-    2003: "unreachable",
-    2006: "connection_lost",
-    2013: "connection_lost",
-    3118: "access_denied",  # the account is locked
-    4031: "connection_lost",
-    4151: "access_denied",  # MariaDB: the account is locked
-}
-"""Bounded names for what we expect to meet; anything else is `unknown`, with its errno."""
-
-REMEDIES = {
-    "access_denied": "set the account's password and rights right, or STREAM_DATABASE_URL",
-    "connection_lost": "nothing, unless it lasts: then see why the server ends connections",
-    "deadlock": "nothing, unless it lasts: then see who else writes these tables",
-    "disk_full": "make room for the server's files",
-    "lock_wait": "nothing, unless it lasts: then see whose transaction holds the rows",
-    "no_such_database": "create it and run `stream migrate`, or set STREAM_DATABASE_URL right",
-    "packet_too_large": "raise the server's max_allowed_packet; `stream check` says how far",
-    "read_only": "make the server writable, or point the name in STREAM_DATABASE_URL at one that is",
-    "refusal_not_repeated": "nothing, unless it lasts: then see who changes tables or constraints",
-    "row_came_between": "nothing, unless it lasts: then see who else writes these tables",
-    "statement_timeout": "run it when the server has less to do, or give it more time",
-    "tables_differ": "run `stream check`, which says what differs",
-    "too_many_connections": "raise max_connections, or end what holds them",
-    "unreachable": "see that the server runs and can be reached",
-}
-"""What a person does about each reason to try again."""
-
 
 CONVERSIONS = {**converters.conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
 """Between the server's values and ours. The driver's own way to read a moment takes twenty times as long: a quarter of
@@ -201,28 +108,7 @@ def translated_errors() -> Iterator[None]:
     except pymysql.MySQLError as error:
         raise error_of(error) from None
     except OSError as error:
-        raise DatabaseUnavailable("connection_lost", error.errno) from None
-
-
-def error_of(
-    error: BaseException | None,
-) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
-    """What a driver's error means for us, judged by its number alone."""
-    errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
-    if errno in CONFLICTS:
-        return TransactionConflict(CONFLICTS[errno], errno)
-    if errno in STATEMENT_TIMEOUTS:
-        return StatementTimeout(errno)
-    if errno in REFUSALS:
-        return DataRefused(REFUSALS[errno], errno)
-    if isinstance(error, pymysql.err.InterfaceError):  # the connection was closed under us
-        return DatabaseUnavailable("connection_lost", errno)
-    return DatabaseUnavailable(UNAVAILABLE.get(errno or 0, "unknown"), errno)
-
-
-def remedy(error: TransientError) -> str:
-    """What a person is to do about it."""
-    return REMEDIES.get(error.reason, "look the errno up in the server's manual")
+        raise DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno) from None
 
 
 @contextmanager
@@ -247,13 +133,7 @@ def limited_statements(connection: Connection, seconds_max: float) -> Iterator[N
 
 
 def server_name(connection: Connection) -> str:
-    """What answers, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
+    """The server's name, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
     version = str(connection.execute(text("SELECT VERSION()")).scalar_one())
     name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
     return f"{name} {version.split('-')[0]}"
-
-
-def refusal_of_warning(warning: tuple[str, int, str] | None) -> DataRefused:
-    """What a row of SHOW WARNINGS means: any warning on an upsert says that a value was bent to make it fit."""
-    errno = warning[1] if warning else 0
-    return DataRefused(REFUSALS.get(errno, Reason.REFUSED_BY_DATABASE), errno)

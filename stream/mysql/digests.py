@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, cast, func, select
 from sqlalchemy.dialects.mysql import BIGINT
 
-from stream.declaration.streams import LINEAGE_COLUMNS
+from stream.declaration.tables import LINEAGE_COLUMNS
 
 BUCKETS = 1024
 """So that a single fault lets a thousandth of the rows be read."""
 
 Digest = tuple[int, int]
-"""How many rows, and what they come to."""
+"""The number of rows, and their digest."""
 
 
 def digests(connection: Connection, table: Table, which: ColumnElement[bool] | None = None) -> dict[int, Digest]:
@@ -37,9 +37,9 @@ def row_counts(connection: Connection, table: Table, which: ColumnElement[bool])
     return {number: int(count) for number, count in rows}
 
 
-def differing(ours: dict[int, Digest], theirs: dict[int, Digest]) -> Collection[int]:
+def differing(ours: dict[int, Digest], others: dict[int, Digest]) -> Collection[int]:
     """The buckets in which two tables are not the same."""
-    return {number for number in ours.keys() | theirs.keys() if ours.get(number) != theirs.get(number)}
+    return {number for number in ours.keys() | others.keys() if ours.get(number) != others.get(number)}
 
 
 def bucket_of(table: Table) -> ColumnElement[int]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateTable
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
 from stream.paths import MIGRATIONS_FOLDER

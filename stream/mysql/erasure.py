@@ -15,36 +15,33 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.counts import RowCounts
+from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
-from stream.declaration.streams import OnErasure, Person, PersonKind, business_time_of, persons_of
-from stream.declaration.types import MICROS_MAX
+from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
 from stream.mysql import dead_letters
 from stream.mysql import touched as changes
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.touched import NEVER_LATE
-from stream.stages.compact import ErasedPerson
-
-REMOVE_ROWS_MAX = 1000
-"""Rows removed in one transaction: a person with many must not hold up the lanes."""
 
 
-def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) -> RowCounts:
+def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
     """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays.
 
     In the order of their keys, so that two lanes don't wait for each other crosswise.
     """
     counts = RowCounts()
     for person, micros in sorted(persons):
-        erased_on = _moment(micros)
+        erased_on = moments.from_micros(micros)
         statement = insert(ERASURE).values(person_kind=person.kind, person_id=person.person_id, erased_on=erased_on)
         statement = statement.on_duplicate_key_update(erased_on=func.least(ERASURE.c.erased_on, erased_on))
         affected = connection.execute(statement).rowcount
@@ -52,7 +49,7 @@ def mark(connection: Connection, persons: Iterable[tuple[ErasedPerson, int]]) ->
     return counts
 
 
-def unswept(connection: Connection) -> list[ErasedPerson]:
+def unswept(connection: Connection) -> list[Person]:
     """The persons whose older rows may still be there.
 
     A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
@@ -60,12 +57,12 @@ def unswept(connection: Connection) -> list[ErasedPerson]:
     query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
         ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
     )
-    return [ErasedPerson(PersonKind(row.person_kind), row.person_id) for row in connection.execute(query)]
+    return [Person(*row) for row in connection.execute(query)]
 
 
 def sweep(
     connection: Connection,
-    persons: Sequence[ErasedPerson],
+    persons: Sequence[Person],
     hasher: Hasher | None = None,
     late_before: int = NEVER_LATE,
 ) -> None:
@@ -86,21 +83,21 @@ def sweep(
         studies |= known
     for person in persons:
         remove(connection, person, hashes[person], late_before)
-        if hasher is None and person.kind is PersonKind.APP and studies:
+        if hasher is None and person.kind == PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
-            theirs = or_(*(_is_marker(name) for name in (person, *hashes[person])))
-            connection.execute(update(ERASURE).where(theirs).values(swept_on=func.utc_timestamp(6)))
+            is_swept = or_(*(is_marker(name) for name in (person, *hashes[person])))
+            connection.execute(update(ERASURE).where(is_swept).values(swept_on=func.utc_timestamp(6)))
 
 
 def _studies_now(connection: Connection) -> set[str]:
     with connection.begin():
-        return set(known_studies(connection))
+        return known_studies(connection)
 
 
 def _marked_hashes(
-    connection: Connection, persons: Sequence[ErasedPerson], studies: Iterable[str], hasher: Hasher | None
-) -> dict[ErasedPerson, list[ErasedPerson]]:
+    connection: Connection, persons: Sequence[Person], studies: Iterable[str], hasher: Hasher | None
+) -> dict[Person, list[Person]]:
     """The hashes of each person, which are markers from now on."""
     hashes = {person: _hashes(person, studies, hasher) for person in persons}
     with connection.begin():
@@ -110,122 +107,94 @@ def _marked_hashes(
 
 
 def remove(
-    connection: Connection, person: ErasedPerson, hashes: Sequence[ErasedPerson] = (), late_before: int = NEVER_LATE
+    connection: Connection, person: Person, hashes: Sequence[Person] = (), late_before: int = NEVER_LATE
 ) -> None:
     """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
     for name in (person, *hashes):
         for table, about in tables_about(name.kind):
-            left, removal = _left(table, about, name), _removal(table, about)
-            _until_none(
-                connection,
-                person,
-                table.name,
-                partial(_remove_rows, connection, table, left, removal, late_before),
-            )
+            some = partial(_remove_rows, connection, table, *_removal(table, about, name), late_before)
+            _until_none(connection, person, table.name, some)
     emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
     for stream in STREAMS.values():
-        key = stream.key_of_person(person.kind, person.person_id)
-        if key is None:
-            continue
-        under_their_key = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
-        statement = update(DEAD_LETTER).where(under_their_key).values(emptied)
-        limited = statement.with_dialect_options(mysql_limit=REMOVE_ROWS_MAX)
-        _until_none(connection, person, DEAD_LETTER.name, partial(_changed_count, connection, limited))
+        if (key := stream.key_of_person(person)) is not None:
+            is_theirs_too = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
+            some = partial(dead_letters.change_some, connection, is_theirs_too, emptied)
+            _until_none(connection, person, DEAD_LETTER.name, some)
 
 
-def tables_about(kind: PersonKind) -> list[tuple[Table, Person]]:
+def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:
     """The tables that have rows about persons of this kind, and how."""
     return [
         (table, about)
         for stream in STREAMS.values()
         for table in stream.tables
         for about in persons_of(table)
-        if about.kind is kind and about.is_stored and about.is_joined
+        if about.kind == kind and about.is_stored and about.is_joined
     ]
 
 
-def needs_key(connection: Connection, person: ErasedPerson) -> bool:
+def needs_key(connection: Connection, person: Person) -> bool:
     """Whether the person may take part in a study, under a hash that only a key can tell."""
-    return person.kind is PersonKind.APP and bool(known_studies(connection))
+    return person.kind == PersonKind.APP and bool(known_studies(connection))
 
 
-def known_studies(connection: Connection) -> list[str]:
+def known_studies(connection: Connection) -> set[str]:
     """The studies in which anybody takes part."""
-    return [
-        str(study)
-        for table, _ in tables_about(PersonKind.RESEARCH)
-        for study in connection.execute(select(table.c.study_id).distinct()).scalars()
-    ]
+    tables = [table for table, _ in tables_about(PersonKind.RESEARCH)]
+    return {study for table in tables for study in connection.execute(select(table.c.study_id).distinct()).scalars()}
 
 
-def _hashes(person: ErasedPerson, studies: Iterable[str], hasher: Hasher | None) -> list[ErasedPerson]:
+def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> list[Person]:
     """The names that an app user has in studies, by each of our keys."""
-    if person.kind is not PersonKind.APP or hasher is None:
+    if person.kind != PersonKind.APP or hasher is None:
         return []
-    found = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
-    return [ErasedPerson(PersonKind.RESEARCH, name) for name in found]
+    names = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
+    return [Person(PersonKind.RESEARCH, name) for name in names]
 
 
-def is_theirs(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
+def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
     """Whether a row is about the person."""
-    theirs: ColumnElement[bool] = table.c[about.column] == _as_stored(table, about, person)
-    return theirs
+    column: Column[Any] = table.c[about.column]
+    # Compared in the type of its column: as another type, no index would serve.
+    return column == (int(person.person_id) if column.type.python_type is int else person.person_id)
 
 
-def _removal(table: Table, about: Person) -> Any:
-    """What is done to the person's rows, whichever they are."""
+def _removal(table: Table, about: PersonColumn, person: Person) -> tuple[ColumnElement[bool], Any]:
+    """The rows of the person that are left to be removed, or emptied, and the statement that does so to any rows."""
     if about.on_erasure is OnErasure.DELETE_ROW:
-        return delete(table)
-    return update(table).values(dict.fromkeys(about.emptied))
+        return is_theirs(table, about, person), delete(table)
+    is_left = or_(*(table.c[name].is_not(None) for name in about.emptied))
+    return and_(is_theirs(table, about, person), is_left), update(table).values(dict.fromkeys(about.emptied))
 
 
-def _left(table: Table, about: Person, person: ErasedPerson) -> ColumnElement[bool]:
-    """Which rows are still to be removed, or emptied."""
-    theirs = is_theirs(table, about, person)
-    if about.on_erasure is OnErasure.DELETE_ROW:
-        return theirs
-    return and_(theirs, or_(*(table.c[name].is_not(None) for name in about.emptied)))
-
-
-def _as_stored(table: Table, about: Person, person: ErasedPerson) -> int | str:
-    """The id in the type of its column: compared as another type, no index would serve."""
-    return int(person.person_id) if table.c[about.column].type.python_type is int else person.person_id
-
-
-def _until_none(connection: Connection, person: ErasedPerson, table_name: str, some: Callable[[], int]) -> None:
+def _until_none(connection: Connection, person: Person, table_name: str, some: Callable[[], int]) -> None:
     """Remove some after the other, a transaction each, until none is left."""
-    removed = REMOVE_ROWS_MAX
-    while removed == REMOVE_ROWS_MAX:
+    removed = CHANGED_ROWS_MAX
+    while removed == CHANGED_ROWS_MAX:
         with connection.begin():
             removed = some()
             if removed:
                 _note(connection, person, table_name, removed)
 
 
-def _remove_rows(
-    connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late_before: int
-) -> int:
-    """Remove some rows, in the caller's transaction; how many.
+def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
+    """Remove some rows in the caller's transaction, and return their number.
 
-    They are locked first: what is noted of their business times has to be about the very rows that go.
+    The rows are locked first: the business times that are noted have to be those of the very rows that go.
     """
     keys = list(table.primary_key)
     moment = business_time_of(table)
     columns = keys if moment is None else [*keys, moment]
-    rows = connection.execute(select(*columns).where(left).limit(REMOVE_ROWS_MAX).with_for_update()).all()
+    rows = connection.execute(select(*columns).where(left).limit(CHANGED_ROWS_MAX).with_for_update()).all()
     if rows:
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.keep(connection, [changes.of_rows(table, [_micros(row[-1]) for row in rows], late_before)])
+        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
     return len(rows)
 
 
-def _changed_count(connection: Connection, statement: Any) -> int:
-    return connection.execute(statement).rowcount
-
-
-def _note(connection: Connection, person: ErasedPerson, table_name: str, removed: int) -> None:
+def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
     statement = insert(ERASURE_REMOVAL).values(
         person_kind=person.kind, person_id=person.person_id, table_name=table_name, rows_removed=removed
     )
@@ -233,21 +202,11 @@ def _note(connection: Connection, person: ErasedPerson, table_name: str, removed
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 
 
-def _is_marker(person: ErasedPerson) -> Any:
+def is_marker(person: Person) -> ColumnElement[bool]:
+    """Whether a row of `erasure` is the person's."""
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
 
 
-def _moment(micros: int) -> datetime:
-    seconds, rest = divmod(min(micros, MICROS_MAX), 1_000_000)
-    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest, tzinfo=None)
-
-
-def _erased_micros(connection: Connection, person: ErasedPerson) -> int:
-    """When the person asked to be erased, in microseconds."""
-    moment: datetime = connection.execute(select(ERASURE.c.erased_on).where(_is_marker(person))).scalar_one()
-    return _micros(moment)
-
-
-def _micros(moment: datetime) -> int:
-    """A moment as MySQL gives it, in microseconds since 1970."""
-    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _erased_micros(connection: Connection, person: Person) -> int:
+    """The moment (microseconds) at which the person asked to be erased."""
+    return moments.to_micros(connection.execute(select(ERASURE.c.erased_on).where(is_marker(person))).scalar_one())

@@ -22,7 +22,7 @@ from stream.mysql.views import View
 
 @dataclass(frozen=True)
 class Freshness:
-    """How complete a table is as to one topic that feeds it. Moments are UTC."""
+    """The completeness of a table as to one topic that feeds it. Moments are UTC."""
 
     table_name: str
     topic: str
@@ -82,6 +82,6 @@ def declare_feeds(connection: Connection, partitions: Mapping[str, int]) -> None
 
 
 def freshness(connection: Connection) -> list[Freshness]:
-    """What the view says, in the order of tables and topics."""
+    """The rows of the view, in the order of tables and topics."""
     rows = connection.execute(select(FRESHNESS).order_by(FRESHNESS.c.table_name, FRESHNESS.c.topic)).mappings()
     return [Freshness(**row) for row in rows]

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, inspect
 
-import stream.declaration.service_tables  # noqa: F401 - declares the tables that may be marked
-from stream.catalog import METADATA, STREAMS
-from stream.declaration.rollups import ROLLUPS
+from stream.catalog import METADATA, ROLLUPS, STREAMS
 
 
 def readable_tables() -> list[str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from stream.declaration.rollups import ROLLUPS, shares_of
+from stream import moments
+from stream.catalog import ROLLUPS
+from stream.declaration.rollups import shares_of
 from stream.declaration.service_tables import LATE_CHANGE
 
 
@@ -25,7 +27,7 @@ class LateDataSet:
     kind: str
     """table, rollup or view."""
     look_back_days: int
-    """How far a refresh has to look back to see all of these changes."""
+    """The days that a refresh has to look back to see all of these changes."""
     earliest_date: date
     latest_date: date
     changes: int
@@ -35,15 +37,15 @@ class LateDataSet:
 
 def late_data_sets(connection: Connection, since: datetime | None = None) -> list[LateDataSet]:
     """The data sets with late dates that changed at `since` (UTC, without a zone) or after it, by their names."""
-    tables = {one.data_set: one for one in _late_tables(connection, since)}
+    tables = {late.data_set: late for late in _late_tables(connection, since)}
     views = _views(connection)
-    found = list(tables.values())
+    data_sets = list(tables.values())
     for kind, sources in (("rollup", _rollups()), ("view", views)):
         for name in sources:
             beneath = _beneath(name, {**views, **_rollups()}) & tables.keys()
             if beneath:
-                found.append(_together(name, kind, [tables[one] for one in beneath]))
-    return sorted(found, key=lambda one: one.data_set)
+                data_sets.append(_together(name, kind, [tables[table] for table in beneath]))
+    return sorted(data_sets, key=lambda late: late.data_set)
 
 
 def _late_tables(connection: Connection, since: datetime | None) -> list[LateDataSet]:
@@ -56,7 +58,7 @@ def _late_tables(connection: Connection, since: datetime | None) -> list[LateDat
     ).group_by(LATE_CHANGE.c.table_name)
     if since is not None:
         query = query.where(LATE_CHANGE.c.last_changed_on >= since)
-    today = datetime.now(UTC).date()
+    today = moments.now().date()
     return [
         LateDataSet(name, "table", (today - earliest).days, earliest, latest, int(changes), last)
         for name, earliest, latest, changes, last in connection.execute(query)
@@ -67,11 +69,11 @@ def _together(name: str, kind: str, parts: list[LateDataSet]) -> LateDataSet:
     return LateDataSet(
         name,
         kind,
-        max(one.look_back_days for one in parts),
-        min(one.earliest_date for one in parts),
-        max(one.latest_date for one in parts),
-        sum(one.changes for one in parts),
-        max(one.last_changed_on for one in parts),
+        max(part.look_back_days for part in parts),
+        min(part.earliest_date for part in parts),
+        max(part.latest_date for part in parts),
+        sum(part.changes for part in parts),
+        max(part.last_changed_on for part in parts),
     )
 
 
@@ -81,7 +83,7 @@ def _rollups() -> dict[str, set[str]]:
 
 
 def _views(connection: Connection) -> dict[str, set[str]]:
-    """What each view names: tables, views, and columns, which are not told apart here.
+    """The names in each view: tables, views, and columns, which are not told apart here.
 
     The server keeps a view's text with every name in backticks. MySQL has a table of what views use, MariaDB has none.
     """
@@ -91,9 +93,9 @@ def _views(connection: Connection) -> dict[str, set[str]]:
 
 def _beneath(name: str, sources: Mapping[str, set[str]]) -> set[str]:
     """All that a data set is made of, directly or through others."""
-    found: set[str] = set()
+    beneath: set[str] = set()
     left = {name}
     while left:
-        left = set().union(*(sources.get(one, set()) for one in left)) - found
-        found |= left
-    return found
+        left = set().union(*(sources.get(each, set()) for each in left)) - beneath
+        beneath |= left
+    return beneath

@@ -15,7 +15,6 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from sqlalchemy import Connection, Engine, inspect
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
 from stream.mysql import views

@@ -9,16 +9,15 @@ Fence: a write locks its progress rows first and goes on only where epoch and of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
+from stream import moments
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.service_tables import LEDGER, OFFSET_RESET, PROGRESS
-from stream.declaration.types import MICROS_MAX
 from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
 
@@ -193,7 +192,7 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
 
 def _not_before(timestamp_ms: int) -> Any:
     """The next value of complete_through, which never goes back."""
-    through = moment_of(timestamp_ms)
+    through = moments.from_millis(timestamp_ms)
     return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
 
 
@@ -272,12 +271,6 @@ def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -
 def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
     """The process that claimed the partition last."""
     return connection.execute(select(PROGRESS.c.owner).where(_is_row(group_id, topic_partition))).scalar_one_or_none()
-
-
-def moment_of(timestamp_ms: int) -> datetime:
-    """A Kafka timestamp as MySQL takes it: UTC, without a zone. Producers may send any number, so it is bounded."""
-    bounded = min(max(timestamp_ms, 0), MICROS_MAX // 1000)
-    return datetime.fromtimestamp(bounded / 1000, tz=UTC).replace(tzinfo=None)
 
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:

@@ -11,10 +11,11 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import LEDGER, PROGRESS, REPLAY_RUN
 from stream.errors import TerminalError
@@ -70,7 +71,7 @@ class Effect:
 
 def create(database: Engine, ranges: Sequence[Range]) -> Run:
     """Note a new run, and the places where its partitions begin. Raises DatabaseUnavailable."""
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_id = f"{moments.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     run = Run(run_id, ranges, rows_by_date(database, {one.topic for one in ranges}))
     starts = {one.topic_partition: (one.topic_id, one.from_offset) for one in ranges}
     with translated_errors(), database.begin() as connection:
@@ -174,10 +175,10 @@ def effects(database: Engine, run: Run) -> list[Effect]:
             for row in rows
             for one in outcomes
         ]
-    return found + differences(run.rows_before, rows_by_date(database, set(run.topics)))
+    return found + changed_dates(run.rows_before, rows_by_date(database, set(run.topics)))
 
 
-def differences(before: RowsByDate, after: RowsByDate) -> list[Effect]:
+def changed_dates(before: RowsByDate, after: RowsByDate) -> list[Effect]:
     """The dates on which a table has more rows, or fewer, than before."""
     found = []
     for table, dates in after.items():

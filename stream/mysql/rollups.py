@@ -14,7 +14,7 @@ So a rollup is right whenever no entry is left, and whatever is killed in betwee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,9 +34,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import insert as upsert
 
-from stream.declaration.rollups import PERIOD_MINUTES, ROLLUPS, Share, shares_of
+from stream.catalog import ROLLUPS
+from stream.declaration.rollups import PERIOD_MINUTES, Share, shares_of
 from stream.declaration.service_tables import ROLLUP_REFRESH, ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
+from stream.declaration.tables import business_time_of
 from stream.stages.upsert import EPOCH
 
 PERIOD = timedelta(minutes=PERIOD_MINUTES)
@@ -53,24 +54,24 @@ SPAN_PERIODS_MAX = 96
 
 @dataclass(frozen=True)
 class Backlog:
-    """What is left to be summed of a rollup."""
+    """The part of a rollup that is left to be summed."""
 
     rollup: str
     entries: int
     touched_since: datetime | None
-    """When the oldest of them was written (UTC); None where there is none."""
+    """The moment (UTC) at which the oldest of the entries was written; None where there is none."""
     age_seconds: float
 
 
 def backlogs(connection: Connection) -> list[Backlog]:
-    """How far each rollup is behind its rows."""
+    """The backlog of each rollup."""
     oldest = func.min(ROLLUP_TOUCHED.c.touched_on)
     age = func.timestampdiff(literal_column("MICROSECOND"), oldest, func.utc_timestamp(6))
     query = select(ROLLUP_TOUCHED.c.rollup, func.count(), oldest, age).group_by(ROLLUP_TOUCHED.c.rollup)
-    found = {
+    waiting = {
         name: Backlog(name, entries, since, micros / 1e6) for name, entries, since, micros in connection.execute(query)
     }
-    return [found.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
+    return [waiting.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
 
 
 def last_entry(connection: Connection) -> int:
@@ -102,8 +103,8 @@ def refresh_some(connection: Connection, rollup: Table) -> int:
     done = [entry.id for entry in entries if entry.period_start in periods]
     if done:
         connection.execute(delete(ROLLUP_TOUCHED).where(ROLLUP_TOUCHED.c.id.in_(done)))
-        mine = ROLLUP_REFRESH.c.rollup == rollup.name
-        connection.execute(update(ROLLUP_REFRESH).where(mine).values(refreshed_on=func.utc_timestamp(6)))
+        is_its = ROLLUP_REFRESH.c.rollup == rollup.name
+        connection.execute(update(ROLLUP_REFRESH).where(is_its).values(refreshed_on=func.utc_timestamp(6)))
     return len(done)
 
 
@@ -116,27 +117,25 @@ def prepare(connection: Connection) -> None:
 
 
 def _is_locked(connection: Connection, rollup: Table) -> bool:
-    mine = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
-    return connection.execute(mine.with_for_update(skip_locked=True)).first() is not None
+    row = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
+    return connection.execute(row.with_for_update(skip_locked=True)).first() is not None
 
 
-def spans(periods: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Periods that follow each other taken together: each span's first one, and the one behind its last."""
-    first = behind = None
+def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Periods that follow each other taken together: each span's first period, and the one behind its last."""
+    joined: list[tuple[datetime, datetime]] = []
     for period in sorted(periods):
-        if first is not None and behind is not None and period == behind < first + SPAN_PERIODS_MAX * PERIOD:
-            behind += PERIOD
-            continue
-        if first is not None and behind is not None:
-            yield first, behind
-        first, behind = period, period + PERIOD
-    if first is not None and behind is not None:
-        yield first, behind
+        first, behind = joined[-1] if joined else (period, None)
+        if period == behind and period < first + SPAN_PERIODS_MAX * PERIOD:
+            joined[-1] = (first, period + PERIOD)
+        else:
+            joined.append((period, period + PERIOD))
+    return joined
 
 
 def summed(rollup: Table, first: datetime, behind: datetime) -> Select[Any]:
     """The rollup's rows for the periods from `first` to the one before `behind`, from the rows of its tables."""
-    shares = union_all(*(_share(one, first, behind) for one in shares_of(rollup))).subquery("shares")
+    shares = union_all(*(_share(share, first, behind) for share in shares_of(rollup))).subquery("shares")
     keys = [shares.c[column.name] for column in rollup.primary_key]
     sums = [func.sum(shares.c[column.name]).label(column.name) for column in _summed_columns(rollup)]
     return select(*keys, *sums).group_by(*keys)
@@ -147,9 +146,8 @@ def _share(share: Share, first: datetime, behind: datetime) -> Select[Any]:
     assert moment is not None
     period = period_of(moment).label("period_start")
     groups = [expression.label(name) for name, expression in share.groups.items()]
-    sums = [
-        share.sums.get(column.name, literal_column("0")).label(column.name) for column in _summed_columns(share.rollup)
-    ]
+    names = [column.name for column in _summed_columns(share.rollup)]
+    sums = [share.sums.get(name, literal_column("0")).label(name) for name in names]
     query = select(period, *groups, *sums).where(moment >= first, moment < behind)
     if share.where is not None:
         query = query.where(share.where)
@@ -162,11 +160,9 @@ def _summed_columns(rollup: Table) -> Sequence[Any]:
 
 def period_of(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """The beginning of the period in which a moment lies."""
-    minutes = func.timestampdiff(literal_column("MINUTE"), literal_column(EPOCH), moment)
-    number = minutes.op("DIV")(literal_column(str(PERIOD_MINUTES)))
-    return func.timestampadd(
-        literal_column("MINUTE"), number * literal_column(str(PERIOD_MINUTES)), literal_column(START)
-    )
+    minute: ColumnElement[Any] = literal_column("MINUTE")
+    number = func.timestampdiff(minute, literal_column(EPOCH), moment).op("DIV")(literal_column(str(PERIOD_MINUTES)))
+    return func.timestampadd(minute, number * literal_column(str(PERIOD_MINUTES)), literal_column(START))
 
 
 START = "TIMESTAMP'1970-01-01 00:00:00'"

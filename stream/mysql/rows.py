@@ -9,19 +9,20 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stream.counts import RecordCounts, RowCounts
+from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import sets_of
+from stream.declaration.tables import sets_of
 from stream.errors import DataRefused, Reason, Rejection
 from stream.mysql import erasure, touched
-from stream.mysql.connection import refusal_of_warning, translated_errors
+from stream.mysql.connection import translated_errors
 from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.errnos import refusal_of_warning
 from stream.mysql.touched import NEVER_LATE, Changes
 from stream.records import Record, Slice
-from stream.stages.compact import Compacted, ErasedPerson, Row, TableRows
+from stream.stages.compact import Compacted, Row, TableRows
 from stream.stages.upsert import (
     absent_keys_statement,
     encoded,
-    keys_of,
     outdated_members_statement,
     row_counts,
     upsert_statement,
@@ -51,7 +52,7 @@ class WrittenSlice:
         return {record.offset for record, _ in self.rejected}
 
 
-Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]
+Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 """Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
 
 
@@ -98,9 +99,9 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
                 raise refusal_of_warning(cursor.fetchone())
             # PyMySQL keeps the server's reply under this private name only; a test pins it.
             counts += row_counts(row_count, cursor._result.message, affected)
-        statement = absent_keys_statement(table.feed.table)
+        statement = absent_keys_statement(table.feed.table, rows)
         if statement is not None:
-            cursor.execute(statement, (keys_of(table.feed.table, rows),))
+            cursor.execute(statement)
             if cursor.fetchone() != (0,):
                 raise DataRefused(Reason.CONFLICT, 0)
     return counts
@@ -115,4 +116,4 @@ def _delete_outdated_members(connection: Connection, parents: TableRows) -> None
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for members in sets_of(table):
-            cursor.execute(outdated_members_statement(members), (keys_of(table, parents.rows),))
+            cursor.execute(outdated_members_statement(members, parents.rows))

@@ -1,4 +1,4 @@
-"""What a write changes beside its rows: periods that rollups have to sum again, and late business dates.
+"""Changes beside the rows of a write: periods that rollups have to sum again, and late business dates.
 
 A lane doesn't touch a rollup: two that did would lose counts, or wait for each other. It appends the periods whose
 rows it wrote to `rollup_touched`, in its own transaction: those in which rows lie now, and those in which they lay
@@ -13,22 +13,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, func, text
+from sqlalchemy import Column, Connection, Table, func
 from sqlalchemy.dialects.mysql import insert
 
+from stream import moments
 from stream.counts import RowCounts
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
-from stream.errors import TransactionConflict
+from stream.declaration.tables import business_time_of
+from stream.errors import TransactionConflict, Trouble
 from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
-from stream.stages.upsert import EPOCH, escaped, json_keys, json_type, keys_of, sent_names
+from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
 
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0
@@ -37,12 +38,12 @@ NEVER_LATE = 0
 
 @dataclass(slots=True)
 class Changes:
-    """What a transaction has to note beside its rows."""
+    """The changes that a transaction has to note beside its rows."""
 
     periods: set[tuple[str, int]] = field(default_factory=set)
     """Rollups with the periods to be summed again, counted from 1970."""
     late: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """How many rows changed on late dates, by table and day, counted from 1970."""
+    """Rows that changed on late dates, by table and day, counted from 1970."""
 
     def __ior__(self, other: Changes) -> Changes:
         self.periods |= other.periods
@@ -52,20 +53,20 @@ class Changes:
 
 def late_before(look_back_days: int) -> int:
     """The moment (microseconds) before which dates are late now."""
-    return (int(datetime.now(UTC).timestamp() * 1_000_000) // DAY_MICROS - look_back_days) * DAY_MICROS
+    return (moments.now_micros() // DAY_MICROS - look_back_days) * DAY_MICROS
 
 
-def keep(connection: Connection, noted: Iterable[Changes]) -> None:
+def note(connection: Connection, parts: Iterable[Changes]) -> None:
     """Note the changes in the caller's transaction.
 
     At its end: the rows of `late_change` are locked from here on, in an order that all share.
     """
     changes = Changes()
-    for one in noted:
-        changes |= one
+    for part in parts:
+        changes |= part
     if changes.periods:
-        touched = [{"rollup": str(rollup), "period": period} for rollup, period in sorted(changes.periods)]
-        connection.execute(TOUCH, {"touched": msgspec.json.encode(touched).decode()})
+        periods = [(str(rollup), period) for rollup, period in sorted(changes.periods)]
+        _answers(connection, TOUCH, msgspec.json.encode(periods))
     if changes.late:
         now = func.utc_timestamp(6)
         statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)
@@ -79,11 +80,11 @@ def keep(connection: Connection, noted: Iterable[Changes]) -> None:
         )
 
 
-TOUCH = text(
+TOUCH = (
     f"INSERT INTO {ROLLUP_TOUCHED.name} (rollup, period_start, touched_on) "  # noqa: S608
     f"SELECT j.rollup, {EPOCH} + INTERVAL j.period * {PERIOD_MINUTES} MINUTE, UTC_TIMESTAMP(6) "
-    "FROM JSON_TABLE(:touched, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.rollup', "
-    "period BIGINT PATH '$.period')) j"
+    "FROM JSON_TABLE(%s, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[0]', "
+    "period BIGINT PATH '$[1]')) j"
 )
 
 
@@ -106,18 +107,18 @@ def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:
 
 @dataclass(slots=True)
 class Before:
-    """How rows that are about to be sent to a table are stored: locked, so that it stays true until they are sent."""
+    """The stored rows that an upsert is about to overwrite, locked so that nothing moves them before it."""
 
     table: TableRows
     late_before: int
     rows_by_period: Mapping[int, int]
-    """In which periods they lie, and how many in each."""
+    """Stored rows by the period in which they lie."""
     late: _LateRows | None
     """None where no date is late."""
 
     @property
     def rows_max(self) -> int:
-        """How many of the rows that are sent may find a row of their key: a stored one, or another that is sent."""
+        """The most of the sent rows that may find a row of their key: a stored one, or another that is sent."""
         (key,) = self.table.feed.table.primary_key
         place = sent_names(self.table.feed.table).index(key.name)
         repeated = len(self.table.rows) - len({row[place] for row in self.table.rows})
@@ -126,7 +127,7 @@ class Before:
 
 @dataclass(slots=True)
 class _LateRows:
-    """Of the rows about to be sent, how many by late day, counted from 1970."""
+    """Rows about to be sent, by late day, counted from 1970."""
 
     present: Counter[int] = field(default_factory=Counter)
     """Duplicates: the event that is sent wrote the stored row."""
@@ -135,7 +136,7 @@ class _LateRows:
 
 
 def before(connection: Connection, table: TableRows, late_before: int) -> Before | None:
-    """Look at the stored rows that are about to be overwritten; None where nobody wants to know."""
+    """Look at the stored rows that are about to be overwritten; None for a table without a business time."""
     moment = business_time_of(table.feed.table)
     if moment is None:
         return None
@@ -149,7 +150,7 @@ def before(connection: Connection, table: TableRows, late_before: int) -> Before
 
 
 def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
-    """What sending the rows changed.
+    """The changes that sending the rows made.
 
     Raises TransactionConflict where a row came between the look and the sending: nobody knows where it lay.
     """
@@ -157,7 +158,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
         return Changes()
     table = before.table.feed.table
     if not _is_history(table) and counts.updated + counts.unchanged > before.rows_max:
-        raise TransactionConflict("row_came_between", 0)
+        raise TransactionConflict(Trouble.ROW_CAME_BETWEEN, 0)
     changes = Changes()
     share = share_of(table)
     if share is not None:
@@ -172,7 +173,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
 
 
 def _written(connection: Connection, before: Before, counts: RowCounts) -> Counter[int]:
-    """How many rows on each late day are now as the events that were sent have them."""
+    """Rows on each late day whose stored version is the one just sent."""
     if counts.inserted == len(before.table.rows):  # no need to look
         return Counter(micros // DAY_MICROS for micros in _moments(before.table) if micros < before.late_before)
     return _late_rows(connection, before.table, before.late_before).present
@@ -186,7 +187,7 @@ MOVED = (
 
 
 def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any]) -> dict[int, int]:
-    """In which periods the rows lie as they are stored, which this locks. Whether it changes them is not asked."""
+    """Lock the stored rows, and count them by period, whether they will change or not."""
     (key,) = table.feed.table.primary_key
     statement = (
         f"SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01', t.`{moment.name}`) DIV {PERIOD_MINUTES} AS period, COUNT(*) "  # noqa: S608
@@ -195,12 +196,11 @@ def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
         "GROUP BY period FOR UPDATE"
     )
-    keys = keys_of(table.feed.table, table.rows).encode()
-    return dict(_answers(connection, statement, keys))
+    return dict(_answers(connection, statement, keys_of(table.feed.table, table.rows)))
 
 
 def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _LateRows:
-    """What is stored on late days of the rows that are sent."""
+    """Count the sent rows whose stored row lies on a late day."""
     (key,) = table.feed.table.primary_key
     moment = business_time_of(table.feed.table)
     assert moment is not None
@@ -219,19 +219,18 @@ def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _L
     names = sent_names(table.feed.table)
     places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
     sent = msgspec.json.encode(list(map(itemgetter(*places), table.rows)))
-    found = _answers(connection, statement, sent)
+    days = _answers(connection, statement, sent)
     return _LateRows(
-        present=Counter({day: int(present) for day, present, _ in found}),
-        moved=Counter({day: int(moved) for day, _, moved in found}),
+        present=Counter({day: int(present) for day, present, _ in days}),
+        moved=Counter({day: int(moved) for day, _, moved in days}),
     )
 
 
 def _answers(connection: Connection, statement: str, rows_json: bytes) -> Sequence[Any]:
-    """What the statement says, whose one parameter is JSON."""
+    """Execute a statement with JSON in the place of its `%s`; its answers."""
     driver: Any = connection.connection.driver_connection
-    before, behind = statement.encode().split(b"%s")
     with translated_errors(), driver.cursor() as cursor:
-        cursor.execute(b"".join((before, b"'", escaped(rows_json), b"'", behind)))
+        cursor.execute(with_json(statement, rows_json))
         answers: Sequence[Any] = cursor.fetchall()
     return answers
 

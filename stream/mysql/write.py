@@ -181,7 +181,7 @@ def settle(
     counts = {(each.slice.topic_partition, table): rows for each in written for table, rows in each.rows.items()}
     progress.record_rows(connection, group_id, counts)
     # 5. changes
-    touched.keep(connection, [each.changes for each in written])
+    touched.note(connection, [each.changes for each in written])
 
 
 def _resolve_passed(connection: Connection, written: WrittenSlice) -> None:

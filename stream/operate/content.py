@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stream.catalog import Route
+from stream.declaration.streams import Route
 from stream.errors import Rejection
 from stream.records import Record
 from stream.schemas.framing import header_length

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Engine, RowMapping, func, or_, select
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Stage
@@ -19,9 +19,10 @@ from stream.kafka import topics
 from stream.kafka.brokers import Brokers
 from stream.kafka.publisher import Outgoing, Publisher
 from stream.kafka.topics import TopicPlan
-from stream.mysql import dead_letters
+from stream.mysql import selection as selected
 from stream.mysql.connection import read_connection, translated_errors
-from stream.mysql.dead_letters import LogPart, Selection, headers_from_text
+from stream.mysql.dead_letters import IS_WAITING, LogPart, headers_from_text, note_published
+from stream.mysql.selection import Selection
 
 SUFFIX = ".dlq"
 CONNECT = "__connect.errors."
@@ -58,7 +59,7 @@ class DeadLetterTopics:
         self._properties = properties
         self._selection = selection
         is_new = DEAD_LETTER.c.published_on.is_(None)
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = moments.now()
         self._wanted = or_(is_new, DEAD_LETTER.c.published_on < now) if again else is_new
 
     def create(self, replication_factor: int, retention_days: int) -> list[str]:
@@ -72,7 +73,7 @@ class DeadLetterTopics:
 
     def count(self) -> int:
         """The number of dead letters to publish. Raises DatabaseUnavailable."""
-        query = select(func.count()).where(dead_letters.IS_WAITING, self._selection.condition(), self._wanted)
+        query = select(func.count()).where(IS_WAITING, self._selection.condition(), self._wanted)
         with read_connection(self._database) as connection:
             return int(connection.execute(query.select_from(DEAD_LETTER)).scalar_one())
 
@@ -89,17 +90,17 @@ class DeadLetterTopics:
                 )
                 offsets = [row["kafka_offset"] for row in rows]
                 with translated_errors(), self._database.begin() as connection:
-                    dead_letters.note_published(connection, part, offsets)
+                    note_published(connection, part, offsets)
                 after = offsets[-1]
                 yield Published(part.topic + SUFFIX, len(rows))
 
     def _parts(self) -> list[LogPart]:
         with read_connection(self._database) as connection:
-            return dead_letters.parts_waiting(connection, self._selection)
+            return selected.parts_waiting(connection, self._selection)
 
     def _next(self, part: LogPart, after: int) -> Sequence[RowMapping]:
         with read_connection(self._database) as connection:
-            offsets = dead_letters.offsets_waiting(
+            offsets = selected.offsets_waiting(
                 connection,
                 self._selection,
                 part,
@@ -108,7 +109,7 @@ class DeadLetterTopics:
                 bytes_max=BYTES_MAX,
                 also=self._wanted,
             )
-            query = select(DEAD_LETTER).where(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
+            query = select(DEAD_LETTER).where(part.holds_at(offsets))
             return connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all() if offsets else []
 
 

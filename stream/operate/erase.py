@@ -10,23 +10,25 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastavro import schemaless_writer
 from sqlalchemy import Connection, Engine, func, select
 
-from stream.catalog import STREAMS, Route, Stream
+from stream import moments
+from stream.catalog import STREAMS
+from stream.declaration.persons import Person, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL
-from stream.declaration.streams import NAMED_KINDS, PersonKind, persons_of
+from stream.declaration.streams import Route, Stream
+from stream.declaration.tables import persons_of
 from stream.errors import TerminalError
 from stream.kafka.publisher import Outgoing, Publisher
 from stream.mysql.connection import read_connection
-from stream.mysql.erasure import is_theirs, tables_about
+from stream.mysql.erasure import is_marker, is_theirs, tables_about
 from stream.operate.dead_letter_topic import SUFFIX
 from stream.schemas.store import SchemaStore
-from stream.stages.compact import ErasedPerson
-from stream.stages.validate import is_person_id
+from stream.stages.validate import is_named_rightly
 
 LOOK_SECONDS = 0.2
 
@@ -49,15 +51,15 @@ class Receipt:
     until: str
 
 
-def parse_person(text: str) -> ErasedPerson:
+def parse_person(text: str) -> Person:
     """The person of a text like `app:7`, `clerk:user_2aB` or `telegram:99`. Raises ValueError for another form."""
-    kind, _, person_id = text.partition(":")
-    if kind not in NAMED_KINDS or not is_person_id(PersonKind(kind), person_id):
+    person = Person.parse(text)
+    if not is_named_rightly(person):
         raise ValueError("that is not a person like app:7, clerk:user_2aB or telegram:99")
-    return ErasedPerson(PersonKind(kind), person_id)
+    return person
 
 
-def stored(connection: Connection, person: ErasedPerson) -> list[Stored]:
+def stored(connection: Connection, person: Person) -> list[Stored]:
     """The rows about a person now, table by table."""
     tables = []
     for table, about in tables_about(person.kind):
@@ -66,7 +68,7 @@ def stored(connection: Connection, person: ErasedPerson) -> list[Stored]:
     return tables
 
 
-def publish_deletion(properties: Mapping[str, str], person: ErasedPerson) -> str:
+def publish_deletion(properties: Mapping[str, str], person: Person) -> str:
     """Publish the event that erases a person, and return its id once Kafka has it.
 
     Raises KafkaUnavailable where that isn't heard in time; publishing again does no harm.
@@ -75,21 +77,21 @@ def publish_deletion(properties: Mapping[str, str], person: ErasedPerson) -> str
     newest = SchemaStore().newest(stream.topic, route.record_name)
     event_id = str(uuid.uuid4())
     attribute = route.erases.attribute if route.erases else ""
-    person_id: Any = person.person_id if person.kind is PersonKind.CLERK else int(person.person_id)
+    person_id: Any = person.person_id if person.kind == PersonKind.CLERK else int(person.person_id)
     value = io.BytesIO()
     value.write(newest.header)
-    datum = {"event_id": event_id, "occurred_at": time.time_ns() // 1000, attribute: person_id}
+    datum = {"event_id": event_id, "occurred_at": moments.now_micros(), attribute: person_id}
     schemaless_writer(value, newest.plain, datum)
-    Publisher(properties).publish(stream.topic, [Outgoing(person.key.encode(), value.getvalue())])
+    Publisher(properties).publish(stream.topic, [Outgoing(str(person).encode(), value.getvalue())])
     return event_id
 
 
-def wait_until_swept(database: Engine, person: ErasedPerson, since: datetime, seconds_max: float) -> bool:
+def wait_until_swept(database: Engine, person: Person, since: datetime, seconds_max: float) -> bool:
     """Whether a running service has applied the erasure by then."""
     deadline = time.monotonic() + seconds_max
     while True:
         with read_connection(database) as connection:
-            row = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+            row = connection.execute(select(ERASURE).where(is_marker(person))).first()
         if row is not None and row.swept_on is not None and row.erased_on <= since + timedelta(days=1):
             return True
         if time.monotonic() >= deadline:
@@ -97,12 +99,12 @@ def wait_until_swept(database: Engine, person: ErasedPerson, since: datetime, se
         time.sleep(LOOK_SECONDS)
 
 
-def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int) -> list[Receipt]:
+def receipt(connection: Connection, person: Person, copies_kept_days: int) -> list[Receipt]:
     """The lines of a receipt; a topic of dead letters keeps copies for so many days.
 
     Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
     """
-    marker = connection.execute(select(ERASURE).where(_is_marker(person))).first()
+    marker = connection.execute(select(ERASURE).where(is_marker(person))).first()
     if marker is None:
         raise TerminalError("no erasure of this person is known: `stream erase PERSON --execute` asks for one")
     if marker.swept_on is None:
@@ -135,7 +137,7 @@ def receipt(connection: Connection, person: ErasedPerson, copies_kept_days: int)
 
 def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
     """The copies of dead letters, topic by topic: whose they were isn't known once they are settled."""
-    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=kept_days)
+    oldest = moments.now() - timedelta(days=kept_days)
     query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
     return [
         Receipt(
@@ -146,14 +148,14 @@ def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
     ]
 
 
-def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, int]]:
+def _bare_ids(connection: Connection, person: Person) -> list[tuple[str, int]]:
     """The numbers of rows that keep the person's id, by table; tables without any are left out."""
     keeping = [
         (table, about)
         for stream in STREAMS.values()
         for table in stream.tables
         for about in persons_of(table)
-        if about.kind is person.kind and about.keeps_bare_id
+        if about.kind == person.kind and about.keeps_bare_id
     ]
     counts = [
         (table.name, connection.execute(select(func.count()).where(is_theirs(table, about, person))).scalar_one())
@@ -162,14 +164,10 @@ def _bare_ids(connection: Connection, person: ErasedPerson) -> list[tuple[str, i
     return [(name, rows) for name, rows in counts if rows]
 
 
-def _deletion(kind: PersonKind) -> tuple[Stream, Route]:
+def _deletion(kind: str) -> tuple[Stream, Route]:
     """The event that erases persons of a kind, and its stream."""
     for stream in STREAMS.values():
         for route in stream.bound_routes:
-            if route.erases is not None and route.erases.kind is kind:
+            if route.erases is not None and route.erases.kind == kind:
                 return stream, route
     raise TerminalError(f"no event of the catalog erases a person of kind {kind}")
-
-
-def _is_marker(person: ErasedPerson) -> Any:
-    return (ERASURE.c.person_kind == person.kind) & (ERASURE.c.person_id == person.person_id)

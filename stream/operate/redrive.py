@@ -27,8 +27,9 @@ from stream.catalog import STREAMS
 from stream.errors import TransactionConflict
 from stream.mysql import dead_letters, progress, touched
 from stream.mysql.connection import read_connection, translated_errors
-from stream.mysql.dead_letters import LogPart, Selection
+from stream.mysql.dead_letters import LogPart
 from stream.mysql.rows import WrittenSlice
+from stream.mysql.selection import Selection, offsets_waiting, parts_waiting
 from stream.mysql.write import settle, write_rows
 from stream.records import Claim, Record, Slice
 from stream.schemas.decoder import Decoder
@@ -97,7 +98,7 @@ class Redrive:
         """
         left = sys.maxsize if records_max is None else records_max
         with read_connection(self._database) as connection:
-            parts = dead_letters.parts_waiting(connection, self._selection)
+            parts = parts_waiting(connection, self._selection)
         for part in parts:
             if part.topic not in self._decoder.readers:
                 continue  # no longer in the catalog: nobody knows its events
@@ -109,7 +110,7 @@ class Redrive:
 
     def _next(self, part: LogPart, after: int, left: int) -> list[int]:
         with read_connection(self._database) as connection:
-            return dead_letters.offsets_waiting(
+            return offsets_waiting(
                 connection,
                 self._selection,
                 part,

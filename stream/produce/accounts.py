@@ -10,7 +10,7 @@ from random import Random
 from string import ascii_letters, digits
 from typing import NamedTuple
 
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import PersonKind
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

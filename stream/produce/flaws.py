@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -23,18 +23,12 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
 from msgspec.inspect import is_struct_type
 
-from stream.declaration.streams import PersonKind
-from stream.declaration.types import (
-    MICROS_MAX,
-    check_app_id_text,
-    check_hash_id,
-    check_text_id,
-    meta_of,
-    python_type_of,
-)
+from stream import moments
+from stream.declaration.persons import PersonKind
+from stream.declaration.types import check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
 from stream.errors import Reason
+from stream.moments import MICROS_MAX
 from stream.produce.encode import Encoder, written
-from stream.produce.plan import EPOCH
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import unscaled
 from stream.schemas.framing import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
@@ -42,7 +36,7 @@ from stream.schemas.framing import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
 ID_MAX = 2**32 - 1
 UNKNOWN_SCHEMA_ID = 2**31 - 1
 
-YEAR_2999 = (datetime(2999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+YEAR_2999 = moments.to_micros(datetime(2999, 1, 1))
 """A moment ahead of every clock, so that the flaw does not depend on when it is published."""
 
 SOME_HASH = "0123456789abcdef" * 4

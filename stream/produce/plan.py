@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 UNTIL_MIN = datetime(2000, 1, 1, tzinfo=UTC)
 """The earliest `until`: early enough for everybody, and late enough that no event of the weeks before has a time that
@@ -97,7 +96,7 @@ class Plan:
 
     @property
     def until_micros(self) -> int:
-        return (self.until - EPOCH) // timedelta(microseconds=1)
+        return moments.to_micros(self.until)
 
     @property
     def identity(self) -> str:

@@ -24,7 +24,7 @@ from stream.catalog.user_label import AUTH_USER_LABEL, USER_LABEL
 from stream.catalog.user_lifecycle import AUTH_USER, USER_DATA, USERS
 from stream.catalog.user_referral import REFERRAL_HISTORY
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import persons_of
+from stream.declaration.tables import persons_of
 from stream.declaration.types import BINARY_COLLATION
 
 

@@ -26,8 +26,8 @@ LOCK_NAME_LENGTH_MAX = 64
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found."""
+class CheckResult:
+    """The rows at fault that a check found."""
 
     check: str
     faults: int | None
@@ -38,7 +38,7 @@ class Finding:
     meaning: str
 
 
-def inspect(connection: Connection, check: Check, seconds_max: float) -> Finding:
+def inspect(connection: Connection, check: Check, seconds_max: float) -> CheckResult:
     """Run a check within a limit of time. Raises DatabaseUnavailable."""
     began = time.monotonic()
     try:
@@ -49,7 +49,7 @@ def inspect(connection: Connection, check: Check, seconds_max: float) -> Finding
     else:
         faults = rows[0].faults if rows else 0
         sample = ", ".join(check.row_name(tuple(row[:-1])) for row in rows)
-    return Finding(check.name, faults, sample, round(time.monotonic() - began, 3), check.meaning)
+    return CheckResult(check.name, faults, sample, round(time.monotonic() - began, 3), check.meaning)
 
 
 def _counted(check: Check) -> Select[Any]:
@@ -72,7 +72,7 @@ def overdue(connection: Connection, interval: timedelta) -> Check | None:
     return oldest if ages.get(oldest.name, timedelta.max) >= interval else None
 
 
-def remember(connection: Connection, finding: Finding) -> None:
+def remember(connection: Connection, finding: CheckResult) -> None:
     """Keep what a check found, and forget the checks that are no longer declared."""
     data_quality.keep(
         connection,

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
+from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import OnErasure, persons_of
+from stream.declaration.tables import persons_of
 from stream.kafka.ranges import read
 from stream.mysql.connection import read_connection
 from stream.mysql.replay_runs import Effect

@@ -16,14 +16,13 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 
 from stream.counts import RowCounts
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import Person
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import write_rows
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.stages.compact import ErasedPerson
 from stream.stages.decode import DecodedSlice, decode_slice
 
 ROWS_AT_ONCE = 1_000
@@ -41,7 +40,7 @@ class Shadow:
 
     def __init__(self, database: Engine, tables: Sequence[Table]) -> None:
         self.tables = tables
-        self.erased: set[tuple[PersonKind, str]] = set()
+        self.erased: set[Person] = set()
         """Whom the records erase. There are few, so they are kept in memory."""
         self._database = database
         self._connection: Connection | None = None
@@ -98,8 +97,8 @@ class Shadow:
         assert self._connection is not None, "used outside its block"
         return self._connection
 
-    def _mark(self, _connection: Connection, persons: Sequence[tuple[ErasedPerson, int]]) -> RowCounts:
-        self.erased.update((person.kind, person.person_id) for person, _ in persons)
+    def _mark(self, _connection: Connection, persons: Sequence[tuple[Person, int]]) -> RowCounts:
+        self.erased.update(person for person, _ in persons)
         return RowCounts(sent=len(persons))
 
 

@@ -36,8 +36,9 @@ from sqlalchemy import (
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
+from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, persons_of
+from stream.declaration.tables import LINEAGE_COLUMNS, persons_of
 from stream.errors import StopReason, TerminalError
 from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import read
@@ -68,7 +69,7 @@ FAULTS = (Outcome.DIFFERS, Outcome.MISSING, Outcome.TOO_MANY)
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verified:
     """What was found of a table: how many rows, or one of those that aren't as the log says."""
 
     table: str
@@ -87,17 +88,17 @@ class Comparison:
     topic: str
     table: Table
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    faults: list[Finding] = field(default_factory=list)
+    faults: list[Verified] = field(default_factory=list)
 
     def add(self, outcome: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> None:
         self.outcomes[outcome] += 1
         if outcome in FAULTS and len(self.faults) < FAULTS_SHOWN_MAX:
             where = f"{self.topic}/{row['kafka_partition']}/{row['kafka_offset']}"
-            self.faults.append(Finding(self.table.name, outcome, 1, where, ", ".join(columns) or None))
+            self.faults.append(Verified(self.table.name, outcome, 1, where, ", ".join(columns) or None))
 
     @property
-    def findings(self) -> list[Finding]:
-        counts = [Finding(self.table.name, one, self.outcomes[one]) for one in Outcome if self.outcomes[one]]
+    def findings(self) -> list[Verified]:
+        counts = [Verified(self.table.name, one, self.outcomes[one]) for one in Outcome if self.outcomes[one]]
         return [*counts, *self.faults]
 
 
@@ -107,7 +108,7 @@ def verify(
     group_id: str,
     decoder: Decoder,
     tell: Tell,
-) -> list[Finding]:
+) -> list[Verified]:
     """Compare the tables of some topics with their log; `tell` is told how many records are read.
 
     Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
@@ -120,7 +121,7 @@ def verify(
         for written in shadow.apply(read(properties, "verify", ranges), decoder):
             done += written.records.consumed
             tell(Reached(done, total))
-        found: list[Finding] = []
+        found: list[Verified] = []
         for topic, table in tables:
             comparison = Comparison(topic, table)
             its = {one.partition: one for one in ranges if one.topic == topic}

@@ -12,12 +12,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from stream import moments
+
 DAY = timedelta(days=1)
 
 UTC_ZONE = ZoneInfo("UTC")
-
-FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
-"""The earliest moment: no event has an earlier one."""
 
 YEARS_AHEAD = 2
 """The years after now in which a zone's changes are looked for: events lie at most a day ahead, lessons may lie
@@ -78,8 +77,8 @@ class Scope:
 
     def _offset(self, moment: str) -> str:
         """The zone's offset at a moment, in seconds. Newest first, for most questions are about recent days."""
-        begin = self.since or FIRST_MOMENT.replace(tzinfo=None)
-        end = self.until or (datetime.now(UTC) + YEARS_AHEAD * 365 * DAY).replace(tzinfo=None)
+        begin = self.since or moments.from_micros(0)
+        end = self.until or moments.now() + YEARS_AHEAD * 365 * DAY
         first, *changes = offsets(self.zone, begin.date(), end.date() + DAY)
         cases = [f"WHEN {moment} >= '{change:%Y-%m-%d %H:%M:%S}' THEN {seconds}" for change, seconds in changes[::-1]]
         return f"CASE {' '.join(cases)} ELSE {first[1]} END" if cases else str(first[1])

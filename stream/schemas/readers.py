@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from fastavro.schema import parse_schema, to_parsing_canonical_form
 
-from stream.catalog import Route
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import PersonKind
+from stream.declaration.streams import Route
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.records import Record

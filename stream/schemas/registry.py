@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
+from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError, Trouble
 from stream.schemas.version import SchemaVersion, full_name
 
 if TYPE_CHECKING:
@@ -38,15 +38,6 @@ LEVEL_NOT_SET = 40408
 """The registry's own codes. A bare 404 means that something else answers at the URL, which says nothing about an id."""
 
 INCOMPATIBLE = 409
-
-REMEDIES = {
-    "registry_unreachable": "start the schema registry, or mend the way to it; work goes on by itself",
-    "registry_timeout": "see why the schema registry is slow; work goes on by itself",
-    "registry_access_denied": "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right",
-    "registry_failing": "look into the schema registry's log; does STREAM_SCHEMA_REGISTRY_URL lead to Confluent's API?",
-    "schema_not_yet_known": "nothing yet: a registry may lag; soon its records become dead letters (unknown_schema)",
-}
-"""Advice to a person, by the reason of a RegistryUnavailable."""
 
 Result = TypeVar("Result")
 
@@ -107,7 +98,7 @@ class Registry:
         if schema is None:
             return None
         if schema.schema_str is None:
-            raise RegistryUnavailable("registry_failing", "gave an answer without a schema")
+            raise RegistryUnavailable(Trouble.REGISTRY_FAILING, "gave an answer without a schema")
         return _json_of(schema.schema_str) if schema.schema_type == "AVRO" else {}
 
     def id_of(self, version: SchemaVersion) -> int | None:
@@ -176,18 +167,18 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
             return None
         raise _refusal(error) from None
     except TimeoutException:
-        raise RegistryUnavailable("registry_timeout", "did not answer in time") from None
+        raise RegistryUnavailable(Trouble.REGISTRY_TIMEOUT, "did not answer in time") from None
     except HTTPError as error:
-        raise RegistryUnavailable("registry_unreachable", f"can't be reached ({type(error).__name__})") from None
+        raise RegistryUnavailable(Trouble.REGISTRY_UNREACHABLE, f"can't be reached ({type(error).__name__})") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is no registry's
-        raise RegistryUnavailable("registry_failing", f"gave a strange answer ({type(error).__name__})") from None
+        raise RegistryUnavailable(Trouble.REGISTRY_FAILING, f"gave a strange answer ({type(error).__name__})") from None
 
 
 def _refusal(error: SchemaRegistryError) -> RegistryUnavailable:
     status = error.http_status_code
     if status in (401, 403):
-        return RegistryUnavailable("registry_access_denied", f"refuses us (HTTP {status})")
-    return RegistryUnavailable("registry_failing", f"answered with HTTP {status}, code {error.error_code}")
+        return RegistryUnavailable(Trouble.REGISTRY_ACCESS_DENIED, f"refuses us (HTTP {status})")
+    return RegistryUnavailable(Trouble.REGISTRY_FAILING, f"answered with HTTP {status}, code {error.error_code}")
 
 
 def _schema_of(version: SchemaVersion) -> Schema:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from stream.catalog import STREAMS, Stream
+from stream.catalog import STREAMS
+from stream.declaration.streams import Stream
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.paths import SCHEMAS_FOLDER

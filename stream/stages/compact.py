@@ -12,30 +12,19 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from stream.catalog import Event, Feed, Route
-from stream.declaration.streams import PersonKind, other_unique_columns
+from stream.declaration.events import Event
+from stream.declaration.persons import Person
+from stream.declaration.streams import Feed, Route
+from stream.declaration.tables import other_unique_columns
 from stream.records import Record
 
 Row = tuple[Any, ...]
 """A feed's column values, then occurred_at, event_id and the Kafka offset."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class ErasedPerson:
-    """A person by the kind and the text of their id."""
-
-    kind: PersonKind
-    person_id: str
-
-    @property
-    def key(self) -> str:
-        """The Kafka key of the records about this person on a topic of persons."""
-        return f"{self.kind}:{self.person_id}"
-
-
 @dataclass(slots=True)
 class TableRows:
-    """What is sent to one table, each row beside the record that it comes from: in the order of the primary key, or of
+    """Rows to be sent to a table, each row beside the record that it comes from: in the order of the primary key, or of
     time where another column is unique as well."""
 
     feed: Feed
@@ -50,17 +39,17 @@ class Compacted:
     """Records of which at least one row is sent."""
     superseded_count: int
     """Records of which no row is sent."""
-    erased: list[tuple[ErasedPerson, int]]
+    erased: list[tuple[Person, int]]
     """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
 
 
 def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
     """Keep the newest event per table, key and person, and make the rows."""
     newest_by_table: dict[str, dict[Any, tuple[tuple[int, str], Record, Event, Feed]]] = {}
-    erased: list[tuple[ErasedPerson, int]] = []
+    erased: list[tuple[Person, int]] = []
     for record, event, route in accepted:
         if route.erases is not None:
-            person = ErasedPerson(route.erases.kind, str(getattr(event, route.erases.attribute)))
+            person = Person(route.erases.kind, str(getattr(event, route.erases.attribute)))
             erased.append((person, event.occurred_at))
         version = (event.occurred_at, event.event_id)
         for feed in route.feeds:

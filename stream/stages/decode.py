@@ -10,7 +10,8 @@ from typing import Any
 from fastavro import schemaless_reader
 from fastavro.read import SchemaResolutionError
 
-from stream.catalog import Event, Route
+from stream.declaration.events import Event
+from stream.declaration.streams import Route
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
@@ -23,7 +24,7 @@ VARINT_CONTINUES = 0x80
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of some records of one partition."""
+    """Some records of one partition, sorted into events and rejections."""
 
     accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)

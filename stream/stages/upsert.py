@@ -24,12 +24,11 @@ from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
 from stream.counts import RowCounts
+from stream.declaration.persons import OnErasure, PersonColumn
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import (
+from stream.declaration.tables import (
     LINEAGE_COLUMNS,
     VERSION_COLUMNS,
-    OnErasure,
-    Person,
     other_unique_columns,
     persons_of,
     written_columns,
@@ -53,10 +52,10 @@ def row_counts(sent: int, reply: bytes, affected: int) -> RowCounts:
     An insert counts 1 in `affected`, an update 2, an unchanged row 0; `Records` leaves out suppressed rows and
     `Duplicates` counts the updates. Raises ValueError where the reply is not of that form.
     """
-    found = REPLY.search(reply)
-    if found is None:
+    match = REPLY.search(reply)
+    if match is None:
         raise ValueError("the server's reply to an upsert has another form than expected")
-    records, updated = int(found[1]), int(found[2])
+    records, updated = int(match[1]), int(match[2])
     inserted = affected - 2 * updated
     return RowCounts(sent, inserted, updated, records - inserted - updated, sent - records)
 
@@ -74,87 +73,80 @@ def encoded(rows: Sequence[Row]) -> Iterator[tuple[bytes, int]]:
 
 def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
     """The guarded upsert of a table, ready to be sent."""
-    before, between, after = _statement_parts(table)
-    return b"".join((before, str(int(partition)).encode(), between, escaped(rows_json), after))
+    return with_json(_template(table).replace("\0", str(int(partition))), rows_json)
 
 
-def escaped(json: bytes) -> bytes:
-    """JSON as it stands in a literal between single quotes, where only the quote and the backslash have a meaning.
+def with_json(statement: str, json: bytes) -> bytes:
+    """The statement with JSON in the place of its `%s`: a literal, in which the quote and the backslash are escaped.
 
     Done here and not by the driver, whose escaping of every quotation mark costs as much as decoding does. JSON has no
-    control characters. It relies on the session's sql_mode (database.SQL_MODE), which is without NO_BACKSLASH_ESCAPES.
+    control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES.
     """
-    return json.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    before, behind = statement.encode().split(b"%s")
+    return b"".join((before, b"'", json.replace(b"\\", b"\\\\").replace(b"'", b"\\'"), b"'", behind))
 
 
-def absent_keys_statement(table: Table) -> str | None:
-    """Counts which of some keys (a JSON list) have no row, for a table with another unique column; None elsewhere.
+def absent_keys_statement(table: Table, rows: Sequence[Row]) -> bytes | None:
+    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere.
 
     A row whose unique value another row has is not inserted, and the upsert says nothing of it.
     """
     if not other_unique_columns(table):
         return None
     (key,) = table.primary_key
-    return (
+    statement = (
         f"SELECT COUNT(*) FROM {json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
         f"WHERE t.`{key.name}` IS NULL"
     )
+    return with_json(statement, keys_of(table, rows))
 
 
-def outdated_members_statement(members: Table) -> str:
-    """Deletes the members of a set that belong to another version of some parents (a JSON list of keys)."""
+def outdated_members_statement(members: Table, parents: Sequence[Row]) -> bytes:
+    """Deletes the members of a set that belong to another version of these rows of their parents' table."""
     (reference,) = members.foreign_keys
     key, link = reference.column, reference.parent
-    return (
+    statement = (
         f"DELETE m FROM {json_keys(key)} JOIN `{key.table.name}` p ON p.`{key.name}` = j.k "
         f"JOIN `{members.name}` m ON m.`{link.name}` = p.`{key.name}` "
         "WHERE (m.event_time, m.event_id) <> (p.event_time, p.event_id)"
     )
+    return with_json(statement, keys_of(key.table, parents))
 
 
-def keys_of(table: Table, rows: Sequence[Row]) -> str:
-    """The keys of rows of a table whose key is one column, as JSON.
-
-    As text: the driver would mark bytes as binary, and MySQL takes no JSON from a binary string.
-    """
+def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
+    """The keys of rows of a table whose key is one column, as JSON."""
     (key,) = table.primary_key
     position = sent_names(table).index(key.name)
-    return msgspec.json.encode([row[position] for row in rows]).decode()
+    return msgspec.json.encode([row[position] for row in rows])
 
 
 def json_keys(key: Column[Any]) -> str:
-    """A table `j` with a column `k`, of keys in a JSON list that is the statement's parameter."""
+    """A table `j` with a column `k`, of keys in a JSON list that takes the place of `%s`."""
     return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
 
 
 @cache
-def _statement_parts(table: Table) -> tuple[bytes, bytes, bytes]:
-    """What stands before the partition's number, between it and the rows, and after the rows."""
-    before, between, after = _template(table).split("\0")
-    return before.encode(), between.encode(), after.encode()
-
-
 def _template(table: Table) -> str:
-    """The statement, with a NUL where the partition's number and the rows go."""
+    """The statement, with a NUL for the partition's number and `%s` for the rows."""
     position_of = {name: position for position, name in enumerate(sent_names(table))}
     unpacked = [_Unpacked(table.c[name], position) for name, position in position_of.items() if name in table.c]
     joined = [person for person in persons_of(table) if person.is_joined]
     persons = [_Joined(person, number, position_of[person.column]) for number, person in enumerate(joined)]
-    values = [f"{_emptied(one, persons)} AS `{one.name}`" for one in unpacked]
-    names = [*(one.name for one in unpacked), *DERIVED_COLUMNS]
-    occurred = next(one.expression for one in unpacked if one.name == "event_time")
-    suppressing = [one for one in persons if one.person.on_erasure is OnErasure.DELETE_ROW]
+    values = [f"{_emptied(column, persons)} AS `{column.name}`" for column in unpacked]
+    names = [*(column.name for column in unpacked), *DERIVED_COLUMNS]
+    occurred = next(column.expression for column in unpacked if column.name == "event_time")
+    suppressing = [each for each in persons if each.person.on_erasure is OnErasure.DELETE_ROW]
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
 INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
 SELECT new.* FROM (
   SELECT {", ".join(values)},
     {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
-  FROM JSON_TABLE('\0', '$[*]' COLUMNS (
-    {", ".join([one.definition for one in unpacked] + [one.definition for one in persons])}
+  FROM JSON_TABLE(%s, '$[*]' COLUMNS (
+    {", ".join([each.definition for each in unpacked] + [each.definition for each in persons])}
   )) j
-  {" ".join(one.join for one in persons)}
-  WHERE {" AND ".join(f"{one.alias}.person_id IS NULL" for one in suppressing) or "TRUE"}
+  {" ".join(each.join for each in persons)}
+  WHERE {" AND ".join(f"{each.alias}.person_id IS NULL" for each in suppressing) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
 
@@ -164,17 +156,17 @@ DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
 
 
 def sent_names(table: Table) -> list[str]:
-    """What the rows carry, in the order in which they do: columns, and ids of persons that no column keeps."""
+    """The names of the rows' values, in their order: columns, and ids of persons that no column keeps."""
     shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
-    own = [one.name for one in written_columns(table) if one.name not in shared]
+    own = [column.name for column in written_columns(table) if column.name not in shared]
     unstored = [person.column for person in persons_of(table) if not person.is_stored]
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
-def _emptied(one: _Unpacked, persons: Sequence[_Joined]) -> str:
+def _emptied(column: _Unpacked, persons: Sequence[_Joined]) -> str:
     """The column's expression, or NULL where a person is erased whose erasure empties it."""
-    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if one.name in each.person.emptied)
-    return f"IF({spared}, {one.expression}, NULL)" if spared else one.expression
+    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if column.name in each.person.emptied)
+    return f"IF({spared}, {column.expression}, NULL)" if spared else column.expression
 
 
 def _assignments(table: Table) -> list[str]:
@@ -182,7 +174,7 @@ def _assignments(table: Table) -> list[str]:
     keys = {column.name for column in table.primary_key}
     if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
         newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
-    guarded = [one.name for one in written_columns(table) if one.name not in {*keys, *VERSION_COLUMNS}]
+    guarded = [column.name for column in written_columns(table) if column.name not in {*keys, *VERSION_COLUMNS}]
     version = [] if "event_id" in keys else ["event_id"]
     return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
         f"`event_time` = {_newer_time(table)}"
@@ -194,14 +186,14 @@ def _newer_time(table: Table) -> str:
     greater = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
     if not other_unique_columns(table):
         return greater
-    same = " AND ".join(f"new.`{one.name}` = `{table.name}`.`{one.name}`" for one in table.primary_key)
+    same = " AND ".join(f"new.`{column.name}` = `{table.name}`.`{column.name}`" for column in table.primary_key)
     return f"IF({same}, {greater}, `{table.name}`.`event_time`)"
 
 
 class _Joined:
     """One person of a row: their id as text inside JSON_TABLE, and the join that finds them among the erased."""
 
-    def __init__(self, person: Person, number: int, position: int) -> None:
+    def __init__(self, person: PersonColumn, number: int, position: int) -> None:
         self.person = person
         self.alias = f"e{number}"
         self.definition = (

@@ -13,15 +13,17 @@ from typing import Any
 
 import msgspec
 
-from stream.catalog import Event, Route
-from stream.declaration.streams import PersonErased, PersonKind
-from stream.declaration.types import MICROS_MAX, EntityId, TelegramId, check_text_id, meta_of
+from stream.declaration.events import Event, PersonErased
+from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
+from stream.declaration.streams import Route
+from stream.declaration.types import EntityId, TelegramId, check_text_id, meta_of
 from stream.errors import Reason, Rejection, Stage
 from stream.hashing import Hasher
+from stream.moments import MICROS_MAX
 from stream.records import Record
 
 FUTURE_MS_MAX = 24 * 3600 * 1000
-"""How far `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
+"""The most that `occurred_at` may lie behind the record's own Kafka timestamp (docs/events.md, "Times"): one event from
 the year 2999 must not block an entity for ever."""
 
 NO_EVENT_ID = "00000000-0000-0000-0000-000000000000"
@@ -71,28 +73,31 @@ def check_key(key: bytes | None, event: Event, route: Route) -> None:
 
 
 def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
-    """What a record without a value says: the person whom its key names, as `app:7` does, is to be forgotten.
+    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten.
 
     Raises Rejection where the key names nobody.
     """
     if not record.key:
         raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
     try:
-        kind, person_id = record.key.decode().split(":", 1)
-        route = routes[PersonKind(kind)]
-    except (ValueError, KeyError):  # no kind that there is, or none that a key can name
+        person = Person.parse(record.key.decode())
+    except UnicodeDecodeError:
         raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE) from None
-    if not is_person_id(PersonKind(kind), person_id):
+    if not is_named_rightly(person):
         raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE)
     occurred_at = min(max(record.timestamp_ms, 0) * 1000, MICROS_MAX)
-    return record, PersonErased(event_id=NO_EVENT_ID, occurred_at=occurred_at, person_id=person_id), route
+    event = PersonErased(event_id=NO_EVENT_ID, occurred_at=occurred_at, person_id=person.person_id)
+    return record, event, routes[PersonKind(person.kind)]
 
 
-def is_person_id(kind: PersonKind, text: str) -> bool:
-    """Whether the text is an id of that kind, in the one form in which it is stored."""
-    if kind is PersonKind.CLERK:
+def is_named_rightly(person: Person) -> bool:
+    """Whether events may name the person so: by a kind of theirs, and the id in the form in which it is stored."""
+    kind, text = person
+    if kind not in NAMED_KINDS:
+        return False
+    if kind == PersonKind.CLERK:
         return 0 < len(text) <= 256 and check_text_id(text)
-    greatest = int(meta_of(EntityId if kind is PersonKind.APP else TelegramId).le or 0)
+    greatest = int(meta_of(EntityId if kind == PersonKind.APP else TelegramId).le or 0)
     # The length comes first: int() refuses thousands of digits with an error.
     is_number = len(text) <= len(str(greatest)) and text.isascii() and text.isdecimal() and text[0] != "0"
     return is_number and int(text) <= greatest
@@ -111,7 +116,7 @@ def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decim
 
 
 def rejection_of(error: msgspec.ValidationError) -> Rejection:
-    """What msgspec found, as a bounded reason and a field. Its message names types and limits, never the value."""
+    """The rejection that msgspec's error means. Its message names types and limits, never the value."""
     message = str(error)
     required = REQUIRED_FIELD.search(message)
     if required:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.streams import LINEAGE_COLUMNS
+from stream.declaration.tables import LINEAGE_COLUMNS
 from stream.produce import Framing, Message, Plan, synthesize
 from tests.balance import assert_row_ledger
 from tests.broker import Broker

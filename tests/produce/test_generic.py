@@ -11,8 +11,12 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from stream.catalog import METADATA
 from stream.declaration import types
-from stream.declaration.streams import METADATA, Event, Stream, app, clerk, into, telegram, upserted_table
+from stream.declaration.events import Event
+from stream.declaration.persons import app, clerk, telegram
+from stream.declaration.streams import Stream, into
+from stream.declaration.tables import column, upserted_table
 from stream.declaration.types import (
     EntityId,
     Flag,
@@ -25,7 +29,6 @@ from stream.declaration.types import (
     Text32,
     TextId16,
     TextId256,
-    column,
 )
 from stream.errors import ConfigurationError, Reason, Rejection, Stage
 from stream.produce.accounts import Span

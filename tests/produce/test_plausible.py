@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stream.catalog import STREAMS, Event
+from stream.catalog import STREAMS
 from stream.catalog.bytemark_order import OrderItemIssued, OrderPaid
 from stream.catalog.rewards_points import PointsTransacted
 from stream.catalog.rewards_tokens import TokensTransacted
@@ -19,6 +19,7 @@ from stream.catalog.trip_activity_location import ActivityLocationClustered
 from stream.catalog.user_label import LabelDefined, UserLabelled, UserUnlabelled
 from stream.catalog.user_lifecycle import AppUserSaved
 from stream.catalog.user_referral import UserReferred
+from stream.declaration.events import Event
 from stream.produce import Plan, synthesize
 from stream.records import Record
 from stream.stages.decode import decode_record

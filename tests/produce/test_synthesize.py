@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stream.catalog import STREAMS, Event, Feed, Route
+from stream.catalog import STREAMS
 from stream.catalog.bytemark_pass import BytemarkPassLogged
 from stream.catalog.learner import CourseBooked, FreeLessonRegistered, LearnerActed
 from stream.catalog.message import MessageDeleted, MessageSaved
@@ -28,13 +28,15 @@ from stream.catalog.user_lifecycle import (
     UserSignedIn,
     UserUpdated,
 )
-from stream.declaration.streams import NAMED_KINDS, PersonKind, persons_of
+from stream.declaration.events import Event
+from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
+from stream.declaration.streams import Feed, Route
+from stream.declaration.tables import persons_of
 from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
 from stream.schemas.framing import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
-from stream.stages.compact import ErasedPerson
 from stream.stages.decode import decode_record
 from tests.stores import STORE
 
@@ -438,15 +440,15 @@ def test_riders_are_chosen_for_studies_by_their_id_or_a_hash_and_some_of_them_tw
 # --- Farewells
 
 
-def farewells_in(messages: Iterable[Message]) -> dict[ErasedPerson, tuple[int, bool]]:
+def farewells_in(messages: Iterable[Message]) -> dict[Person, tuple[int, bool]]:
     """The erased persons, each with the message that erases, and whether that is a tombstone."""
     farewells = {}
     for number, message in enumerate(messages):
         event, route = decoded(message)
         if route.erases is not None:
-            person = ErasedPerson(route.erases.kind, str(getattr(event, route.erases.attribute)))
+            person = Person(route.erases.kind, str(getattr(event, route.erases.attribute)))
             assert person not in farewells, "nobody leaves twice"
-            assert message.key == person.key.encode()
+            assert message.key == str(person).encode()
             farewells[person] = (number, message.value is None)
     return farewells
 
@@ -479,7 +481,7 @@ def test_rows_of_every_table_come_before_and_after_some_persons_farewell(town: l
             persons = [about for about in persons_of(feed.table) if about.kind in NAMED_KINDS]
             for about, values in product(persons, _rows(feed, event)):
                 tables.add((feed.table.name, about.column))
-                left = farewells.get(ErasedPerson(about.kind, str(values[about.column])))
+                left = farewells.get(Person(about.kind, str(values[about.column])))
                 if left is not None:
                     (before if number < left[0] else after).add((feed.table.name, about.column))
     assert before == tables

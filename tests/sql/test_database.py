@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from stream.counts import RowCounts
 from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, TransactionConflict
 from stream.mysql import connection as edge
-from stream.mysql.connection import error_of, read_connection, server_name, translated_errors
+from stream.mysql.connection import read_connection, server_name, translated_errors
+from stream.mysql.errnos import error_of, refusal_of_warning
 from stream.stages.upsert import row_counts
 from tests.databases import Database
 
@@ -72,7 +73,7 @@ def test_a_warning_is_told_by_the_server(database: Database) -> None:
         cursor.execute("SELECT CAST('12x' AS UNSIGNED)")
         assert cursor.warning_count == 1
         cursor.execute("SHOW WARNINGS")
-        assert isinstance(edge.refusal_of_warning(cursor.fetchone()), DataRefused)
+        assert isinstance(refusal_of_warning(cursor.fetchone()), DataRefused)
 
 
 MARKER = "marker-of-a-person"
@@ -132,12 +133,6 @@ def test_an_error_is_judged_by_its_number_and_never_shows_a_value(
 )
 def test_the_environments_faults_are_told_from_a_records(errno: int, kind: type[Exception]) -> None:
     assert type(error_of(pymysql.err.OperationalError(errno, MARKER))) is kind
-
-
-def test_each_reason_to_try_again_comes_with_what_to_do() -> None:
-    reasons = {*edge.UNAVAILABLE.values(), *edge.CONFLICTS.values()}
-    assert reasons <= edge.REMEDIES.keys()
-    assert "errno" in edge.remedy(DatabaseUnavailable("unknown", 99999))
 
 
 def test_a_statement_larger_than_a_packet_has_a_reason_and_leaves_the_connection_sound(database: Database) -> None:

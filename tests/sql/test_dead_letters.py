@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import Person, PersonKind
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
-from stream.mysql import dead_letters, erasure
-from stream.mysql.dead_letters import CHANGED_ROWS_MAX, Coordinates, LogPart, Selection
+from stream.mysql import erasure
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart
+from stream.mysql.selection import Coordinates, Selection, discard_some
 from stream.operate.erase import receipt
 from stream.operate.redrive import Redrive, Redriven
 from stream.records import Record
 from stream.settings import Settings
-from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_tables
 from tests.databases import Database
@@ -215,8 +215,8 @@ def test_what_is_discarded_stays_so_though_it_is_read_again(database: Database, 
     applier.write(applier.slice("trip", [NONSENSE, NONSENSE]))
     with database.engine().begin() as connection:
         selection = Selection(coordinates=(Coordinates("trip", 0, 0),))
-        assert dead_letters.discard_some(connection, selection, "a test's") == 1
-        assert dead_letters.discard_some(connection, selection, "again") == 0
+        assert discard_some(connection, selection, "a test's") == 1
+        assert discard_some(connection, selection, "again") == 0
     database.execute("UPDATE progress SET next_offset = 0")
     again = Applier(database)
     again.write(again.slice("trip", [NONSENSE, NONSENSE]))
@@ -260,7 +260,7 @@ def test_a_receipt_counts_the_copies_that_an_erasure_cannot_reach(database: Data
     applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=7, event_id=uuid_text(71))))
     sweep(database)
     with database.engine().connect() as connection:
-        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"), copies_kept_days=30)
+        lines = receipt(connection, Person(PersonKind.APP, "7"), copies_kept_days=30)
     copies = [(line.what, line.rows, line.until) for line in lines if "copies" in line.what]
     assert copies == [("remains: copies in trip.dlq, whoever they are about", 2, "its retention, 30 days")]
 

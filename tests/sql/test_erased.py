@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.catalog import STREAMS
-from stream.declaration.streams import persons_of
+from stream.declaration.tables import persons_of
 from stream.stages.upsert import upsert_statement
 from tests.balance import assert_drained
 from tests.databases import Database

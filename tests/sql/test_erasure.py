@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from stream.catalog import METADATA
-from stream.declaration.streams import OnErasure, PersonKind, persons_of
+from stream.declaration.persons import OnErasure, Person, PersonKind
+from stream.declaration.tables import persons_of
 from stream.engine.eraser import Eraser
 from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.mysql import erasure
-from stream.mysql.connection import error_of
+from stream.mysql import dead_letters, erasure
+from stream.mysql.errnos import error_of
 from stream.records import Record
-from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -34,9 +34,9 @@ LIFECYCLE = "user.lifecycle"
 APP_ID = 4_070_707_070
 CLERK_ID = "user_planted_2aB"
 MARK = "planted-marker"
-APP = ErasedPerson(PersonKind.APP, str(APP_ID))
-CLERK = ErasedPerson(PersonKind.CLERK, CLERK_ID)
-TELEGRAM = ErasedPerson(PersonKind.TELEGRAM, str(2**40))
+APP = Person(PersonKind.APP, str(APP_ID))
+CLERK = Person(PersonKind.CLERK, CLERK_ID)
+TELEGRAM = Person(PersonKind.TELEGRAM, str(2**40))
 OURS = ("erasure", "erasure_removal")
 """The tables in which the bare id stays for good."""
 
@@ -93,7 +93,7 @@ def planted() -> list[Item]:
     broken = [
         (topic, record._replace(value=(record.value or b"")[:-1], headers=((MARK, MARK.encode()),)))
         for topic, record in sound
-        if record.key in (APP.key.encode(), CLERK.key.encode(), APP.person_id.encode())
+        if record.key in (str(APP).encode(), str(CLERK).encode(), APP.person_id.encode())
     ]
     return sound + broken
 
@@ -107,7 +107,7 @@ def deletions() -> list[Item]:
 
 
 def tombstones() -> list[Item]:
-    return [(LIFECYCLE, events.tombstone(person.key)) for person in (APP, CLERK)]
+    return [(LIFECYCLE, events.tombstone(str(person))) for person in (APP, CLERK)]
 
 
 def apply(applier: Applier, items: Iterable[Item], partition: int = 0) -> None:
@@ -236,7 +236,8 @@ def test_a_marker_of_a_kind_that_nobody_knows_holds_up_no_other(database: Databa
 def test_more_rows_than_one_transaction_removes_all_go(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "REMOVE_ROWS_MAX", 3)
+    for module in (erasure, dead_letters):
+        monkeypatch.setattr(module, "CHANGED_ROWS_MAX", 3)
     fresh = versions()
     apply(applier, [item("UserSignedIn", events.signed_in(clerk_id=CLERK_ID, **next(fresh))) for _ in range(10)])
     apply(applier, [item("UserSignedIn", events.signed_in(clerk_id="user_other", **next(fresh))) for _ in range(4)])

@@ -13,12 +13,14 @@ import msgspec
 import pytest
 from sqlalchemy import Table
 
-from stream.catalog import METADATA, STREAMS, Route
-from stream.declaration.streams import OnErasure, Person, PersonKind, persons_of
+from stream.catalog import METADATA, STREAMS
+from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
+from stream.declaration.streams import Route
+from stream.declaration.tables import persons_of
 from stream.declaration.types import extra_of, python_type_of
 from stream.mysql.erasure import mark, sweep
 from stream.records import Record
-from stream.stages.compact import ErasedPerson, TableRows, compact
+from stream.stages.compact import TableRows, compact
 from stream.stages.decode import decode
 from stream.stages.upsert import sent_names
 from tests.databases import Database
@@ -110,19 +112,19 @@ def _says_anything(field: Any) -> bool:
         return False
 
 
-def persons_in(event: Planted) -> dict[ErasedPerson, list[tuple[Table, Person]]]:
+def persons_in(event: Planted) -> dict[Person, list[tuple[Table, PersonColumn]]]:
     """The persons whom its rows are about, each with where and how."""
-    persons: dict[ErasedPerson, list[tuple[Table, Person]]] = {}
+    persons: dict[Person, list[tuple[Table, PersonColumn]]] = {}
     for rows in event.tables:
         table = rows.feed.table
         for about in persons_of(table):
             position = sent_names(table).index(about.column)
             for person_id in {str(row[position]) for row in rows.rows if row[position] not in (None, "")}:
-                persons.setdefault(ErasedPerson(about.kind, person_id), []).append((table, about))
+                persons.setdefault(Person(about.kind, person_id), []).append((table, about))
     return persons
 
 
-def erase(database: Database, person: ErasedPerson) -> None:
+def erase(database: Database, person: Person) -> None:
     with database.engine().connect() as connection:
         with connection.begin():
             mark(connection, [(person, NOON)])
@@ -150,7 +152,7 @@ def test_an_erased_persons_values_are_nowhere(database: Database, topic: str, ro
         applier.close()
 
 
-def assert_is_there(database: Database, tables: list[tuple[Table, Person]]) -> None:
+def assert_is_there(database: Database, tables: list[tuple[Table, PersonColumn]]) -> None:
     """Otherwise it would be easy to forget."""
     for table, about in tables:
         assert database.rows(table.name), table.name
@@ -158,7 +160,7 @@ def assert_is_there(database: Database, tables: list[tuple[Table, Person]]) -> N
             assert any(row[name] is not None for row in database.rows(table.name)), (table.name, name)
 
 
-def assert_is_forgotten(database: Database, table: Table, about: Person, person: ErasedPerson) -> None:
+def assert_is_forgotten(database: Database, table: Table, about: PersonColumn, person: Person) -> None:
     rows = database.rows(table.name)
     if about.on_erasure is OnErasure.DELETE_ROW:
         left = [row for row in rows if not about.is_stored or str(row[about.column]) == person.person_id]
@@ -170,7 +172,7 @@ def assert_is_forgotten(database: Database, table: Table, about: Person, person:
         assert [row[name] for row in rows for name in about.emptied] == [None] * len(rows) * len(about.emptied)
 
 
-def assert_id_is_nowhere(database: Database, person: ErasedPerson) -> None:
+def assert_id_is_nowhere(database: Database, person: Person) -> None:
     """In no column, but where a ledger keeps it bare."""
     kept = {
         (table.name, about.column)

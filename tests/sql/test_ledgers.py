@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import Person, PersonKind
 from stream.mysql import erasure
 from stream.operate.erase import receipt
-from stream.stages.compact import ErasedPerson
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -258,7 +257,7 @@ def test_a_receipt_tells_which_ledgers_keep_the_bare_id(database: Database, appl
     erase(applier)
     sweep(database)
     with database.engine().connect() as connection:
-        lines = receipt(connection, ErasedPerson(PersonKind.APP, "7"), copies_kept_days=30)
+        lines = receipt(connection, Person(PersonKind.APP, "7"), copies_kept_days=30)
         elsewhere = [line.what for line in lines if "referral_history" in line.what]
     kept = {line.what: line.rows for line in lines if "bare id" in line.what}
     assert kept == {f"remains: the bare id in {table}": 2 for table, *_ in LEDGERS.values()}

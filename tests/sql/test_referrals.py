@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stream.catalog import STREAMS
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import PersonKind
 from stream.mysql import erasure
 from stream.records import Record
 from tests import events

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from stream.declaration.types import MICROS_MAX
 from stream.errors import Reason, Stage
+from stream.moments import MICROS_MAX
 from stream.mysql import rows
 from stream.stages.decode import DecodedSlice
 from tests import events

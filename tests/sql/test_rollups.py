@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from stream.catalog import STREAMS
-from stream.declaration.rollups import PASSES, PERIOD_MICROS, REVENUE, ROLLUPS, shares_of
+from stream.catalog import ROLLUPS, STREAMS
+from stream.catalog.bytemark_pass import PASSES
+from stream.catalog.rewards_points import REVENUE
+from stream.declaration.rollups import PERIOD_MICROS, shares_of
 from stream.declaration.service_tables import ROLLUP_TOUCHED
-from stream.declaration.streams import business_time_of
+from stream.declaration.tables import business_time_of
 from stream.engine.metrics import Metrics
 from stream.engine.refresher import Refresher
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
-from stream.mysql.dead_letters import DeadLetter, Selection
+from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.declaration.types import MICROS_MAX
+from stream.moments import MICROS_MAX
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stream.errors import DatabaseUnavailable
+from stream.errors import DatabaseUnavailable, Trouble
 from stream.replay.brake import IDLE_SECONDS_MAX, LAG_RECORDS_MIN, LOOK_SECONDS, Brake, LiveLag
 
 MANY = LAG_RECORDS_MIN * 10
@@ -20,7 +20,7 @@ class Live:
     def look(self) -> LiveLag:
         lag = next(self._seen)
         if lag is None:
-            raise DatabaseUnavailable("unreachable", 2003)
+            raise DatabaseUnavailable(Trouble.UNREACHABLE, 2003)
         return lag
 
     def held(self, looks: int, seconds: float = LOOK_SECONDS) -> Sequence[bool]:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.mysql.dead_letters import Coordinates, headers_from_text, headers_to_text
-from stream.mysql.progress import moment_of
+from stream.moments import from_millis
+from stream.mysql.dead_letters import headers_from_text, headers_to_text
+from stream.mysql.selection import Coordinates
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=20)), max_size=4))
@@ -29,4 +30,4 @@ def test_what_are_no_coordinates_is_refused(text: str) -> None:
 @pytest.mark.parametrize("timestamp_ms", [-1, 0, 253_402_300_799_999, 2**63 - 1])
 def test_any_timestamp_of_kafka_becomes_a_moment_that_the_database_holds(timestamp_ms: int) -> None:
     """A producer may write any number there; it must not stop the partition."""
-    assert 1970 <= moment_of(timestamp_ms).year <= 9999
+    assert 1970 <= from_millis(timestamp_ms).year <= 9999

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.declaration.streams import PersonErased
+from stream.declaration.events import PersonErased
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
 from stream.schemas.framing import confluent_header

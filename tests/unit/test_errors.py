@@ -20,6 +20,7 @@ from stream.errors import (
     TerminalError,
     TransactionConflict,
     TransientError,
+    Trouble,
 )
 from stream.records import TopicPartition
 
@@ -46,8 +47,8 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        DatabaseUnavailable("connection_lost", 2013),
-        TransactionConflict("deadlock", 1213),
+        DatabaseUnavailable(Trouble.CONNECTION_LOST, 2013),
+        TransactionConflict(Trouble.DEADLOCK, 1213),
         Fenced([TopicPartition("trip", 3)]),
     ],
 )
@@ -56,10 +57,18 @@ def test_what_is_tried_again_is_transient(error: StreamError) -> None:
     assert error.reason
 
 
-def test_transient_reasons_are_bounded_codes() -> None:
-    for error in declared():
-        if issubclass(error, TransientError):
-            assert error.reason.replace("_", "").isalpha()
+def test_each_transient_error_has_a_trouble() -> None:
+    kinds = [error for error in declared() if issubclass(error, TransientError) and error is not TransientError]
+    assert len(kinds) >= 6
+    for kind in kinds:
+        assert isinstance(vars(kind).get("reason"), Trouble) or "reason" in inspect.signature(kind).parameters, kind
+
+
+def test_each_trouble_is_a_code_and_comes_with_what_to_do() -> None:
+    for trouble in Trouble:
+        assert trouble.replace("_", "").isalpha()
+        assert len(trouble.remedy) > 20
+    assert "errno" in Trouble.UNKNOWN.remedy
 
 
 def test_a_fence_names_the_partitions() -> None:

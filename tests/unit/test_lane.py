@@ -24,6 +24,7 @@ from stream.errors import (
     Reason,
     RegistryUnavailable,
     TransactionConflict,
+    Trouble,
 )
 from stream.mysql.rows import WrittenSlice
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
@@ -163,7 +164,7 @@ RunLane = Callable[..., Running]
 
 
 def test_partitions_that_reached_their_ends_are_complete_once_the_batches_before_are_applied(run: RunLane) -> None:
-    writer = ScriptedWriter(None, None, DatabaseUnavailable("unreachable", 2003))
+    writer = ScriptedWriter(None, None, DatabaseUnavailable(Trouble.UNREACHABLE, 2003))
     running = run(writer)
     mine, behind, unknown, given_up = claim(), claim(TRIP_1), claim(TRIP_1), claim(TRIP_1)
     given_up.is_held = False
@@ -185,7 +186,7 @@ def test_partitions_that_reached_their_ends_are_complete_once_the_batches_before
 
 
 def test_a_review_gives_up_what_progress_does_not_bear_out(run: RunLane) -> None:
-    writer = ScriptedWriter(None, DatabaseUnavailable("unreachable", 2003))
+    writer = ScriptedWriter(None, DatabaseUnavailable(Trouble.UNREACHABLE, 2003))
     writer.gone = [TRIP_1]
     running = run(writer)
     mine, gone, given_up = claim(), claim(TRIP_1), claim(TRIP_1)
@@ -232,7 +233,9 @@ def test_a_batch_is_written_and_reported(run: RunLane) -> None:
     assert running.lane.wait_until_idle(5)
 
 
-@pytest.mark.parametrize("error", [DatabaseUnavailable("connection_lost", 2013), TransactionConflict("deadlock", 1213)])
+@pytest.mark.parametrize(
+    "error", [DatabaseUnavailable(Trouble.CONNECTION_LOST, 2013), TransactionConflict(Trouble.DEADLOCK, 1213)]
+)
 def test_the_environments_faults_are_tried_again_until_it_works(run: RunLane, error: Exception) -> None:
     writer = ScriptedWriter(*[error] * 7)
     running = run(writer)
@@ -244,7 +247,7 @@ def test_the_environments_faults_are_tried_again_until_it_works(run: RunLane, er
 
 
 def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
-    writer = ScriptedWriter(*[DatabaseUnavailable("disk_full", 1114)] * 1_000_000)
+    writer = ScriptedWriter(*[DatabaseUnavailable(Trouble.DISK_FULL, 1114)] * 1_000_000)
     running = run(writer)
     one = claim()
     running.lane.offer(batch(one), 0)
@@ -258,7 +261,7 @@ def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
 
 
 def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:
-    lost, read_only = DatabaseUnavailable("connection_lost", 2013), DatabaseUnavailable("read_only", 1290)
+    lost, read_only = DatabaseUnavailable(Trouble.CONNECTION_LOST, 2013), DatabaseUnavailable(Trouble.READ_ONLY, 1290)
     with capture_logs() as logs:
         running = run(ScriptedWriter(lost, read_only, read_only, read_only))
         running.lane.offer(batch(claim()), 0)
@@ -269,7 +272,7 @@ def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:
 
 
 def test_what_was_revoked_meanwhile_is_thrown_away(run: RunLane) -> None:
-    writer = ScriptedWriter(DatabaseUnavailable("unreachable", 2003))
+    writer = ScriptedWriter(DatabaseUnavailable(Trouble.UNREACHABLE, 2003))
     kept, gone = claim(TRIP_0), claim(TRIP_1)
     writer.before = lambda: setattr(gone, "is_held", False)
     running = run(writer)
@@ -335,7 +338,7 @@ def test_brokers_that_do_not_answer_are_asked_again(run: RunLane) -> None:
 
 
 def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:
-    writer = ScriptedWriter(*[TransactionConflict("lock_wait", 1205)] * 3)
+    writer = ScriptedWriter(*[TransactionConflict(Trouble.LOCK_WAIT, 1205)] * 3)
     running = run(writer)
     running.lane.request_claim(Claim(TRIP_0, "id", next_offset=42))
     report = running.report()
@@ -345,7 +348,7 @@ def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:
 
 
 def test_a_claim_that_nobody_wants_any_more_is_given_up(run: RunLane) -> None:
-    writer = ScriptedWriter(*[DatabaseUnavailable("unreachable", 2003)] * 1_000_000)
+    writer = ScriptedWriter(*[DatabaseUnavailable(Trouble.UNREACHABLE, 2003)] * 1_000_000)
     running = run(writer)
     requested = Claim(TRIP_0, "id")
     running.lane.request_claim(requested)
@@ -358,7 +361,7 @@ def test_a_claim_that_nobody_wants_any_more_is_given_up(run: RunLane) -> None:
 
 
 def test_a_lane_is_overfull_once_it_has_one_batch_too_many_and_no_longer_than_that(run: RunLane) -> None:
-    writer = ScriptedWriter(*[DatabaseUnavailable("unreachable", 2003)] * 1_000_000)
+    writer = ScriptedWriter(*[DatabaseUnavailable(Trouble.UNREACHABLE, 2003)] * 1_000_000)
     running = run(writer)
     for _ in range(INBOX_BATCHES_MAX):
         running.lane.offer(batch(claim()), 0)
@@ -391,7 +394,7 @@ def test_a_crash_is_reported_and_the_connection_closed(run: RunLane) -> None:
 
 
 def test_a_stop_gives_up_what_is_tried_again(run: RunLane) -> None:
-    running = run(ScriptedWriter(*[DatabaseUnavailable("unreachable", 2003)] * 1_000_000))
+    running = run(ScriptedWriter(*[DatabaseUnavailable(Trouble.UNREACHABLE, 2003)] * 1_000_000))
     running.lane.offer(batch(claim()), 0)
     wait_for(lambda: running.lane.trouble, "its trouble")
     running.lane.stop()
@@ -400,7 +403,7 @@ def test_a_stop_gives_up_what_is_tried_again(run: RunLane) -> None:
 
 
 RATED = json.loads(events.schema_file("TripRated").read_text())
-DOWN = RegistryUnavailable("registry_unreachable", "can't be reached")
+DOWN = RegistryUnavailable(Trouble.REGISTRY_UNREACHABLE, "can't be reached")
 
 
 def confluent_batch(*ids: int, age_seconds: float = 0.0) -> Batch:

@@ -165,10 +165,4 @@ FUNCTION_LINES_MAX = 70
 
 LONG_FILES = {
     "produce/flaws.py",  # a table of flaws, read as a list
-    # These are being split.
-    "declaration/streams.py",
-    "engine/assignment.py",
-    "engine/lane.py",
-    "engine/poller.py",
-    "mysql/dead_letters.py",
 }

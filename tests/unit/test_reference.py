@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Table
 from sqlalchemy.dialects import mysql
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from docs.reference import FOLDER, PAGES
 from stream.catalog import METADATA, STREAMS
 

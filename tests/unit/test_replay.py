@@ -8,7 +8,7 @@ from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.progress import Pace
 from stream.counts import Reached
-from stream.mysql.replay_runs import Effect, Run, differences
+from stream.mysql.replay_runs import Effect, Run, changed_dates
 from stream.records import Range
 from stream.replay.replay import engine_options
 from tests.consumers import run_command
@@ -19,7 +19,7 @@ SETTINGS = {"STREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAM_DATABASE_UR
 def test_dates_are_told_where_their_rows_differ_only() -> None:
     before = {"trip": {"2026-03-01": 5, "2026-03-02": 7, "2026-03-03": 1}}
     after = {"trip": {"2026-03-01": 5, "2026-03-02": 9, "2026-03-04": 2}, "user_rating": {}}
-    assert differences(before, after) == [
+    assert changed_dates(before, after) == [
         Effect("rows by date", "trip", "2026-03-02", "before", 7),
         Effect("rows by date", "trip", "2026-03-02", "after", 9),
         Effect("rows by date", "trip", "2026-03-03", "before", 1),

@@ -17,18 +17,8 @@ import typer.main
 from docs.reference import FOLDER
 from stream import settings as config
 from stream.cli.main import app
-from stream.errors import (
-    ConfigurationError,
-    Fenced,
-    KafkaUnavailable,
-    Reason,
-    StatementTimeout,
-    StopReason,
-    TransientError,
-)
-from stream.mysql.connection import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
+from stream.errors import ConfigurationError, Reason, StopReason, Trouble
 from stream.operate.check import PACKET_BYTES_MIN
-from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
 from stream.settings import KAFKA_PREFIX, SECRETS, setting_names
 from tests.alerts.rules import Rule, alerts, labels_by_metric
 from tests.consumers import CHECKOUT
@@ -36,8 +26,6 @@ from tests.consumers import CHECKOUT
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
 NOT_FOR_OPERATORS = {"produce", "draft.py"}
 """Parts for developers alone: synthetic events, and drafts of migrations."""
-WITH_A_REASON: set[type[TransientError]] = {KafkaUnavailable, Fenced, StatementTimeout}
-"""The classes of transient errors that have one reason each."""
 
 
 # What the page says.
@@ -92,12 +80,10 @@ def template(text: ast.expr) -> str:
             return ""
 
 
-def retry_reasons() -> set[str]:
-    classes = {*(error.reason for error in WITH_A_REASON), error_of(None).reason}
-    raised = calls("TransientError", "DatabaseUnavailable", "TransactionConflict", "RegistryUnavailable")
-    counted = (call for call in calls("labels") if ast.unparse(call.func).endswith("retries.labels"))
-    literal = {template(call.args[0]) for call in (*raised, *counted)} - {""}
-    return {*UNAVAILABLE.values(), *CONFLICTS.values(), *classes, *literal}
+def troubles_met() -> set[str]:
+    """The names of the troubles that the code speaks of, beside where they are declared."""
+    files = (path.read_text(encoding="utf-8") for path in (CHECKOUT / "stream").rglob("*.py"))
+    return {name for text in files for name in re.findall(r"\bTrouble\.([A-Z_]+)", text)}
 
 
 def refusals(error: str) -> set[str]:
@@ -143,18 +129,19 @@ def test_each_reason_of_a_rest_has_an_entry() -> None:
     assert headings(section("Topics that rest")) == [template(call.args[1]) for call in calls("suspend")]
 
 
-def test_each_reason_to_try_again_has_an_entry() -> None:
-    assert rows(section("Work that is tried again")).keys() == retry_reasons()
+def test_each_trouble_has_an_entry() -> None:
+    assert rows(section("Work that is tried again")).keys() == set(Trouble)
 
 
-def test_what_a_log_line_tells_to_do_is_told_of_reasons_that_there_are() -> None:
-    assert {*REMEDIES, *REGISTRY_REMEDIES} <= retry_reasons()
+def test_each_trouble_is_met_somewhere() -> None:
+    assert troubles_met() == set(Trouble.__members__)
 
 
-def test_each_class_of_transient_error_is_known_here() -> None:
-    """One with a reason of its own would be missed by `retry_reasons`."""
-    own = {error for error in TransientError.__subclasses__() if "reason" in vars(error)}
-    assert own == WITH_A_REASON
+def test_retries_are_counted_by_troubles_alone() -> None:
+    labelled = [call for call in calls("labels") if ast.unparse(call.func).endswith("retries.labels")]
+    counted = {ast.unparse(call.args[0]) for call in labelled}
+    assert {label for label in counted if not label.endswith(".reason") and not label.startswith("Trouble.")} == set()
+    assert counted, "retries are counted elsewhere now"
 
 
 def test_each_reason_of_a_rejection_has_an_entry_with_its_meaning() -> None:

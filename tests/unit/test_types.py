@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA, STREAMS
-from stream.declaration.streams import uuid_digits
-from stream.declaration.types import BINARY_COLLATION, MICROS_MAX, check_text_id, field_extras
+from stream.declaration.events import uuid_digits
+from stream.declaration.types import BINARY_COLLATION, check_text_id, field_extras
 from stream.errors import Reason, Rejection
+from stream.moments import MICROS_MAX
 from stream.stages.validate import decimal_value
 from tests.model.rules import text_id, uuid
 

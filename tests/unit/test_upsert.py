@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from stream.catalog import STREAMS
 from stream.counts import RecordCounts, RowCounts
-from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of, written_columns
+from stream.declaration.persons import OnErasure
+from stream.declaration.tables import LINEAGE_COLUMNS, other_unique_columns, persons_of, written_columns
 from stream.stages import upsert
 from stream.stages.upsert import encoded, row_counts
 

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from stream.catalog import STREAMS, Event
-from stream.declaration.types import MICROS_MAX
+from stream.catalog import STREAMS
+from stream.declaration.events import Event
 from stream.errors import Reason, Rejection, Stage
+from stream.moments import MICROS_MAX
 from stream.records import Record
 from stream.stages.decode import decode_record
 from stream.stages.validate import rejection_of, validate

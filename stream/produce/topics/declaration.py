@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from stream.catalog import STREAMS, Event, Route, Stream
+from stream.catalog import STREAMS
+from stream.declaration.events import Event
+from stream.declaration.streams import Route, Stream
 from stream.produce.riders import RiderDay
 
 Datum = dict[str, Any]

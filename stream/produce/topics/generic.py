@@ -16,11 +16,13 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from stream.catalog import Route
-from stream.declaration.streams import PersonKind, other_unique_columns, persons_of
-from stream.declaration.types import MICROS_MAX, check_hash_id, extra_of, meta_of, python_type_of
+from stream.declaration.persons import PersonKind
+from stream.declaration.streams import Route
+from stream.declaration.tables import other_unique_columns, persons_of
+from stream.declaration.types import check_hash_id, extra_of, meta_of, python_type_of
 from stream.errors import ConfigurationError, Reason, Rejection
 from stream.hashing import Hasher
+from stream.moments import MICROS_MAX
 from stream.produce.accounts import DAY, HOUR
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic, unscaled

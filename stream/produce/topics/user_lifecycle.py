@@ -22,7 +22,7 @@ from stream.catalog.user_lifecycle import (
     iso_text,
     json_text,
 )
-from stream.declaration.streams import PersonKind
+from stream.declaration.persons import PersonKind
 from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Teller

@@ -1,0 +1,172 @@
+"""Dead letters as operators select them: by topic, reason, time or place, to be listed, redriven or discarded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, true
+
+from stream.declaration.service_tables import DEAD_LETTER
+from stream.errors import Reason
+from stream.mysql.dead_letters import EMPTIED, IS_WAITING, LogPart, Status, change_some
+
+ALL: ColumnElement[bool] = true()
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """The place of a record in the log, as people type it: `topic/partition/offset`."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> Coordinates:
+        """Raises ValueError where the text has another form."""
+        topic, *numbers = text.rsplit("/", 2)
+        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+            raise ValueError(f"{text} is not topic/partition/offset, as in trip/3/1045")
+        return cls(topic, int(numbers[0]), int(numbers[1]))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice of dead letters; what is not given selects all."""
+
+    topic: str | None = None
+    reason: Reason | None = None
+    status: Status | None = None
+    since: datetime | None = None
+    """Rejected last at this moment (UTC, without a zone) or later."""
+    until: datetime | None = None
+    """Rejected last before this moment."""
+    coordinates: tuple[Coordinates, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing narrows it but the status."""
+        return self.topic is None and self.reason is None and not (self.since or self.until or self.coordinates)
+
+    def condition(self) -> ColumnElement[bool]:
+        """As SQL has it."""
+        wanted: list[ColumnElement[bool]] = [
+            DEAD_LETTER.c[name] == value
+            for name, value in (("topic", self.topic), ("reason", self.reason), ("status", self.status))
+            if value is not None
+        ]
+        if self.since is not None:
+            wanted.append(DEAD_LETTER.c.last_rejected_on >= self.since)
+        if self.until is not None:
+            wanted.append(DEAD_LETTER.c.last_rejected_on < self.until)
+        if self.coordinates:
+            wanted.append(or_(*(_is_at(place) for place in self.coordinates)))
+        return and_(ALL, *wanted)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Dead letters of a topic that wait for one reason."""
+
+    topic: str
+    stage: str
+    reason: str
+    records: int
+    coordinates_only: int
+    """Those of which nothing else is kept."""
+    first_rejected_on: datetime
+    last_rejected_on: datetime
+
+
+def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
+    """The selected dead letters that wait, counted by topic and reason."""
+    topic, stage, reason = DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason
+    query = (
+        select(
+            topic,
+            stage,
+            reason,
+            func.count().label("records"),
+            (func.count() - func.count(DEAD_LETTER.c.record_headers)).label("coordinates_only"),
+            func.min(DEAD_LETTER.c.first_rejected_on).label("first_rejected_on"),
+            func.max(DEAD_LETTER.c.last_rejected_on).label("last_rejected_on"),
+        )
+        .where(IS_WAITING, selection.condition())
+        .group_by(topic, stage, reason)
+        .order_by(topic, stage, reason)
+    )
+    return [Waiting(**row) for row in connection.execute(query).mappings()]
+
+
+def count_waiting(connection: Connection) -> dict[tuple[str, str], int]:
+    """The number of dead letters that wait, by topic and reason. An index answers it alone."""
+    labels = (DEAD_LETTER.c.topic, DEAD_LETTER.c.reason)
+    rows = connection.execute(select(*labels, func.count()).where(IS_WAITING).group_by(*labels))
+    return {(topic, reason): count for topic, reason, count in rows}
+
+
+def find(connection: Connection, selection: Selection, limit: int) -> list[RowMapping]:
+    """The latest dead letters first, without key, value and headers, which may be personal."""
+    columns = [column for column in DEAD_LETTER.columns if not column.name.startswith("record_")]
+    query = select(*columns, DEAD_LETTER.c.record_time, func.length(DEAD_LETTER.c.record_value).label("value_bytes"))
+    query = query.where(selection.condition())
+    query = query.order_by(DEAD_LETTER.c.last_rejected_on.desc(), DEAD_LETTER.c.kafka_offset.desc()).limit(limit)
+    return list(connection.execute(query).mappings())
+
+
+def get(connection: Connection, where: Coordinates) -> RowMapping | None:
+    """One dead letter, whole; of a recreated topic's two with the same coordinates the latest."""
+    query = select(DEAD_LETTER).where(_is_at(where))
+    return connection.execute(query.order_by(DEAD_LETTER.c.last_rejected_on.desc())).mappings().first()
+
+
+def parts_waiting(connection: Connection, selection: Selection) -> list[LogPart]:
+    """The parts of the log in which selected dead letters that wait lie."""
+    columns = (DEAD_LETTER.c.topic_id, DEAD_LETTER.c.topic, DEAD_LETTER.c.kafka_partition)
+    rows = connection.execute(select(*columns).where(IS_WAITING, selection.condition()).distinct())
+    return sorted(LogPart(*row) for row in rows)
+
+
+def offsets_waiting(
+    connection: Connection,
+    selection: Selection,
+    part: LogPart,
+    *,
+    after: int,
+    records_max: int,
+    bytes_max: int,
+    also: ColumnElement[bool] = ALL,
+) -> list[int]:
+    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`.
+
+    As many as hold at most so much, but at least one.
+    """
+    query = (
+        select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
+        .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)
+        .order_by(DEAD_LETTER.c.kafka_offset)
+        .limit(records_max)
+    )
+    offsets: list[int] = []
+    held = 0
+    for offset, value_bytes in connection.execute(query):
+        held += value_bytes
+        if offsets and held > bytes_max:
+            break
+        offsets.append(offset)
+    return offsets
+
+
+def discard_some(connection: Connection, selection: Selection, because: str) -> int:
+    """Discard some of the selected dead letters that wait, and return their number: 0 when none is left."""
+    values = {"status": Status.DISCARDED, "discarded_because": because, **EMPTIED}
+    return change_some(connection, and_(IS_WAITING, selection.condition()), values)
+
+
+def _is_at(where: Coordinates) -> ColumnElement[bool]:
+    return and_(
+        DEAD_LETTER.c.topic == where.topic,
+        DEAD_LETTER.c.kafka_partition == where.partition,
+        DEAD_LETTER.c.kafka_offset == where.offset,
+    )

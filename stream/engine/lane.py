@@ -8,18 +8,18 @@ from __future__ import annotations
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 import structlog
 
 from stream.engine.metrics import Metrics
+from stream.engine.workers import WorkerCrashed
 from stream.errors import Fenced, RegistryUnavailable, TransientError
 from stream.kafka.source import REMEDIES as KAFKA_REMEDIES
+from stream.logging_setup import calls_of
 from stream.mysql.bisect import DecodedSlice, WrittenSlice
 from stream.mysql.connection import remedy
 from stream.mysql.write import Writer
@@ -106,7 +106,7 @@ class LaneCrashed:
 TopicIds = Callable[[Collection[str]], Mapping[str, str]]
 """Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
 
-Report = PartitionClaimed | BatchApplied | BatchFenced | LaneCrashed
+Report = PartitionClaimed | BatchApplied | BatchFenced | LaneCrashed | WorkerCrashed
 
 
 class Lane(threading.Thread):
@@ -182,7 +182,7 @@ class Lane(threading.Thread):
             while not self._stopping.is_set():
                 self._take_turn()
         except BaseException as error:  # noqa: BLE001 - a dead lane must stop the process, not starve its partitions
-            log.error("lane crashed", lane=self.name, error=type(error).__name__, calls=_calls(error))
+            log.error("lane crashed", lane=self.name, error=type(error).__name__, calls=calls_of(error))
             self._report(LaneCrashed(error))
         finally:
             self._writer.close()
@@ -387,12 +387,6 @@ class Lane(threading.Thread):
 
 def _is_held(batch: Batch) -> bool:
     return any(one.claim.is_held for one in batch.slices)
-
-
-def _calls(error: BaseException) -> list[str]:
-    """Where it happened, the innermost call last. Not the error's text, which may hold values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _retry_wait_seconds(failures: int) -> float:

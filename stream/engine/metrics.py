@@ -113,8 +113,10 @@ class Metrics:
                 self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()
 
     def observe_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
-        """Tell how many dead letters wait, by topic and reason."""
-        for labels, count in waiting.items():
+        """Tell how many dead letters wait, by topic and reason: 0 where some waited before, and none does now."""
+        (told,) = self.dead_letters_waiting.collect()
+        before = {(sample.labels["topic"], sample.labels["reason"]) for sample in told.samples}
+        for labels, count in {**dict.fromkeys(before, 0), **waiting}.items():
             self.dead_letters_waiting.labels(*labels).set(count)
 
     def observe_removed(self, rows: Mapping[str, int]) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 import structlog
 
@@ -24,8 +23,10 @@ from stream.catalog import STREAMS
 from stream.declaration.service_tables import ERASURE
 from stream.engine.assignment import SUSPENDED_SECONDS, Assigned, Assignment, State
 from stream.engine.flood_guard import FloodGuard
+from stream.engine.health import not_moving
 from stream.engine.lane import BatchApplied, BatchFenced, Lane, LaneCrashed, PartitionClaimed, Report
 from stream.engine.metrics import Metrics
+from stream.engine.workers import WorkerCrashed, Workers
 from stream.errors import TerminalError, TransientError
 from stream.kafka.source import Fetched, Source
 from stream.mysql.bisect import WrittenSlice
@@ -69,27 +70,6 @@ class Ending(Enum):
     """Something was left that another run can finish."""
 
 
-class Erasures(Protocol):
-    """What the engine wants of whoever removes what was stored of erased persons."""
-
-    moved_at: float
-
-    def wake(self) -> None:
-        """A marker was written."""
-
-    def are_swept(self) -> bool:
-        """Whether nothing is left to remove; may raise TransientError."""
-
-
-class Rollups(Protocol):
-    """What the engine wants of whoever keeps rollups true to the rows."""
-
-    moved_at: float
-
-    def are_summed(self) -> bool:
-        """Whether all that was touched before this was first asked is summed; may raise TransientError."""
-
-
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     group_id: str
@@ -114,10 +94,9 @@ class Engine:
         reports: SimpleQueue[Report],
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
-        erasures: Erasures,
-        rollups: Rollups,
+        workers: Workers,
     ) -> None:
-        """`reports` is where the lanes put what they report."""
+        """`reports` is where lanes and workers put what they report."""
         self.options = options
         self.metrics = metrics
         self.has_joined = False
@@ -130,8 +109,7 @@ class Engine:
         )
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
-        self._erasures = erasures
-        self._rollups = rollups
+        self._workers = workers
         self._held_back: dict[Lane, Batch] = {}
         """What a full lane refused. Until it takes it, nothing more is fetched for it."""
         self._to_inform: dict[TopicPartition, int] = {}
@@ -246,11 +224,16 @@ class Engine:
                         "a lane ended unexpectedly; the log line `lane crashed` says where. Nothing is lost: what it "
                         "had not committed is read again"
                     ) from report.error
+                case WorkerCrashed():
+                    raise TerminalError(
+                        f"the {report.name} ended unexpectedly; the log line `worker crashed` says where. Nothing is "
+                        "lost: its work goes on where it ended"
+                    ) from report.error
 
     def _note_applied(self, applied: BatchApplied) -> None:
         for one in applied.written:
             if ERASURE.name in one.rows:
-                self._erasures.wake()
+                self._workers.wake_eraser()
             self._guard_against_flood(one)
             assigned = self._assignment.partitions.get(one.slice.topic_partition)
             if assigned is not None and assigned.claim is one.slice.claim:
@@ -388,9 +371,9 @@ class Engine:
             return False
         try:
             applied = self._applied_offsets() if missing else {}
-            if not self._erasures.are_swept() or any(applied.get(one, 0) < self._goal[one] for one in missing):
+            if any(applied.get(one, 0) < self._goal[one] for one in missing):
                 return False
-            return self._rollups.are_summed()  # asked last: sweeping touches periods, too
+            return self._workers.have_finished()
         except TransientError as error:
             log.info("asking MySQL again how far others are", why=str(error))
             return False
@@ -430,10 +413,7 @@ class Engine:
         """What no longer moves; a restart is the cure."""
         now = time.monotonic()
         found = [f"{lane.name} has not moved" for lane in self.lanes if now - lane.moved_at > LANE_STUCK_SECONDS]
-        if now - self._erasures.moved_at > LANE_STUCK_SECONDS:
-            found.append("the eraser has not moved")
-        if now - self._rollups.moved_at > LANE_STUCK_SECONDS:
-            found.append("the refresher has not moved")
+        found += not_moving(self._workers.all.values(), now)
         if now - self.turned_at > POLLER_STUCK_SECONDS:
             found.append("the poller has not turned")
         return found

@@ -18,7 +18,7 @@ from stream.declaration.rollups import PASSES, PERIOD_MICROS, REVENUE, ROLLUPS, 
 from stream.declaration.service_tables import ROLLUP_TOUCHED
 from stream.declaration.streams import business_time_of
 from stream.engine.metrics import Metrics
-from stream.engine.refresher import Refresher
+from stream.engine.workers import WorkerCrashed, Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
@@ -27,6 +27,7 @@ from stream.operate.redrive import Redrive
 from stream.paths import MIGRATIONS_FOLDER
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow
+from stream.settings import Settings
 from stream.stages.compact import TableRows
 from tests import events
 from tests.databases import Database
@@ -286,26 +287,22 @@ def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier
 
 def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: Database, applier: Applier) -> None:
     metrics = Metrics()
-    refreshers = [Refresher(database.engine(for_lane=True), metrics) for _ in range(2)]
+    crashes: list[WorkerCrashed] = []
+    first, second = (
+        Workers(Settings(), database.engine(for_lane=True), metrics, crashes.append, is_replay=True) for _ in range(2)
+    )
     rng = random.Random(8)
-    for one in refreshers:
-        one.start()
-    try:
+    with first.at_work(), second.at_work():
         for number in range(1, 16):
             for event in history(number, rng):
                 applier.persist(applier.slice(TOPICS[event[0]], [events.record(*event)]))
-        wait_for(refreshers[0].are_summed, "the rollups")
+        wait_for(first.have_finished, "the rollups")
         assert_summed(database)
         wait_for(
             lambda: metrics.registry.get_sample_value("stream_rollup_entries", {"rollup": "rollup_trips"}) == 0.0,
             "the gauge",
         )
-    finally:
-        for one in refreshers:
-            one.stop()
-        for one in refreshers:
-            one.join(10)
-    assert not any(one.is_alive() for one in refreshers)
+    assert crashes == []
 
 
 def test_the_migration_has_rows_summed_that_were_there_before(database: Database, applier: Applier) -> None:

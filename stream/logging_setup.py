@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from pathlib import Path
 
 import structlog
 
@@ -31,9 +29,3 @@ def configure(log_format: str) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-
-
-def calls_of(error: BaseException) -> list[str]:
-    """The calls that led to an error, the innermost one last. Not the error's text, which may hold values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

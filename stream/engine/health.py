@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -18,21 +18,6 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from stream.errors import ConfigurationError
 
 Problems = Callable[[], Sequence[str]]
-
-
-class Watched(Protocol):
-    """A thread that shows that it isn't stuck."""
-
-    name: str
-    moved_at: float
-    """The last moment at which it showed so, in `time.monotonic()` seconds."""
-    stuck_seconds: float
-    """How long it may stay without showing so."""
-
-
-def not_moving(watched: Iterable[Watched], now: float) -> list[str]:
-    """A line for each thread that is stuck at this moment of `time.monotonic()`."""
-    return [f"{thread.name} has not moved" for thread in watched if now - thread.moved_at > thread.stuck_seconds]
 
 
 class _Server(WSGIServer):

@@ -11,10 +11,13 @@ from queue import SimpleQueue
 
 import structlog
 
+from stream.catalog import readable_topics
 from stream.engine.health import HealthServer
-from stream.engine.lane import Lane, Report
+from stream.engine.lane import Lane
+from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
-from stream.engine.poller import Ending, Engine, EngineOptions, readable_topics
+from stream.engine.options import Ending, EngineOptions
+from stream.engine.poller import Engine
 from stream.engine.workers import Workers
 from stream.kafka.source import Brokers, Source, describe_topics
 from stream.mysql import freshness, progress

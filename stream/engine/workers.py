@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -31,9 +30,9 @@ from stream.engine.jobs import (
     sweep_erasures,
     sweepable,
 )
+from stream.engine.messages import Crashed, crash_reported
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
-from stream.logging_setup import calls_of
 from stream.mysql import rollups
 from stream.mysql.connection import read_connection, remedy, translated_errors
 from stream.settings import Settings
@@ -53,9 +52,6 @@ Job = Callable[[Connection], float | None]
 """Takes a step; the seconds to rest afterwards, None: the worker's usual rest. May raise TransientError, or the
 driver's own errors."""
 
-STUCK_SECONDS = 90.0
-"""A step takes seconds, but one statement may take until the driver's read timeout."""
-
 KEPT_REST_SECONDS_MAX = 5.0
 """The longest rest over which a worker keeps its connection: well within `IDLE_SECONDS_MAX`, after which the server
 closes it. Opening one costs the client 60 to 95 ms, for its certificates."""
@@ -64,21 +60,11 @@ JOIN_SECONDS_MAX = 2.0
 """How long a stop waits for a worker's step. A daemon thread may be left behind: what it began is rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerCrashed:
-    """A worker's thread ended by an error that another attempt is no answer to."""
-
-    name: str
-    error: BaseException
-
-
 class Worker(threading.Thread):
     """Does its job until it is stopped, through every fault of the environment.
 
     The service's thread starts, wakes and stops it; health's thread reads `moved_at`.
     """
-
-    stuck_seconds = STUCK_SECONDS
 
     def __init__(
         self,
@@ -87,7 +73,7 @@ class Worker(threading.Thread):
         seconds: float,
         database: DatabaseEngine,
         metrics: Metrics,
-        report: Callable[[WorkerCrashed], None],
+        report: Callable[[Crashed], None],
     ) -> None:
         """`seconds` is the usual rest between two steps, and the one before another attempt."""
         super().__init__(name=name, daemon=True)
@@ -112,14 +98,12 @@ class Worker(threading.Thread):
         self._woken.set()
 
     def run(self) -> None:
-        try:
-            while not self._is_stopping:
-                self._rest(self._take_step())
-        except BaseException as error:  # noqa: BLE001 - nobody would miss a worker that died in silence
-            log.error("worker crashed", worker=self.name, error=type(error).__name__, calls=calls_of(error))
-            self._report(WorkerCrashed(self.name, error))
-        finally:
-            self._disconnect()
+        with crash_reported(self.name, self._report):
+            try:
+                while not self._is_stopping:
+                    self._rest(self._take_step())
+            finally:
+                self._disconnect()
 
     def _take_step(self) -> float:
         """The seconds to rest afterwards."""
@@ -168,7 +152,7 @@ class Workers:
         settings: Settings,
         database: DatabaseEngine,
         metrics: Metrics,
-        report: Callable[[WorkerCrashed], None],
+        report: Callable[[Crashed], None],
         *,
         is_replay: bool,
     ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from stream import settings as config
-from stream.engine.poller import Ending
+from stream.engine.options import Ending
 from stream.engine.service import Service, live_service
 from stream.errors import TerminalError
 from tests.balance import assert_drained
@@ -92,9 +92,9 @@ def test_a_worker_that_dies_of_a_bug_ends_the_process_as_a_lane_does(
             capture_logs() as lines,
         ):
             broken.setattr(called, fail)
-            with pytest.raises(TerminalError, match=f"the {name} ended unexpectedly"):
+            with pytest.raises(TerminalError, match=f"thread {name} ended unexpectedly"):
                 service.run()
-            (line,) = [line for line in lines if line["event"] == "worker crashed"]
-            assert (line["worker"], line["error"]) == (name, "ZeroDivisionError")
+            (line,) = [line for line in lines if line["event"] == "thread crashed"]
+            assert (line["thread"], line["error"]) == (name, "ZeroDivisionError")
             assert line["calls"][-1].endswith(" fail")
             assert "a value" not in str(lines)

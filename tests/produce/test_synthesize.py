@@ -32,7 +32,7 @@ from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
 from stream.records import Record
-from stream.schemas.store import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from stream.schemas.framing import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
 from stream.stages.compact import ErasedPerson
 from stream.stages.decode import decode_record
 from tests.stores import STORE

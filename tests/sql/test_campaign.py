@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from stream.mysql.bisect import WrittenSlice
+from stream.mysql.rows import WrittenSlice
 from tests import events
 from tests.balance import (
     assert_dead_letters,

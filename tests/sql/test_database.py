@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from stream.counts import RowCounts
 from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, TransactionConflict
 from stream.mysql import connection as edge
 from stream.mysql.connection import error_of, read_connection, server_name, translated_errors
-from stream.stages.upsert import RowCounts, row_counts
+from stream.stages.upsert import row_counts
 from tests import events
 from tests.databases import Database
 from tests.events import trip

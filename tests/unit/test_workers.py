@@ -11,9 +11,10 @@ import pymysql
 import pytest
 from structlog.testing import capture_logs
 
-from stream.engine.health import not_moving
+from stream.engine import watch
+from stream.engine.messages import Crashed
 from stream.engine.metrics import Metrics
-from stream.engine.workers import KEPT_REST_SECONDS_MAX, STUCK_SECONDS, Worker, WorkerCrashed
+from stream.engine.workers import KEPT_REST_SECONDS_MAX, Worker
 from stream.errors import DatabaseUnavailable, TransactionConflict
 from tests.waiting import wait_for
 
@@ -68,7 +69,7 @@ class Bench:
     def __init__(self, job: Callable[[Any], float | None], seconds: float = LONG) -> None:
         self.database = FakeDatabase()
         self.metrics = Metrics()
-        self.crashes: list[WorkerCrashed] = []
+        self.crashes: list[Crashed] = []
         database: Any = self.database
         self.worker = Worker("cleaner", job, seconds, database, self.metrics, self.crashes.append)
 
@@ -138,9 +139,9 @@ def test_a_worker_that_dies_of_a_bug_reports_it_and_says_where_but_no_value() ->
     with at_work(bench) as lines:
         wait_for(lambda: bench.crashes, "the report")
     (crash,) = bench.crashes
-    assert (crash.name, type(crash.error)) == ("cleaner", KeyError)
-    (line,) = [line for line in lines if line["event"] == "worker crashed"]
-    assert (line["worker"], line["error"]) == ("cleaner", "KeyError")
+    assert (crash.thread, type(crash.error)) == ("cleaner", KeyError)
+    (line,) = [line for line in lines if line["event"] == "thread crashed"]
+    assert (line["thread"], line["error"]) == ("cleaner", "KeyError")
     assert line["calls"][-1].startswith("test_workers.py:")
     assert line["calls"][-1].endswith(" job")
     assert "person's name" not in str(line)
@@ -183,6 +184,7 @@ def test_a_worker_shows_that_it_moves_with_each_step_and_is_stuck_while_one_does
         assert entered.wait(10)
         moved_at = bench.worker.moved_at
         assert moved_at > before
-        assert not_moving([bench.worker], moved_at + STUCK_SECONDS) == []
-        assert not_moving([bench.worker], moved_at + STUCK_SECONDS + 1) == ["cleaner has not moved"]
+        for seconds, lines in ((watch.STUCK_SECONDS, []), (watch.STUCK_SECONDS + 1, ["cleaner has not moved"])):
+            now = moved_at + seconds
+            assert watch.stuck([bench.worker], turned_at=now, now=now) == lines
         step.set()

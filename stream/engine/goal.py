@@ -1,0 +1,46 @@
+"""The goal of a run until it has caught up: the ends that the partitions had at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from stream.engine.assigned import Assigned
+from stream.errors import TransientError
+from stream.records import TopicPartition
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Is reached once everything before these ends is applied, whoever applied it, and nothing is left to follow."""
+
+    ends: Mapping[TopicPartition, int]
+    applied_offsets: Callable[[], Mapping[TopicPartition, int]]
+    have_workers_finished: Callable[[], bool]
+    """Whether nothing is left to erase or to sum; may raise TransientError."""
+
+    def is_reached(self, held: Mapping[TopicPartition, Assigned]) -> bool:
+        """Whether it is, but for partitions that rest; `held` are the partitions of this process."""
+        missing = {
+            partition
+            for partition, end in self.ends.items()
+            if partition not in held or not (held[partition].is_resting or _applied_offset(held[partition]) >= end)
+        }
+        if missing & held.keys():
+            return False
+        try:
+            applied = self.applied_offsets() if missing else {}
+            if any(applied.get(each, 0) < self.ends[each] for each in missing):
+                return False
+            return self.have_workers_finished()
+        except TransientError as error:
+            log.info("asking MySQL again how far others are", why=str(error))
+            return False
+
+
+def _applied_offset(assigned: Assigned) -> int:
+    return assigned.granted.next_offset if assigned.granted else -1

@@ -32,9 +32,9 @@ def bare(database: Database) -> Iterator[Database]:
 @pytest.fixture
 def fresh(database: Database) -> Iterator[Database]:
     """A database in which nothing is."""
-    made = Database(database.server, "stream_fresh", is_migrated=False)
+    made = Database(database.server, f"{database.name}_fresh", is_migrated=False)
     yield made
-    database.server.drop_database("stream_fresh")
+    database.server.drop_database(f"{database.name}_fresh")
 
 
 def tables(database: Database) -> set[str]:

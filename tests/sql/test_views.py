@@ -81,9 +81,9 @@ def test_each_server_gets_its_own_query_where_they_differ(viewed: Database) -> N
 
 def test_a_backup_that_is_restored_under_another_name_is_as_declared(viewed: Database) -> None:
     """MySQL writes the database's name into the text of a view."""
-    elsewhere = Database(viewed.server, "stream_elsewhere", is_migrated=False)
+    elsewhere = Database(viewed.server, f"{viewed.name}_elsewhere", is_migrated=False)
     try:
         restore(elsewhere, backup(viewed))
         assert differences(elsewhere, DECLARED) == {}
     finally:
-        viewed.server.drop_database("stream_elsewhere")
+        viewed.server.drop_database(f"{viewed.name}_elsewhere")

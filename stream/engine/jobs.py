@@ -1,8 +1,8 @@
 """The jobs of the workers: what a process does beside its lanes.
 
-Each takes one bounded step on the worker's connection, in transactions of its own, and returns how many seconds the
-worker rests afterwards; None: the usual time. Several processes may take steps at once: who finds the work done, or
-locked, leaves it.
+Each takes one bounded step on the worker's connection, in transactions of its own, and returns the seconds that
+the worker rests afterwards; None: the usual time. Several processes may take steps at once: a step that finds the work
+done, or locked, leaves it.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ PERSONS_MAX = 100
 """Persons whose rows one step removes: seconds of work, where nobody holds a lock."""
 
 ROLLUP_SECONDS = 1.0
-"""How far rollups lag behind the rows, where little is written."""
+"""The lag of rollups behind the rows, where little is written."""
 
 REST_FACTOR = 2
-"""How many times as long as it worked the refresher rests: a period that is written all the time would be summed all
-the time, and the server has rows to write."""
+"""The refresher's rest, as a multiple of its work: a period that is written all the time would be summed all the time,
+and the server has rows to write."""
 
 REST_SECONDS_MAX = 5.0
-"""The longest rest of the refresher: how far rollups lag behind the rows, where much is written."""
+"""The longest rest of the refresher: the lag of rollups, where much is written."""
 
 CHECK_SECONDS_MAX = 30.0
-"""How long a check may take: half of what a lane's connection waits for an answer (READ_TIMEOUT_SECONDS)."""
+"""The longest that a check may take: half of a connection's wait for an answer (READ_TIMEOUT_SECONDS)."""
 
 Step = Callable[[Connection, datetime], Mapping[str, int]]
 """Changes some rows that are older than a moment (UTC, without a zone); how many of each table, none at the end."""
@@ -97,14 +97,14 @@ def _refresh(connection: Connection, rollup: str) -> int:
 
 @dataclass(frozen=True)
 class Kept:
-    """How long things are kept; docs/housekeeping.md tells operators."""
+    """The ages at which things end; docs/housekeeping.md tells operators."""
 
     content: timedelta
     """Of dead letters that wait, since they were last rejected."""
     settled: timedelta
-    """Where dead letters were and why, once they don't wait; since they were last rejected as well."""
+    """Of the coordinates and reasons of dead letters that don't wait, since they were last rejected as well."""
     runs: timedelta
-    """Replays, with their progress and ledgers, since anybody went on with them."""
+    """Of replays, with their progress and ledgers, since anybody went on with them."""
 
     @classmethod
     def of(cls, settings: Settings) -> Kept:
@@ -145,7 +145,7 @@ def _step(connection: Connection, step: Step, age: timedelta) -> Counter[str]:
 def inspect_quality(connection: Connection, metrics: Metrics, interval: timedelta) -> float | None:
     """Run the check of data quality that is due, if any is, and tell what is known of all.
 
-    Of all processes one inspects at a time, one check at a step, so that MySQL never has more of it than one query.
+    A single process inspects at a time, and a single check at a step: MySQL never runs more than one of these queries.
     `interval` is how old a finding may become; 0 never inspects.
     """
     if interval and inspection.try_lock(connection):

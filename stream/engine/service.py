@@ -56,7 +56,7 @@ class Service:
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self.workers = Workers(settings, self._database, self._metrics, self._reports.put, is_replay=is_replay)
         self.http_port: int | None = None
-        """Where /metrics, /livez and /readyz are; None in a replay."""
+        """The port of /metrics, /livez and /readyz; None in a replay."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
             self._engine = self._new_engine(source, brokers, decoder)

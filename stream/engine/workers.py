@@ -1,11 +1,11 @@
-"""The workers: the threads beside the lanes, each with one job that it does again and again on a connection of its own.
+"""The workers: the threads beside the lanes, each with a job that it does again and again on a connection of its own.
 
     eraser       removes what was stored of erased persons; looks soon after a lane has written a marker
     refresher    sums the rollups' touched periods
     housekeeper  ends what was kept long enough, and tells how fresh tables are
     inspector    runs the checks of data quality
 
-/livez watches them as it watches lanes, and one that dies ends the process.
+/livez watches them as it watches lanes, and a worker that dies ends the process.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ driver's own errors."""
 
 KEPT_REST_SECONDS_MAX = 5.0
 """The longest rest over which a worker keeps its connection: well within `IDLE_SECONDS_MAX`, after which the server
-closes it. Opening one costs the client 60 to 95 ms, for its certificates."""
+closes it. To open a connection costs the client 60 to 95 ms, for its certificates."""
 
 JOIN_SECONDS_MAX = 2.0
-"""How long a stop waits for a worker's step. A daemon thread may be left behind: what it began is rolled back."""
+"""The longest wait for the workers' steps at a stop. The server rolls back what a thread leaves undone."""
 
 
 class Worker(threading.Thread):
@@ -75,7 +75,7 @@ class Worker(threading.Thread):
         metrics: Metrics,
         report: Callable[[Crashed], None],
     ) -> None:
-        """`seconds` is the usual rest between two steps, and the one before another attempt."""
+        """`seconds` is the usual rest between two steps, and the rest before another attempt."""
         super().__init__(name=name, daemon=True)
         self.moved_at = time.monotonic()
         """The last moment at which the thread showed that it isn't stuck, in `time.monotonic()` seconds."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from stream.cli.commands import COMMANDS
 from tests.broker import SESSION_TIMEOUT_MS
 from tests.waiting import wait_for
 
@@ -27,8 +28,8 @@ LEASH = CHECKOUT / "deploy" / "local" / "leash.py"
 COMMAND_SECONDS_MAX = 60
 
 PROGRAM = multiprocessing.get_context("forkserver")
-PROGRAM.set_forkserver_preload(["stream.cli.main", __name__])
-"""Processes that begin with the program imported, which is most of what a short command takes."""
+PROGRAM.set_forkserver_preload([*(f"stream.cli.{entry.module}" for entry in COMMANDS.values()), __name__])
+"""Processes that begin with all commands imported, which is most of what a short command takes."""
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -128,7 +129,7 @@ class Consumer:
     # What it says.
 
     def condition(self) -> str:
-        """How it is, for whoever reads why a test failed."""
+        """The state of the process, for readers of a failed test."""
         code = self._process.poll()
         try:
             how = f"exit code {code}" if code is not None else f"/readyz: {self.get('/readyz')}"
@@ -148,9 +149,9 @@ class Consumer:
         return wait_for(lambda: self._logged_or_dead(event), f"the log line {event!r}", seconds)[0]
 
     def _logged_or_dead(self, event: str) -> list[dict[str, Any]]:
-        found = self.logged(event)
-        assert found or self.is_running, f"it ended without {event!r}:\n{self.log_text()[-4000:]}"
-        return found
+        lines = self.logged(event)
+        assert lines or self.is_running, f"it ended without {event!r}:\n{self.log_text()[-4000:]}"
+        return lines
 
     def _lines(self) -> list[dict[str, Any]]:
         # The last line may be half written.

@@ -1,4 +1,4 @@
-"""Commands for where partitions stand, and where they go on."""
+"""Commands for the offsets of partitions: where they stand, and where they go on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
 from stream.mysql.connection import connect_engine
@@ -18,14 +19,12 @@ from stream.operate.offset_reset import Target, inform, partition_offsets, plan,
 from stream.operate.offsets import accept, acceptances
 from stream.records import TopicPartition
 
-app = typer.Typer(help="Where partitions stand, and where they go on.", no_args_is_help=True)
-
-TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("show")
-def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """Where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
+def show_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
@@ -34,18 +33,18 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
         stream offsets show --topic trip
     """
     settings = config.load()
-    found = partition_offsets(
+    partitions = partition_offsets(
         admin_client(settings.required_kafka()),
         connect_engine(settings.required_database_url()),
         settings.group_id,
         readable_topics(topic or []),
     )
-    show(found, output_format, empty="the topics have no partitions")
+    show(partitions, output_format, empty="the topics have no partitions")
 
 
 @app.command("reset")
 def reset_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
@@ -53,7 +52,7 @@ def reset_command(
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
     to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Have partitions go on elsewhere, while no `stream run` of the group runs.
@@ -81,7 +80,7 @@ def reset_command(
     require_inactive(admin, settings.group_id)
     resets = plan(admin, database, settings.group_id, chosen, target)
     hidden = ("topic_id", "epoch")
-    rows = [{name: value for name, value in asdict(one).items() if name not in hidden} for one in resets]
+    rows = [{name: value for name, value in asdict(move).items() if name not in hidden} for move in resets]
     show(rows, output_format, empty="nothing to reset: every partition stands there")
     if resets and execute:
         reset(database, settings.group_id, resets)
@@ -99,7 +98,7 @@ def accept_command(
     partition: Annotated[
         list[str] | None, typer.Argument(help="topic/partition, as in trip/3; without one, all that are stopped.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Let partitions go on whose log changed under them: retention overtook us, or the topic was made anew.
@@ -113,16 +112,19 @@ def accept_command(
     """
     settings = config.load()
     database = connect_engine(settings.required_database_url())
-    plan = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
+    stopped = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
     if partition:
-        unknown = set(partition) - {str(one.partition) for one in plan}
+        unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
             raise typer.BadParameter(f"not stopped: {', '.join(sorted(unknown))}")
-        plan = [one for one in plan if str(one.partition) in partition]
-    rows = [{**asdict(one), "partition": str(one.partition), "reason": one.reason.value} for one in plan]
+        stopped = [acceptance for acceptance in stopped if str(acceptance.partition) in partition]
+    rows = [
+        {**asdict(acceptance), "partition": str(acceptance.partition), "reason": acceptance.reason.value}
+        for acceptance in stopped
+    ]
     show(rows, output_format, empty="nothing to accept: every partition's progress fits its log")
-    if plan and execute:
-        accept(database, settings.group_id, plan)
-        typer.echo(f"accepted: {len(plan)} partition(s) go on", err=True)
-    elif plan:
+    if stopped and execute:
+        accept(database, settings.group_id, stopped)
+        typer.echo(f"accepted: {len(stopped)} partition(s) go on", err=True)
+    elif stopped:
         typer.echo("nothing was changed: --execute does it", err=True)

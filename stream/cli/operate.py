@@ -1,4 +1,4 @@
-"""Commands for the daily work: run, and see how far it is."""
+"""Commands for the daily work: run, and see the lag."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import structlog
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS, readable_topics
+from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.options import TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.engine.options import Ending
@@ -21,14 +22,9 @@ from stream.operate.lag import partition_lags
 
 log = structlog.get_logger(__name__)
 
-TopicOption = Annotated[
-    list[str] | None,
-    typer.Option("--topic", help=f"Only this topic; may be repeated. There are: {', '.join(STREAMS)}."),
-]
-
 
 def run_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End once what the topics hold now is in MySQL.")
     ] = False,
@@ -52,8 +48,8 @@ def run_command(
         raise typer.Exit(EXIT_TRY_AGAIN)
 
 
-def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """How far MySQL is behind Kafka, per partition, from MySQL's own progress.
+def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
     lag_seconds is the time since the last record that was applied, where any is left.
 

@@ -48,5 +48,5 @@ def verify_command(
             tell,
         )
     show(findings, output_format, empty="the tables are empty, and the log says so too")
-    if any(one.outcome in FAULTS for one in findings):
+    if any(finding.outcome in FAULTS for finding in findings):
         raise typer.Exit(EXIT_FAILED)

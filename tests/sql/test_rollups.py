@@ -192,7 +192,7 @@ def test_a_dead_letter_that_is_redriven_is_summed(database: Database, applier: A
 
 
 def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Database, applier: Applier) -> None:
-    """What is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
+    """A write that is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
     applier.apply(logged(1, 0))
     with database.engine(for_lane=True).connect() as early, database.engine(for_lane=True).connect() as connection:
         with connection.begin():
@@ -266,10 +266,10 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
         return seen
 
     monkeypatch.setattr(changes, "before", before_and_another)
-    one = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
+    slice_ = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
     with pytest.raises(TransactionConflict):
-        applier.write(one)
-    applier.write(one)
+        applier.write(slice_)
+    applier.write(slice_)
     other.close()
     refresh(database)
     assert passes(database) == {moment(PERIOD_MICROS): 1}
@@ -301,6 +301,8 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
             lambda: metrics.registry.get_sample_value("stream_rollup_entries", {"rollup": "rollup_trips"}) == 0.0,
             "the gauge",
         )
+    threads = [*first.all.values(), *second.all.values()]
+    wait_for(lambda: not any(thread.is_alive() for thread in threads), "the threads to end", 10)
     assert crashes == []
 
 
@@ -339,5 +341,5 @@ def test_periods_that_follow_each_other_are_summed_together(
     def at(number: int) -> Any:
         return moment(number * PERIOD_MICROS)
 
-    found = list(rollups.spans({at(one) for one in periods}))
-    assert found == [(at(first), at(behind)) for first, behind in expected]
+    spans = list(rollups.spans({at(period) for period in periods}))
+    assert spans == [(at(first), at(behind)) for first, behind in expected]

@@ -37,7 +37,7 @@ OWNERS = {
     "rich": {"cli"},
     "plotly": {"page"},
 }
-"""Who may import a library: folders, or files."""
+"""The folders, or files, that may import a library."""
 
 
 def folder_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Why a partition can't go on at its stored offset."""
+"""Reasons for which a partition cannot go on at its stored offset."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_progress_must_lie_in_the_log(stored: int, low: int, high: int, reason: 
 
 
 @given(offsets, offsets, offsets)
-def test_another_topic_of_the_same_name_stops_whatever_the_offsets_say(stored: int, one: int, other: int) -> None:
-    low, high = sorted((one, other))
+def test_another_topic_of_the_same_name_stops_whatever_the_offsets_say(stored: int, first: int, second: int) -> None:
+    low, high = sorted((first, second))
     assert stop_reason(stored, low, high, is_same_topic=False) is StopReason.TOPIC_RECREATED
 
 
 @given(offsets, offsets, offsets)
-def test_a_partition_goes_on_exactly_where_the_log_has_its_offset_or_ends(stored: int, one: int, other: int) -> None:
-    low, high = sorted((one, other))
+def test_a_partition_goes_on_exactly_where_the_log_has_its_offset_or_ends(stored: int, first: int, second: int) -> None:
+    low, high = sorted((first, second))
     assert (stop_reason(stored, low, high, is_same_topic=True) is None) is (low <= stored <= high)

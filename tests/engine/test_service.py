@@ -92,8 +92,11 @@ def test_a_worker_that_dies_of_a_bug_ends_the_process_as_a_lane_does(
             capture_logs() as lines,
         ):
             broken.setattr(called, fail)
+            leash = threading.Timer(20, service.stop)  # were the crash not reported, it would run for ever
+            leash.start()
             with pytest.raises(TerminalError, match=f"thread {name} ended unexpectedly"):
                 service.run()
+            leash.cancel()
             (line,) = [line for line in lines if line["event"] == "thread crashed"]
             assert (line["thread"], line["error"]) == (name, "ZeroDivisionError")
             assert line["calls"][-1].endswith(" fail")

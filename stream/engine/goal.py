@@ -4,33 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from stream.engine.assigned import Assigned
-from stream.engine.watch import Watched
 from stream.errors import TransientError
 from stream.records import TopicPartition
 
 log = structlog.get_logger(__name__)
-
-
-class Erasures(Watched, Protocol):
-    """The eraser, as the engine sees it."""
-
-    def wake(self) -> None:
-        """A marker was written."""
-
-    def are_swept(self) -> bool:
-        """Whether nothing is left to remove; may raise TransientError."""
-
-
-class Rollups(Watched, Protocol):
-    """The refresher, as the engine sees it."""
-
-    def are_summed(self) -> bool:
-        """Whether all that was touched before this was first asked is summed; may raise TransientError."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +20,8 @@ class Goal:
 
     ends: Mapping[TopicPartition, int]
     applied_offsets: Callable[[], Mapping[TopicPartition, int]]
-    erasures: Erasures
-    rollups: Rollups
+    have_workers_finished: Callable[[], bool]
+    """Whether nothing is left to erase or to sum; may raise TransientError."""
 
     def is_reached(self, held: Mapping[TopicPartition, Assigned]) -> bool:
         """Whether it is, but for partitions that rest; `held` are the partitions of this process."""
@@ -53,9 +34,9 @@ class Goal:
             return False
         try:
             applied = self.applied_offsets() if missing else {}
-            if not self.erasures.are_swept() or any(applied.get(each, 0) < self.ends[each] for each in missing):
+            if any(applied.get(each, 0) < self.ends[each] for each in missing):
                 return False
-            return self.rollups.are_summed()  # asked last: sweeping touches periods, too
+            return self.have_workers_finished()
         except TransientError as error:
             log.info("asking MySQL again how far others are", why=str(error))
             return False

@@ -1,6 +1,7 @@
 """The edge to whoever watches: /metrics for Prometheus, /livez and /readyz for an orchestrator.
 
-/livez fails when a thread is stuck (waiting for MySQL or for work is moving), and a restart is the cure.
+/livez fails when a thread is stuck (waiting for MySQL or for work is moving): the poller, a lane or a worker. A restart
+is the cure.
 /readyz fails while partitions wait, and says why; it names partitions, codes and reasons only.
 """
 

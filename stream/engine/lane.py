@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import structlog
 
-from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Report, Review
+from stream.engine.messages import BatchApplied, BatchFenced, PartitionClaimed, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
 from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
@@ -198,14 +196,12 @@ class Lane(threading.Thread):
     # What the thread does.
 
     def run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self._take_turn()
-        except BaseException as error:  # noqa: BLE001 - a dead lane must stop the process, not starve its partitions
-            log.error("lane crashed", lane=self.name, error=type(error).__name__, calls=_calls(error))
-            self._report(LaneCrashed(error))
-        finally:
-            self._writer.close()
+        with crash_reported(self.name, self._report):
+            try:
+                while not self._stopping.is_set():
+                    self._take_turn()
+            finally:
+                self._writer.close()
 
     def _take_turn(self) -> None:
         self._retry.moved_at = time.monotonic()
@@ -278,9 +274,3 @@ def _schema_question(registry: Registry, readers: Readers, header: bytes, latest
         return True
 
     return ask
-
-
-def _calls(error: BaseException) -> list[str]:
-    """The calls that led to an error, the innermost last. Not the error's text, which may hold values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

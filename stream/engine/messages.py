@@ -1,12 +1,22 @@
-"""Messages between the poller and its lanes: requests and batches go to a lane, reports come back."""
+"""Messages between the poller and its lanes: requests and batches go to a lane, reports come back.
+
+A lane or a worker that ends unexpectedly reports that as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from stream.mysql.rows import WrittenSlice
 from stream.records import Claim
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,27 @@ class BatchFenced:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneCrashed:
+class Crashed:
+    """A thread ended by an error to which another attempt is no answer."""
+
+    thread: str
     error: BaseException
 
 
-Report = PartitionClaimed | BatchApplied | BatchFenced | LaneCrashed
+Report = PartitionClaimed | BatchApplied | BatchFenced | Crashed
+
+
+@contextmanager
+def crash_reported(thread: str, report: Callable[[Crashed], None]) -> Iterator[None]:
+    """Report whatever ends the block: a thread that died in silence would leave its work undone."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - as above
+        log.error("thread crashed", thread=thread, error=type(error).__name__, calls=_calls(error))
+        report(Crashed(thread, error))
+
+
+def _calls(error: BaseException) -> list[str]:
+    """The calls that led to an error, the innermost last. Not the error's text, which may hold values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

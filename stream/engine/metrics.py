@@ -25,7 +25,7 @@ BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 SIZE_BUCKETS = (1, 10, 100, 500, 1000, 2500, 5000, 10_000, 25_000)
 
 LATENCY_SAMPLES_MAX = 20
-"""Events of a slice whose latency is observed: every one would cost more than decoding it saves."""
+"""Events of a slice whose latency is observed: to observe all would cost more than decoding them."""
 
 
 class Metrics:
@@ -102,19 +102,21 @@ class Metrics:
 
     def observe_written(self, written: Sequence[WrittenSlice]) -> None:
         """Count what a transaction did."""
-        for one in written:
-            topic = one.slice.topic_partition.topic
+        for each in written:
+            topic = each.slice.topic_partition.topic
             for outcome in ("written", "superseded", "dead_lettered"):
-                self.records.labels(topic, outcome).inc(getattr(one.records, outcome))
-            for table, rows in one.rows.items():
+                self.records.labels(topic, outcome).inc(getattr(each.records, outcome))
+            for table, rows in each.rows.items():
                 for outcome in ("inserted", "updated", "unchanged", "suppressed"):
                     self.rows.labels(table, outcome).inc(getattr(rows, outcome))
-            for _, rejection in one.rejected:
+            for _, rejection in each.rejected:
                 self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()
 
     def observe_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
-        """Tell how many dead letters wait, by topic and reason."""
-        for labels, count in waiting.items():
+        """Tell how many dead letters wait, by topic and reason: 0 where some waited before, and none does now."""
+        (told,) = self.dead_letters_waiting.collect()
+        before = {(sample.labels["topic"], sample.labels["reason"]) for sample in told.samples}
+        for labels, count in {**dict.fromkeys(before, 0), **waiting}.items():
             self.dead_letters_waiting.labels(*labels).set(count)
 
     def observe_removed(self, rows: Mapping[str, int]) -> None:
@@ -123,17 +125,17 @@ class Metrics:
             self.removed_rows.labels(table).inc(count)
 
     def observe_freshness(self, fresh: Sequence[Freshness]) -> None:
-        """Tell through which moment topics are applied. One with a partition that never was is not told of."""
-        for one in fresh:
-            if one.complete_through is not None:
-                through = moments.to_micros(one.complete_through) / 1e6
-                self.complete_through.labels(one.topic).set(through)
+        """Tell through which moment topics are applied; nothing of a topic with a partition that never was."""
+        for feed in fresh:
+            if feed.complete_through is not None:
+                through = moments.to_micros(feed.complete_through) / 1e6
+                self.complete_through.labels(feed.topic).set(through)
 
     def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
         """Tell how far rollups are behind their rows."""
-        for one in backlogs:
-            self.rollup_entries.labels(one.rollup).set(one.entries)
-            self.rollup_lag_seconds.labels(one.rollup).set(one.age_seconds)
+        for backlog in backlogs:
+            self.rollup_entries.labels(backlog.rollup).set(backlog.entries)
+            self.rollup_lag_seconds.labels(backlog.rollup).set(backlog.age_seconds)
 
     def observe_quality(self, faults: Mapping[str, int | None]) -> None:
         """Tell what the checks of data quality found last; nothing of those that took too long."""
@@ -145,9 +147,9 @@ class Metrics:
     def observe_latency(self, slices: Sequence[DecodedSlice]) -> None:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""
         now = time.time()
-        for one in slices:
-            accepted = one.accepted
-            histogram = self.latency_seconds.labels(one.slice.topic_partition.topic)
+        for each in slices:
+            accepted = each.accepted
+            histogram = self.latency_seconds.labels(each.slice.topic_partition.topic)
             for _, event, _ in accepted[:: len(accepted) // LATENCY_SAMPLES_MAX + 1]:
                 histogram.observe(max(0.0, now - event.occurred_at / 1_000_000))
 

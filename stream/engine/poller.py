@@ -22,11 +22,12 @@ from stream.engine import watch
 from stream.engine.assigned import Assigned, State
 from stream.engine.assignment import SUSPENDED_SECONDS, Assignment
 from stream.engine.flood_guard import FloodGuard
-from stream.engine.goal import Erasures, Goal, Rollups
+from stream.engine.goal import Goal
 from stream.engine.lane import Lane
-from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Report, Review
+from stream.engine.messages import BatchApplied, BatchFenced, Crashed, PartitionClaimed, Report, Review
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
+from stream.engine.workers import Workers
 from stream.errors import TerminalError, Trouble
 from stream.every import Every
 from stream.kafka.source import Fetched, Source
@@ -66,10 +67,9 @@ class Engine:
         reports: SimpleQueue[Report],
         metrics: Metrics,
         applied_offsets: Callable[[], Mapping[TopicPartition, int]],
-        erasures: Erasures,
-        rollups: Rollups,
+        workers: Workers,
     ) -> None:
-        """`reports` is where the lanes put what they report."""
+        """`reports` is where lanes and workers put what they report."""
         self.options = options
         self.metrics = metrics
         self.has_joined = False
@@ -80,8 +80,7 @@ class Engine:
         self._assignment = Assignment(source, self._lane_of, metrics, stop_remedy=options.stop_remedy)
         self._flood_guard = FloodGuard(options.dead_letter_ratio_max)
         self._applied_offsets = applied_offsets
-        self._erasures = erasures
-        self._rollups = rollups
+        self._workers = workers
         self._goal: Goal | None = None
         self._stopping = threading.Event()
         self._chores = Every(CHORES_SECONDS)
@@ -101,9 +100,7 @@ class Engine:
         try:
             topics = self.options.topics
             if self.options.is_until_caught_up:
-                self._goal = Goal(
-                    self._source.end_offsets(topics), self._applied_offsets, self._erasures, self._rollups
-                )
+                self._goal = Goal(self._source.end_offsets(topics), self._applied_offsets, self._workers.have_finished)
             self._source.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
             ending = self._loop()
             return ending if self._drain() else Ending.UNFINISHED
@@ -160,16 +157,16 @@ class Engine:
                     self._assignment.on_claimed(report.claim)
                 case BatchFenced():
                     self._assignment.on_fenced(report.claims)
-                case LaneCrashed():
+                case Crashed():
                     raise TerminalError(
-                        "a lane ended unexpectedly; the log line `lane crashed` says where. Nothing is lost: what it "
-                        "had not committed is read again"
+                        f"thread {report.thread} ended unexpectedly; the log line `thread crashed` says where. Nothing "
+                        "is lost: what it had not committed is done again"
                     ) from report.error
 
     def _on_applied(self, applied: BatchApplied) -> None:
         for written in applied.written:
             if ERASURE.name in written.rows:
-                self._erasures.wake()
+                self._workers.wake_eraser()
             self._guard_against_flood(written)
             assigned = self._assignment.partitions.get(written.slice.topic_partition)
             if assigned is not None:
@@ -286,7 +283,7 @@ class Engine:
 
     def stuck(self) -> list[str]:
         """Threads that no longer move; a restart is the cure."""
-        return watch.stuck([*self.lanes, self._erasures, self._rollups], self.turned_at)
+        return watch.stuck([*self.lanes, *self._workers.all.values()], self.turned_at, time.monotonic())
 
     def unready(self) -> list[str]:
         """Reasons why this process isn't doing its work now; time or an operator is the cure."""

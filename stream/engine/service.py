@@ -5,24 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from queue import SimpleQueue
 
 import structlog
 
 from stream.catalog import readable_topics
-from stream.engine.eraser import Eraser
 from stream.engine.health import HealthServer
-from stream.engine.housekeeper import Housekeeper, Kept
-from stream.engine.inspector import Inspector
 from stream.engine.lane import Lane
 from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
 from stream.engine.poller import Engine
-from stream.engine.refresher import Refresher
+from stream.engine.workers import Workers
 from stream.kafka.brokers import Brokers
 from stream.kafka.source import Source
 from stream.mysql import freshness, progress
@@ -49,8 +45,8 @@ class Service:
         owner: str,
         is_replay: bool = False,
     ) -> None:
-        """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP,
-        housekeeping and inspections to the processes that run for good.
+        """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP to
+        the processes that run for good.
 
         Raises ConfigurationError.
         """
@@ -59,10 +55,9 @@ class Service:
         self._database = connect_engine(settings.required_database_url(), for_lane=True)
         self._metrics = Metrics()
         self._reports: SimpleQueue[Report] = SimpleQueue()
-        self._eraser = Eraser(self._database, self._metrics, settings.hasher(), settings.look_back_days)
-        self._refresher = Refresher(self._database, self._metrics)
+        self.workers = Workers(settings, self._database, self._metrics, self._reports.put, is_replay=is_replay)
         self.http_port: int | None = None
-        """Where /metrics, /livez and /readyz are; None in a replay."""
+        """The port of /metrics, /livez and /readyz; None in a replay."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
             self._engine = self._new_engine(source, brokers, decoder)
@@ -72,7 +67,7 @@ class Service:
 
     def run(self) -> Ending:
         """Work until told to stop, or until caught up. Raises TerminalError and ConfigurationError."""
-        with at_work(self._eraser, self._refresher, *self._keepers()):
+        with self.workers.at_work():
             return self._engine.run()
 
     def stop(self) -> None:
@@ -99,8 +94,7 @@ class Service:
             reports=self._reports,
             metrics=self._metrics,
             applied_offsets=self._applied_offsets,
-            erasures=self._eraser,
-            rollups=self._refresher,
+            workers=self.workers,
         )
 
     def _new_writer(self) -> Writer:
@@ -120,15 +114,6 @@ class Service:
             stuck=self._engine.stuck,
             unready=self._engine.unready,
         )
-
-    def _keepers(self) -> list[Housekeeper | Inspector]:
-        if self._is_replay:
-            return []
-        every = timedelta(minutes=self._settings.quality_minutes)
-        return [
-            Housekeeper(self._database, self._metrics, Kept.of(self._settings)),
-            Inspector(self._database, self._metrics, every),
-        ]
 
     def _applied_offsets(self) -> Mapping[TopicPartition, int]:
         """The offset through which each partition is applied, whoever did it. Raises DatabaseUnavailable."""
@@ -171,13 +156,3 @@ def _declare_feeds(database_url: str, brokers: Brokers, topics: Sequence[str]) -
 def new_owner() -> str:
     """A name that tells this service from all others that write, in this process or elsewhere."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-
-
-@contextmanager
-def at_work(*threads: Eraser | Refresher | Housekeeper | Inspector) -> Iterator[None]:
-    """The threads work while the block runs; then they are told to stop, the last one first."""
-    with ExitStack() as started:
-        for thread in threads:
-            thread.start()
-            started.callback(thread.stop)
-        yield

@@ -34,9 +34,8 @@ class WatchedLane(Watched, Protocol):
         """The reason why the work at hand is being retried; None while all is well."""
 
 
-def stuck(threads: Iterable[Watched], turned_at: float) -> list[str]:
-    """Threads that no longer move, the poller last; a restart is the cure."""
-    now = time.monotonic()
+def stuck(threads: Iterable[Watched], turned_at: float, now: float) -> list[str]:
+    """Threads that no longer move, the poller last; a restart is the cure. Moments are of `time.monotonic()`."""
     still = [f"{thread.name} has not moved" for thread in threads if now - thread.moved_at > STUCK_SECONDS]
     if now - turned_at > POLLER_STUCK_SECONDS:
         still.append("the poller has not turned")

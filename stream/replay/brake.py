@@ -14,17 +14,18 @@ from stream.every import Clock, Every
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 2.0
-"""How often the lag is looked at: it costs four questions to Kafka and two to MySQL."""
+"""The period in which the lag is looked at: a look costs two questions to Kafka and one to MySQL."""
 
 LAG_RECORDS_MIN = 10_000
 """Less lag than one batch is no lag: it comes and goes with every poll."""
 
 IDLE_SECONDS_MAX = 30.0
-"""A live group that has applied nothing for this long isn't helped by our waiting: nobody runs, or it waits itself."""
+"""The longest silence of a live group that works. Beyond it nobody runs, or the group itself waits: our waiting is no
+help."""
 
 
 class LiveLag(NamedTuple):
-    """How the live group stands."""
+    """The lag and the advance of the live group."""
 
     lag_records: int
     applied: int

@@ -34,12 +34,12 @@ from stream.settings import Settings
 log = structlog.get_logger(__name__)
 
 TELL_SECONDS = 0.5
-"""How often somebody who watches is told how far it is."""
+"""The period in which a replay tells how far it is."""
 
 
 def begin_run(settings: Settings, ranges: Sequence[Range]) -> Run:
     """Note a new run. Raises ConfigurationError, and DatabaseUnavailable."""
-    require_key({one.topic for one in ranges}, settings.hasher())
+    require_key({part.topic for part in ranges}, settings.hasher())
     database_url = settings.required_database_url()
     require_fit_database(database_url)
     return runs.create(connect_engine(database_url), ranges)
@@ -66,15 +66,15 @@ def resume_run(settings: Settings, run_id: str) -> Run:
 
 
 def _skip_what_is_gone(database: DatabaseEngine, run: Run, lows: Mapping[TopicPartition, int]) -> None:
-    """Where retention overtook the replay nothing is left to read again."""
-    ends = {one.topic_partition: one.to_offset for one in run.ranges}
+    """Go on behind what retention took: nothing of it is left to read again."""
+    ends = {part.topic_partition: part.to_offset for part in run.ranges}
     gone = {
-        one: min(lows[one], ends[one])
-        for one, offset in runs.next_offsets(database, run).items()
-        if offset < min(lows[one], ends[one])
+        partition: min(lows[partition], ends[partition])
+        for partition, offset in runs.next_offsets(database, run).items()
+        if offset < min(lows[partition], ends[partition])
     }
-    for one, offset in gone.items():
-        log.warning("records left the log", partition=str(one), effect="they are not replayed", goes_on_at=offset)
+    for partition, offset in gone.items():
+        log.warning("records left the log", partition=str(partition), effect="they are not replayed", goes_on_at=offset)
     runs.skip_to(database, run, gone)
 
 
@@ -142,7 +142,7 @@ class Replay:
 
 
 def engine_options(settings: Settings, run: Run) -> EngineOptions:
-    """How the engine serves a run: to its end, and under its own group."""
+    """The engine's options for a run: to its end, and under its own group."""
     return EngineOptions(
         group_id=run.group_id,
         topics=run.topics,
@@ -156,7 +156,7 @@ def engine_options(settings: Settings, run: Run) -> EngineOptions:
 
 @contextmanager
 def _told(reached: Callable[[], Reached], tell: Tell) -> Iterator[None]:
-    """Tell how far it is, now and then, while the block runs, and once more behind it."""
+    """Tell what is reached, now and then while the block runs, and once more after it."""
     is_over = threading.Event()
 
     def watch() -> None:

@@ -5,19 +5,41 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import pytest
+from structlog.testing import capture_logs
+
 from stream import settings as config
 from stream.engine.options import Ending
-from stream.engine.service import live_service
+from stream.engine.service import Service, live_service
+from stream.errors import TerminalError
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.consumers import DEFAULTS
 from tests.databases import Database
 from tests.engine.logs import applied, put, synthetic
 from tests.waiting import wait_for
+
+WORKERS = {
+    "eraser": "stream.mysql.erasure.unswept",
+    "refresher": "stream.mysql.rollups.prepare",
+    "housekeeper": "stream.mysql.dead_letters.expire_some",
+    "inspector": "stream.quality.inspect.try_lock",
+}
+"""Each with what it calls in its first step."""
+
+
+def livez(service: Service) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.http_port}/livez", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
 
 
 def state_of_process() -> dict[str, object]:
@@ -37,9 +59,45 @@ def test_a_service_runs_on_any_thread_and_leaves_nothing_behind(
     with ThreadPoolExecutor(1) as threads, closing(live_service(settings, [], is_until_caught_up=False)) as service:
         running = threads.submit(service.run)
         wait_for(lambda: applied(mysql) == 500, "all records")
-        with urllib.request.urlopen(f"http://127.0.0.1:{service.http_port}/livez", timeout=5) as answer:
-            assert answer.read() == b"ok\n"
+        assert livez(service) == "ok\n"
         service.stop()
         assert running.result(30) is Ending.DRAINED
     wait_for(lambda: state_of_process() == before, "the process to be as before", 5)
     assert_drained(mysql, broker.records(), settings.group_id)
+
+
+def test_all_workers_are_watched(stream_settings: dict[str, str]) -> None:
+    settings = config.load({**DEFAULTS, **stream_settings})
+    with closing(live_service(settings, [], is_until_caught_up=False)) as service:
+        workers = service.workers.all
+        assert workers.keys() == WORKERS.keys()
+        assert livez(service) == "ok\n"
+        for name, worker in workers.items():
+            worker.moved_at, before = -1e9, worker.moved_at
+            assert livez(service) == f"{name} has not moved\n"
+            worker.moved_at = before
+
+
+def test_a_worker_that_dies_of_a_bug_ends_the_process_as_a_lane_does(
+    stream_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError("a value")
+
+    settings = config.load({**DEFAULTS, **stream_settings})
+    for name, called in WORKERS.items():
+        with (
+            monkeypatch.context() as broken,
+            closing(live_service(settings, [], is_until_caught_up=False)) as service,
+            capture_logs() as lines,
+        ):
+            broken.setattr(called, fail)
+            leash = threading.Timer(20, service.stop)  # were the crash not reported, it would run for ever
+            leash.start()
+            with pytest.raises(TerminalError, match=f"thread {name} ended unexpectedly"):
+                service.run()
+            leash.cancel()
+            (line,) = [line for line in lines if line["event"] == "thread crashed"]
+            assert (line["thread"], line["error"]) == (name, "ZeroDivisionError")
+            assert line["calls"][-1].endswith(" fail")
+            assert "a value" not in str(lines)

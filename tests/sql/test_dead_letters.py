@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from stream.declaration.persons import Person, PersonKind
-from stream.engine.housekeeper import Housekeeper, Kept
+from stream.engine.jobs import AT_ONCE, Kept, keep_house
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.mysql import erasure
@@ -237,12 +237,13 @@ def test_what_waited_too_long_expires_and_the_gauge_tells_what_still_waits(
     database.execute(f"{old} < :count", hours=24 * 7 + 1, count=count)
     database.execute(f"{old} >= :count", hours=24 * 7 - 1, count=count)
     metrics = Metrics()
-    housekeeper = Housekeeper(database.engine(for_lane=True), metrics, Kept.of(Settings(dead_letter_days=7)))
-    housekeeper.start()
     labels = {"topic": "trip", "reason": "unknown_framing"}
-    wait_for(lambda: metrics.registry.get_sample_value("stream_dead_letters_waiting", labels) == 2, "the gauge")
-    housekeeper.stop()
-    housekeeper.join(30)
+    with database.engine(for_lane=True).connect() as connection:
+        kept = Kept.of(Settings(dead_letter_days=7))
+        assert keep_house(connection, metrics, kept) == AT_ONCE, "more than one step empties"
+        while keep_house(connection, metrics, kept) == AT_ONCE:
+            pass
+    assert metrics.registry.get_sample_value("stream_dead_letters_waiting", labels) == 2
     assert metrics.registry.get_sample_value("stream_expired_dead_letters_total") == count
     expired = [row for row in database.rows("dead_letter") if row["status"] == "expired"]
     assert len(expired) == count

@@ -16,12 +16,12 @@ from sqlalchemy import text
 from stream.catalog import METADATA
 from stream.declaration.persons import OnErasure, Person, PersonKind
 from stream.declaration.tables import persons_of
-from stream.engine.eraser import Eraser
-from stream.engine.metrics import Metrics
+from stream.engine.jobs import sweep_erasures, sweepable
 from stream.hashing import Hasher
 from stream.mysql import dead_letters, erasure
 from stream.mysql.errnos import error_of
 from stream.records import Record
+from stream.settings import LOOK_BACK_DAYS
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -360,14 +360,25 @@ def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, ap
         assert [error_of(getattr(error, "orig", None)).reason for error in errors] == ["lock_wait"]
         assert {row["swept_on"] for row in database.rows("erasure")} == {None}
         transaction.rollback()
-    eraser = Eraser(database.engine(for_lane=True), Metrics(), None)
-    eraser.start()
-    try:
-        wait_for(eraser.are_swept, "the sweep")
-    finally:
-        eraser.stop()
-        eraser.join(10)
-    assert not eraser.is_alive()
+    with database.engine(for_lane=True).connect() as connection:
+        assert sweep_erasures(connection, None, LOOK_BACK_DAYS) is None
+        assert sweepable(connection, None) == []
+    assert all(row["swept_on"] for row in database.rows("erasure"))
+
+
+def test_the_eraser_sweeps_many_persons_in_bounded_steps(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that took minutes would look like a thread that is stuck."""
+    monkeypatch.setattr("stream.engine.jobs.PERSONS_MAX", 2)
+    for number in range(1, 6):
+        applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=number, event_id=uuid_text(number))))
+    left = []
+    with database.engine(for_lane=True).connect() as connection:
+        while sweep_erasures(connection, None, LOOK_BACK_DAYS) is not None:
+            left.append(sum(row["swept_on"] is None for row in database.rows("erasure")))
+    assert left == [3, 1]
+    assert all(row["swept_on"] for row in database.rows("erasure"))
 
 
 # --- Any order

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from stream.engine.housekeeper import Housekeeper, Kept
+from stream.engine import jobs
+from stream.engine.jobs import Kept
 from stream.engine.metrics import Metrics
 from stream.errors import TerminalError
 from stream.mysql import replay_runs as runs
@@ -26,9 +27,11 @@ OLD, YOUNG = KEPT.runs + timedelta(hours=1), KEPT.runs - timedelta(hours=1)
 
 
 def keep_house(database: Database) -> dict[str, float]:
-    """Look once; the rows that were removed, by table."""
+    """Step until nothing is left to do; the rows that were removed, by table."""
     metrics = Metrics()
-    Housekeeper(database.engine(for_lane=True), metrics, KEPT).look()
+    with database.engine(for_lane=True).connect() as connection:
+        while jobs.keep_house(connection, metrics, KEPT) == jobs.AT_ONCE:
+            pass
     samples = (sample for metric in metrics.registry.collect() for sample in metric.samples)
     return {sample.labels["table"]: sample.value for sample in samples if sample.name == "stream_removed_rows_total"}
 

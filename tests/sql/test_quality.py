@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, text
 
-from stream.engine.inspector import Inspector
+from stream.engine.jobs import inspect_quality
 from stream.engine.metrics import Metrics
 from stream.quality import inspect as inspection
 from stream.quality.checks import CHECKS, Check
@@ -281,8 +281,9 @@ def test_a_check_that_takes_too_long_is_given_up_and_says_so(database: Database)
 # --- The inspector
 
 
-def inspector(database: Database, metrics: Metrics, minutes: float = 60) -> Inspector:
-    return Inspector(database.engine(for_lane=True), metrics, timedelta(minutes=minutes))
+def take_step(database: Database, metrics: Metrics, minutes: float = 60) -> None:
+    with database.engine(for_lane=True).connect() as connection:
+        inspect_quality(connection, metrics, timedelta(minutes=minutes))
 
 
 def told(metrics: Metrics) -> dict[str, float]:
@@ -293,21 +294,20 @@ def told(metrics: Metrics) -> dict[str, float]:
 def test_the_inspector_runs_each_check_in_turn_and_none_again_before_its_time(database: Database) -> None:
     fill(database, {"trip": [trip(3, Random(1))]})
     metrics = Metrics()
-    worker = inspector(database, metrics)
     for number in range(1, len(CHECKS) + 1):
-        worker.look()
+        take_step(database, metrics)
         assert len(told(metrics)) == number
     assert (told(metrics)["trip_times"], told(metrics)["points_balance"]) == (1, 0)
     row = next(row for row in database.rows("data_quality") if row["check_name"] == "trip_times")
     assert (row["faults"], row["sample"], row["meaning"]) == (1, "3", CHECKS["trip_times"].meaning)
 
     database.execute("DELETE FROM trip")
-    worker.look()
+    take_step(database, metrics)
     assert told(metrics)["trip_times"] == 1, "it is not due"
     database.execute(
         "UPDATE data_quality SET checked_on = checked_on - INTERVAL 2 HOUR WHERE check_name = 'trip_times'"
     )
-    worker.look()
+    take_step(database, metrics)
     assert told(metrics)["trip_times"] == 0
 
 
@@ -315,18 +315,18 @@ def test_one_process_inspects_at_a_time_and_all_tell_what_it_found(database: Dat
     metrics = Metrics()
     with database.engine().connect() as other:
         assert inspection.try_lock(other)
-        inspector(database, metrics).look()
+        take_step(database, metrics)
         assert told(metrics) == {}
         inspection.remember(other, inspect(other, CHECKS["trip_times"], SECONDS_MAX))
         other.commit()
-        inspector(database, metrics).look()
+        take_step(database, metrics)
         assert told(metrics) == {"trip_times": 0}
-    inspector(database, metrics).look()
+    take_step(database, metrics)
     assert len(told(metrics)) == 2
 
 
 def test_without_an_interval_nothing_is_inspected(database: Database) -> None:
-    inspector(database, Metrics(), minutes=0).look()
+    take_step(database, Metrics(), minutes=0)
     assert database.count("data_quality") == 0
 
 
@@ -335,13 +335,12 @@ def test_of_a_check_that_took_too_long_or_is_gone_nothing_is_told(
 ) -> None:
     metrics = Metrics()
     monkeypatch.setattr(inspection, "CHECKS", {"trip_times": CHECKS["trip_times"]})
-    worker = inspector(database, metrics)
-    worker.look()
+    take_step(database, metrics)
     assert told(metrics) == {"trip_times": 0}
     monkeypatch.setattr(inspection, "CHECKS", {"other": replace(slow(CHECKS["trip_times"]), name="other")})
-    monkeypatch.setattr("stream.engine.inspector.CHECK_SECONDS_MAX", 0.05)
+    monkeypatch.setattr("stream.engine.jobs.CHECK_SECONDS_MAX", 0.05)
     fill(database, {"trip": [trip(3, Random(1))]})
-    worker.look()
+    take_step(database, metrics)
     assert told(metrics) == {}
     assert [(row["check_name"], row["faults"]) for row in database.rows("data_quality")] == [("other", None)]
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from stream.catalog import METADATA
-from stream.engine.eraser import Eraser
-from stream.engine.metrics import Metrics
+from stream.engine.jobs import sweep_erasures, sweepable
 from stream.hashing import Hasher
 from stream.schemas.store import SchemaStore
+from stream.settings import LOOK_BACK_DAYS
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -220,13 +220,10 @@ def test_a_process_without_a_key_erases_users_while_there_are_no_studies(databas
 
 
 def run_eraser_until_idle(database: Database, hasher: Hasher | None) -> None:
-    eraser = Eraser(database.engine(for_lane=True), Metrics(), hasher)
-    eraser.start()
-    try:
-        wait_for(eraser.are_swept, "the sweep")
-    finally:
-        eraser.stop()
-        eraser.join(10)
+    with database.engine(for_lane=True).connect() as connection:
+        while sweepable(connection, hasher):
+            connection.rollback()
+            sweep_erasures(connection, hasher, LOOK_BACK_DAYS)
 
 
 @pytest.mark.parametrize("hasher", [HASHER, None], ids=["with a key", "without"])

@@ -17,8 +17,9 @@ from stream.catalog.rewards_points import REVENUE
 from stream.declaration.rollups import PERIOD_MICROS, shares_of
 from stream.declaration.service_tables import ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
+from stream.engine.messages import Crashed
 from stream.engine.metrics import Metrics
-from stream.engine.refresher import Refresher
+from stream.engine.workers import Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
@@ -27,6 +28,7 @@ from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow
+from stream.settings import Settings
 from stream.stages.compact import TableRows
 from tests import events
 from tests.consumers import CHECKOUT
@@ -287,26 +289,24 @@ def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier
 
 def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: Database, applier: Applier) -> None:
     metrics = Metrics()
-    refreshers = [Refresher(database.engine(for_lane=True), metrics) for _ in range(2)]
+    crashes: list[Crashed] = []
+    first, second = (
+        Workers(Settings(), database.engine(for_lane=True), metrics, crashes.append, is_replay=True) for _ in range(2)
+    )
     rng = random.Random(8)
-    for refresher in refreshers:
-        refresher.start()
-    try:
+    with first.at_work(), second.at_work():
         for number in range(1, 16):
             for event in history(number, rng):
                 applier.persist(applier.slice(TOPICS[event[0]], [events.record(*event)]))
-        wait_for(refreshers[0].are_summed, "the rollups")
+        wait_for(first.have_finished, "the rollups")
         assert_summed(database)
         wait_for(
             lambda: metrics.registry.get_sample_value("stream_rollup_entries", {"rollup": "rollup_trips"}) == 0.0,
             "the gauge",
         )
-    finally:
-        for refresher in refreshers:
-            refresher.stop()
-        for refresher in refreshers:
-            refresher.join(10)
-    assert not any(refresher.is_alive() for refresher in refreshers)
+    threads = [*first.all.values(), *second.all.values()]
+    wait_for(lambda: not any(thread.is_alive() for thread in threads), "the threads to end", 10)
+    assert crashes == []
 
 
 def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database, applier: Applier) -> None:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from stream.counts import RecordCounts
 from stream.engine import lane, retry
 from stream.engine.lane import INBOX_BATCHES_MAX, Lane
-from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Review
+from stream.engine.messages import BatchApplied, BatchFenced, Crashed, PartitionClaimed, Review
 from stream.engine.metrics import Metrics
 from stream.errors import (
     DatabaseUnavailable,
@@ -382,12 +382,12 @@ def test_a_crash_is_reported_and_the_connection_closed(run: RunLane) -> None:
     with capture_logs() as lines:
         running.lane.offer(batch(claim()), 0)
         report = running.report()
-    assert isinstance(report, LaneCrashed)
+    assert isinstance(report, Crashed)
     assert isinstance(report.error, RuntimeError)
     running.lane.join(5)
     assert writer.is_closed
     assert running.lane.wait_until_idle(1), "a revocation must not wait for a dead lane"
-    crash = next(line for line in lines if line["event"] == "lane crashed")
+    crash = next(line for line in lines if line["event"] == "thread crashed")
     assert crash["error"] == "RuntimeError"
     assert any("lane.py" in call for call in crash["calls"])
     assert "a bug" not in str(lines), "an error's text may hold values"

@@ -14,6 +14,8 @@ from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS
 
+TABLES = METADATA.tables.keys() - {DECLARED_VIEW.name}
+
 
 class Database:
     """One server's database for tests. Making it runs the migrations; `empty` brings it back to that state."""
@@ -47,10 +49,13 @@ class Database:
         """An engine as the product makes it."""
         return connect_engine(self.url, for_lane=for_lane)
 
-    def empty(self, names: Collection[str] = METADATA.tables.keys() - {DECLARED_VIEW.name}) -> None:
+    def empty(self, names: Collection[str] = TABLES) -> None:
+        """Delete all rows. One statement asks which tables have any, for most tests fill few of them."""
+        asked = (f"SELECT '{name}' FROM DUAL WHERE EXISTS (SELECT 1 FROM `{name}`)" for name in names)
         with self._admin().begin() as connection:
+            filled = set(connection.exec_driver_sql(" UNION ALL ".join(asked)).scalars())
             for table in reversed(METADATA.sorted_tables):
-                if table.name in names:
+                if table.name in filled:
                     connection.execute(table.delete())
 
     def execute(self, statement: str, **values: Any) -> None:

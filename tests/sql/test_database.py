@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from typing import Any, cast
+
 import pymysql
 import pytest
 from sqlalchemy import text
@@ -150,6 +153,14 @@ def test_a_statement_larger_than_a_packet_has_a_reason_and_leaves_the_connection
 @pytest.mark.parametrize("error", [None, ValueError("x"), pymysql.err.InterfaceError(0, ""), OSError(5, "x")])
 def test_what_nobody_knows_is_the_environments_fault(error: BaseException | None) -> None:
     assert type(error_of(error)) is DatabaseUnavailable
+
+
+def test_connections_that_verify_no_certificate_share_what_the_driver_would_make_for_each() -> None:
+    shared, again, verifying = (
+        cast("Any", edge.BoundedConnection(defer_connect=True, ssl_verify_cert=given)) for given in (None, None, True)
+    )
+    assert shared.ctx is again.ctx
+    assert (shared.ctx.verify_mode, verifying.ctx.verify_mode) == (ssl.CERT_NONE, ssl.CERT_REQUIRED)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql+pymysql://h:notaport/d", "://"])

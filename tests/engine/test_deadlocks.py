@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from tests.balance import assert_drained, assert_record_ledger, assert_tables
 from tests.broker import Broker
-from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.faults import waiting_transactions
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, Datum, rating, uuid_text
@@ -56,19 +56,19 @@ def deadlocks(consumers: Sequence[Consumer]) -> float:
 
 
 def test_two_lanes_that_collide_count_everything_once(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    consumer = start_consumer(lanes=2)
+    consumer = start_service(lanes=2)
     collide(broker, mysql, [consumer])
     assert mysql.count("dead_letter") == 0
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_two_groups_that_collide_count_everything_once(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     names = [f"{stream_settings['STREAM_GROUP_ID']}-{name}" for name in ("one", "other")]
-    collide(broker, mysql, [start_consumer(group_id=name) for name in names])
+    collide(broker, mysql, [start_service(group_id=name) for name in names])
     assert mysql.count("dead_letter") == 0
     records = broker.records()
     expected = expect(records, {"app": ()})

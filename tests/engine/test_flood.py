@@ -11,9 +11,9 @@ import pytest
 from stream.catalog import STREAMS
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, wait_applied
 from tests.events import encode, pass_logged, trip, uuid_text
 from tests.waiting import measure, wait_for
@@ -99,7 +99,7 @@ def test_a_flood_that_does_not_end_rests_again_and_again_and_drops_nothing(
 
 
 def test_runs_until_caught_up_end_with_75_while_a_flood_lasts_and_keep_everything(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """A restarted process begins anew, so each run keeps some hundred more."""
     put_broken(broker, 2000)
@@ -108,7 +108,7 @@ def test_runs_until_caught_up_end_with_75_while_a_flood_lasts_and_keep_everythin
     while codes[-1] == 75:
         assert applied(mysql) > before, "a run changed nothing"
         before = applied(mysql)
-        codes.append(start_consumer("--until-caught-up", batch_records_max=200).wait())
+        codes.append(start_service("--until-caught-up", batch_records_max=200).wait())
         assert mysql.count("bytemark_pass") == 20, "the other topic's records are not held up"
     assert codes[-1] == 0
     assert len(codes) > 2, "the flood was to last for several runs"

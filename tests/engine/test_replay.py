@@ -13,9 +13,11 @@ import pytest
 from stream.catalog import STREAMS
 from tests.balance import assert_drained
 from tests.broker import Broker
+from tests.commands import run_command
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer, run_command
+from tests.consumers import Consumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import put, some_events, synthetic, wait_swept
 from tests.events import NOON, SECOND, encode, key_of, pass_logged, trip, uuid_text
 from tests.waiting import wait_for
@@ -52,19 +54,19 @@ def damage(database: Database) -> None:
 
 
 def test_a_replay_beside_a_live_consumer_makes_the_tables_whole(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     put(broker, synthetic(4000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     damage(mysql)
-    live = start_consumer()
+    live = start_service()
     live.wait_ready()
-    replay = start_consumer(*ALL_TOPICS, "--execute", "--format", "json", command="replay", batch_records_max=200)
+    replay = start_service(*ALL_TOPICS, "--execute", "--format", "json", command="replay", batch_records_max=200)
     put(broker, synthetic(2000, seed=7))
     replay.assert_ends(0)
     live.terminate()
     live.assert_ends(0)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     wait_swept(mysql)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
     attempts = Counter(row["attempts"] for row in mysql.rows("dead_letter"))
@@ -105,10 +107,10 @@ def test_an_interrupted_replay_is_resumed_and_counts_each_record_once(
 
 
 def test_a_dry_run_changes_nothing_and_foretells_exactly(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     put(broker, synthetic(4000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     damage(mysql)
     before = contents(mysql)
     everything = {name: mysql.rows(name) for name in ("progress", "ledger", "dead_letter", "erasure", "replay_run")}

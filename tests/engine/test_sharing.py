@@ -8,6 +8,7 @@ from tests.balance import assert_drained
 from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.group import EVEN_SHARE, PROTOCOLS, held
 from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
 from tests.events import NOON, trip, uuid_text
@@ -77,11 +78,11 @@ def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
 
 
 def test_two_that_run_until_caught_up_both_end(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Each sees the other's partitions applied in MySQL."""
     put(broker, synthetic(3000, seed=8))
-    consumers = [start_consumer("--until-caught-up", batch_records_max=100) for _ in range(2)]
+    consumers = [start_service("--until-caught-up", batch_records_max=100) for _ in range(2)]
     for one in consumers:
         one.assert_ends(0)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
@@ -113,12 +114,12 @@ def test_a_frozen_process_that_wakes_up_writes_nothing_and_goes_on(
 
 
 def test_a_busy_consumer_does_not_starve_a_partition(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
     """One partition with nearly everything, and a lone event in another."""
     versions = (trip(trip_id=1, occurred_at=NOON - n, event_id=uuid_text(n)) for n in range(1, 3001))
     broker.publish(("TripRecorded", version) for version in versions)
-    consumer = start_consumer(batch_records_max=100)
+    consumer = start_service(batch_records_max=100)
     consumer.wait_ready()
     broker.publish(some_events(1, first=77))
     wait_for(lambda: mysql.value("SELECT COUNT(*) FROM bytemark_pass WHERE bytemark_pass_id = 77"), "the lone event")

@@ -1,0 +1,49 @@
+"""Services on threads of this process, for all tests that neither kill nor freeze one."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+
+import pytest
+
+from tests.commands import SERVICE_LOG, configure_log_by_thread, log_left_as_it_was
+from tests.conftest import HAS_FAILED
+from tests.services import RunningService
+
+StartService = Callable[..., RunningService]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calm_garbage_collector() -> None:
+    """As in a process of its own: else each batch's thousands of rows have pytest's whole heap walked."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+
+
+@pytest.fixture
+def start_service(request: pytest.FixtureRequest, stream_settings: dict[str, str]) -> Iterator[StartService]:
+    """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1)."""
+    started: list[RunningService] = []
+    log = StringIO()
+
+    def start(*arguments: str, **changes: object) -> RunningService:
+        changed = {f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}
+        started.append(RunningService({**stream_settings, **changed}, log, *arguments))
+        return started[-1]
+
+    with log_left_as_it_was():
+        SERVICE_LOG.append(log)
+        configure_log_by_thread("json")
+        yield start
+        has_failed = request.node.stash.get(HAS_FAILED, False)
+        for service in started:
+            if has_failed:
+                sys.stdout.write(service.condition())
+            service.terminate()
+        for service in started:
+            service.wait()
+        SERVICE_LOG.remove(log)

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import structlog
 
 from stream import logging_setup
-from stream.cli import main
+from stream.cli.main import run
 from tests.consumers import CHECKOUT, environment
 
 configure_log = logging_setup.configure
@@ -29,7 +29,7 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> subprocess.Comp
     """Run a command to its end."""
     command, output, errors = ["stream", *arguments], StringIO(), StringIO()
     with _process_of(command, settings), redirect_stdout(output), redirect_stderr(errors):
-        code = main.run()
+        code = run()
     assert code is None or isinstance(code, int), code
     return subprocess.CompletedProcess(command, code or 0, output.getvalue(), errors.getvalue())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.balance import assert_drained, assert_record_ledger, assert_tables
 from tests.broker import Broker
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
 from tests.engine.conftest import StartService
 from tests.engine.faults import waiting_transactions
@@ -33,7 +33,7 @@ def crossing(chance: random.Random, first: int) -> Iterator[tuple[str, Datum]]:
         yield "TripRated", rating(rating_id=rating_id, trip_id=chance.randint(1, 10**6), **version)
 
 
-def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -> int:
+def collide(broker: Broker, database: Database, consumers: Sequence[Running]) -> int:
     """Let all writers wait for the same row and set them free, until some met in a deadlock; the records published."""
     chance = random.Random(3)
     published = 0
@@ -51,7 +51,7 @@ def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -
     return published
 
 
-def deadlocks(consumers: Sequence[Consumer]) -> float:
+def deadlocks(consumers: Sequence[Running]) -> float:
     return sum(one.metric("stream_retries_total", reason="deadlock") for one in consumers)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.balance import assert_drained
 from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Consumer, Running
 from tests.databases import Database
 from tests.engine.group import EVEN_SHARE, PROTOCOLS, held
 from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
@@ -49,12 +49,12 @@ def test_a_poller_that_falls_silent_loses_its_partitions_and_joins_again(
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
-def times_gone(consumer: Consumer) -> float:
+def times_gone(consumer: Running) -> float:
     """How often its partitions were taken from it."""
     return sum(consumer.metric("stream_rebalances_total", kind=kind) for kind in ("lost", "revoked"))
 
 
-def wait_even_shares(*consumers: Consumer) -> None:
+def wait_even_shares(*consumers: Running) -> None:
     share = PARTITIONS // len(consumers)
     wait_for(lambda: all(held(one) == share for one in consumers), "even shares", 60)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.balance import assert_drained
 from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
 from tests.engine.conftest import StartService
 from tests.engine.group import PROTOCOLS, held
@@ -33,7 +33,7 @@ def away(broker: Broker, how: str) -> Iterator[None]:
         broker.server.start()
 
 
-def assert_says_that_kafka_is_away(consumer: Consumer) -> None:
+def assert_says_that_kafka_is_away(consumer: Running) -> None:
     consumer.wait_logged("asking the brokers again")
     wait_for(lambda: "Kafka: " in consumer.get("/readyz")[1], "/readyz to say it")
     assert consumer.get("/readyz")[0] == 503

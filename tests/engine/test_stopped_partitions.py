@@ -13,7 +13,7 @@ from stream.catalog import STREAMS
 from tests.balance import assert_drained, assert_tables
 from tests.broker import Broker
 from tests.commands import run_command
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
 from tests.engine.conftest import StartService
 from tests.engine.logs import applied, some_events, wait_applied
@@ -51,7 +51,7 @@ def accept(settings: dict[str, str], *arguments: str) -> list[dict[str, Any]]:
     return planned
 
 
-def assert_stopped(consumer: Consumer, reason: str, partitions: list[str]) -> None:
+def assert_stopped(consumer: Running, reason: str, partitions: list[str]) -> None:
     assert {line["reason"] for line in consumer.logged("partition stopped")} == {reason}
     assert all("stream offsets accept" in line["todo"] for line in consumer.logged("partition stopped"))
     rests = sorted(f"{one} rests: {reason}" for one in partitions)
@@ -85,7 +85,7 @@ def test_retention_that_overtakes_a_running_consumer_stops_one_partition(
     assert_drained(mysql, united(broker.records(), kept), stream_settings["STREAM_GROUP_ID"])
 
 
-def accept_what_retention_took(settings: dict[str, str], consumer: Consumer, number: int) -> range:
+def accept_what_retention_took(settings: dict[str, str], consumer: Running, number: int) -> range:
     """The offsets that the plan says were lost."""
     (plan,) = accept(settings)
     assert (plan["partition"], plan["reason"]) == (f"trip/{number}", "retention_overtook")

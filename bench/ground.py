@@ -19,6 +19,7 @@ from stream.declaration.service_tables import LEDGER
 from stream.kafka.source import admin_client
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
+from stream.reports import VIEWS
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / ".local" / "bench"
@@ -54,7 +55,7 @@ class Ground:
         """The URL of a database in which the migrations have just made all tables; what was in it is gone."""
         self.database.drop_database(DATABASE_NAME)
         url = self.database.create_database(DATABASE_NAME)
-        migrate.upgrade(connect_engine(url))
+        migrate.upgrade(connect_engine(url), VIEWS)
         return url
 
     def count_rows(self, tables: Sequence[str]) -> int:

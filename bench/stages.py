@@ -15,13 +15,13 @@ from bench.ground import Ground
 from bench.run import MICROS
 from bench.workload import Tell, Workload
 from stream.kafka.source import Source
-from stream.mysql.bisect import DecodedSlice
 from stream.mysql.connection import connect_engine
 from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.schemas.store import Readers
+from stream.schemas.framing import header_length
+from stream.schemas.readers import Readers
 from stream.stages.compact import Compacted, compact
-from stream.stages.decode import decode, header_length, read_datum, reader_of
+from stream.stages.decode import DecodedSlice, decode, read_datum, reader_of
 from stream.stages.upsert import encoded
 
 BATCH_RECORDS_MAX = 5000
@@ -108,7 +108,8 @@ def _take_through(ground: Ground, workload: Workload, records_wanted: int, watch
     done = 0
     for batch in _polled(ground, workload, watches.poll):
         for partition in batch.keys() - claims.keys():
-            claims[partition] = writer.claim(partition, "bench", 0)
+            claims[partition] = Claim(partition, "bench")
+            writer.claim(claims[partition])
         slices = [_decoded(claims[one], records, readers, watches) for one, records in batch.items()]
         watches.write.time(writer.write, slices)
         done += sum(len(records) for records in batch.values())
@@ -143,7 +144,7 @@ def _decoded(claim: Claim, records: list[Record], readers: Readers, watches: Wat
     decoded = watches.decode.time(decode, records, readers)
     compacted = watches.compact.time(compact, decoded.accepted)
     watches.encode.time(_encode, compacted)
-    return DecodedSlice(_slice(claim, records), decoded)
+    return DecodedSlice(_slice(claim, records), decoded.accepted, decoded.rejected)
 
 
 def _slice(claim: Claim, records: list[Record]) -> Slice:

@@ -18,7 +18,8 @@ from stream.kafka.topics import create
 from stream.produce import Message, Plan, publish, synthesize
 from stream.produce.plan import record_names
 from stream.records import Record
-from stream.schemas.store import Readers, SchemaStore
+from stream.schemas.readers import Readers
+from stream.schemas.store import SchemaStore
 
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 """Fixed, so that two runs have the same events."""

@@ -22,7 +22,8 @@ def asyncapi() -> str:
         "info": {
             "title": "stream",
             "version": package.__version__,
-            "description": "What producers publish and `stream` keeps in MySQL. The rules are in docs/events.md.",
+            "description": "What producers publish and `stream` keeps in MySQL. "
+            "The rules are in docs/events.md, and in the README.md beside each topic's schemas.",
         },
         "defaultContentType": "avro/binary",
         "channels": {one.topic: _channel(one) for one in STREAMS.values()},

@@ -65,10 +65,11 @@ def _table(table: Table) -> Iterator[str]:
     if share is not None:
         yield f"It is summed in `{share.rollup.name}`."
     for person in persons_of(table):
-        yield f"{_erasing(person)}."
+        yield f"{erasing(person)}."
 
 
-def _erasing(person: Person) -> str:
+def erasing(person: Person) -> str:
+    """What the erasure of one of a table's persons does to a row."""
     whose = f"Erasing the {person.kind} person in `{person.column}`"
     if not person.is_stored:
         return f"Erasing the {person.kind} person whom the event names keeps the row out"

@@ -1,4 +1,7 @@
-"""Writes the reference pages from the code that they describe: `make docs`. A test fails where they have drifted."""
+"""Writes the reference pages, or parts of them, from the code that they describe: `make docs`.
+
+A test fails where they have drifted.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from docs.asyncapi import asyncapi
 from docs.dictionary import dictionary
+from docs.events import events
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.quality.checks import CHECKS
@@ -34,6 +38,9 @@ REPORTS_INTRODUCTION = """\
 behind the rows at most. Rows of equal rank are in the order of their keys.
 
 `stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
+
+`stream migrate` makes the views, replaces those that are missing, outdated or changed by hand, and drops those of ours
+that are no longer declared; it leaves alone whatever else you create. `stream check` says which are not as declared.
 
 Some figures differ from what the queries in use so far said, for those counted wrongly:
 
@@ -159,6 +166,7 @@ PAGES = {
     "commands.md": commands,
     "reports.md": reports,
     "quality.md": quality,
+    "events.md": events,
     "dictionary.md": lambda: NOTE + dictionary(),
     "asyncapi.json": asyncapi,
 }

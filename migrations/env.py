@@ -18,8 +18,6 @@ def run() -> None:
         )
         context.run_migrations()
         return
-    # DDL waits for other transactions on the table; without a bound, everybody else would wait behind it.
-    connection.exec_driver_sql("SET SESSION lock_wait_timeout = 30")
     context.configure(connection=connection, target_metadata=METADATA, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()

@@ -1,4 +1,4 @@
-"""How far a long command is: what it tells whoever watches."""
+"""Counts: the two ledgers, which balance, and how far a long command is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,42 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class RecordCounts:
+    """The records of one slice by their outcome; the first ledger. Can't be made unless it balances."""
+
+    consumed: int
+    written: int
+    superseded: int
+    dead_lettered: int
+
+    def __post_init__(self) -> None:
+        if self.consumed != self.written + self.superseded + self.dead_lettered:
+            raise AssertionError(f"the ledger of records does not balance: {self}")
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """The rows of one statement by their outcome; the second ledger."""
+
+    sent: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    suppressed: int = 0
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(
+            self.sent + other.sent,
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.suppressed + other.suppressed,
+        )
+
+
+@dataclass(frozen=True)
 class Reached:
-    """How much is done, of how much: records, or offsets where gaps among them can't be told."""
+    """Progress of a long command: records, or offsets where gaps among them can't be told."""
 
     done: int
     total: int
@@ -17,3 +51,4 @@ class Reached:
 
 
 Tell = Callable[[Reached], None]
+"""Tells whoever watches."""

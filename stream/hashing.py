@@ -1,6 +1,6 @@
 """Hashes in the place of research participants' ids: keyed, so that nobody can find an id by trying them all.
 
-The hash is an HMAC-SHA-256 over study and user id (docs/events.md, "Research participants"), both with their lengths
+The hash is an HMAC-SHA-256 over study and user id (schemas/research.target-user/README.md), both with their lengths
 before them: `("ab", "c")` and `("a", "bc")` are not one message.
 """
 

@@ -56,21 +56,40 @@ class Record(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """The right to write one partition's effects, from one assignment until it is revoked, lost or fenced.
+    """The right to write one partition's effects, from its request until the partition is revoked, lost or fenced.
 
-    Compared by identity: a partition that goes away and comes back comes with a new claim, so that records
-    fetched under the old one can never pass for new ones.
+    Compared by identity: a partition that goes away and comes back comes with a new claim, so that records fetched
+    under the old one can never pass for new ones. The poller makes it; its lane asks MySQL, which grants it.
     """
 
     topic_partition: TopicPartition
     topic_id: str
-    """The id of the topic that progress speaks of; another one in Kafka means that the topic was recreated."""
-    epoch: int
-    """Raised in MySQL by each claim; a write whose epoch is no longer the stored one is fenced."""
-    next_offset: int
-    """The next offset to apply, as of the last transaction that this owner committed."""
+    """Kafka's id of the topic when the claim was requested; once granted, the id that progress speaks of. Where the two
+    differ, the topic was recreated. Set by the lane, read by the poller after `PartitionClaimed`."""
+    epoch: int = 0
+    """Raised in MySQL by each claim; a write whose epoch is no longer the stored one is fenced. Set by the lane."""
+    next_offset: int = 0
+    """The next offset to apply, as of the last transaction that this owner committed; before the grant, the first
+    offset that the log has. Moved by the lane, read by the poller and by health."""
     is_held: bool = True
-    """False once the assignment is gone: what is still queued under this claim is thrown away."""
+    """Whether records under this claim are still ours to apply. Poller and lane may set it to False, nobody sets it
+    back."""
+
+    @property
+    def is_granted(self) -> bool:
+        return self.epoch > 0
+
+    def grant(self, topic_id: str, epoch: int, next_offset: int) -> None:
+        """Take over what progress says; by the lane."""
+        self.topic_id, self.next_offset, self.epoch = topic_id, next_offset, epoch
+
+    def move_on(self, next_offset: int) -> None:
+        """Note a commit; by the lane."""
+        self.next_offset = next_offset
+
+    def give_up(self) -> None:
+        """Throw away what is still queued under this claim; by the poller or the lane."""
+        self.is_held = False
 
 
 @dataclass(slots=True)
@@ -79,9 +98,9 @@ class Slice:
 
     claim: Claim
     start_offset: int
-    """Where the slice before it ended: nothing may be missing between the two."""
+    """The end of the slice before: nothing may be missing between the two."""
     next_offset: int
-    """Where reading goes on after this slice: behind its last record, or behind a gap at the partition's end."""
+    """The offset behind the slice's last record, or behind a gap at the partition's end."""
     records: list[Record] = field(default_factory=list)
     complete_through_ms: int | None = None
     """The latest of the records' timestamps; None where there are none."""
@@ -101,4 +120,13 @@ class Batch:
 
     @property
     def record_count(self) -> int:
-        return sum(len(one.records) for one in self.slices)
+        return sum(len(each.records) for each in self.slices)
+
+    @property
+    def held_slices(self) -> list[Slice]:
+        """The slices that are still ours to apply."""
+        return [each for each in self.slices if each.claim.is_held]
+
+    @property
+    def topics(self) -> set[str]:
+        return {each.topic_partition.topic for each in self.slices}

@@ -12,8 +12,6 @@ Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and s
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -23,41 +21,60 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy.local import Database as DatabaseServer
-from deploy.local import Kafka, start_database, start_kafka, start_mariadb, start_registry
+from deploy.local import Kafka, start_kafka, start_registry
 from deploy.local import Registry as RegistryServer
-from tests import report
+from tests import cpu, report, schedule, servers
 from tests.broker import SESSION_TIMEOUT_MS, Broker
-from tests.consumers import CHECKOUT, Consumer
+from tests.consumers import Consumer
 from tests.databases import Database
 from tests.keys import HASH_KEYS
 
 ORDER = ("unit", "produce", "", "sql", "reports", "local", "engine", "chaos")
 """The quick ones first; "" are the files of tests/ itself."""
 
-DATA = CHECKOUT / ".local" / "tests"
-
 # Examples differ in length a hundredfold where a database takes part, so no deadline for a single one.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not servers.worker_of(config):
+        cpu.adopt_orphans()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folder = Path(__file__).parent
-
-    def rank(item: pytest.Item) -> int:
-        parts = item.path.relative_to(folder).parts if item.path.is_relative_to(folder) else ("",)
-        name = parts[0] if len(parts) > 1 else ""
-        return ORDER.index(name) if name in ORDER else ORDER.index("")
-
-    items.sort(key=rank)  # stable: within a folder the order stays
     for item in items:
-        if rank(item) == ORDER.index("local"):
-            item.add_marker(pytest.mark.xdist_group("local"))  # they share folders, so one process has them all
+        schedule.check(item.nodeid, getattr(item, "fixturenames", ()))
+    items.sort(key=_rank)  # stable: within a folder the order stays
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # one of several processes, which ends here
-        session.config.workeroutput["report"] = list(report.LINES)
+def _rank(item: pytest.Item) -> int:
+    folder = schedule.folder_of(item.nodeid)
+    return ORDER.index(folder if folder in ORDER else "")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> schedule.Scheduling:
+    return schedule.Scheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    servers.start_shared(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    servers.tell_worker(node.workerinput)
+
+
+# The innermost wrapper: all workers have ended before it goes on, and the report comes after it.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    if servers.worker_of(session.config):
+        session.config.workeroutput["report"] = list(report.LINES)  # type: ignore[attr-defined]
+    yield
+    servers.stop_shared(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,66 +84,76 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in report.LINES:
+    for line in [*report.LINES, cpu.line()]:
         terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
 def data_folder() -> Iterator[Path]:
-    """Where this run's servers keep their data; what dead runs left is removed."""
-    DATA.mkdir(parents=True, exist_ok=True)
-    for left in DATA.iterdir():
-        if not (left.name.isdecimal() and Path(f"/proc/{left.name}").exists()):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = DATA / str(os.getpid())
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """The folder where this process's servers keep their data."""
+    with servers.data_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def mysql_server(data_folder: Path) -> Iterator[DatabaseServer]:
-    """MySQL, or what takes its place."""
-    with start_database(data_folder / "mysql") as server:
-        instead = "" if server.flavour == "mysql" else " IN THE PLACE OF MySQL, which can't be had here"
-        report.tell(f"tested on mysql: {server.name} {server.version}{instead}")
+def mysql_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[DatabaseServer]:
+    """MySQL, or what takes its place: for all workers, so a test may neither stop nor set anything of it."""
+    with servers.shared(pytestconfig, "mysql", data_folder) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(data_folder: Path) -> Iterator[DatabaseServer]:
-    with start_mariadb(data_folder / "mariadb") as server:
-        report.tell(f"tested on mariadb: {server.name} {server.version}")
+def mariadb_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[DatabaseServer]:
+    with servers.shared(pytestconfig, "mariadb", data_folder) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def mysql_database(mysql_server: DatabaseServer) -> Database:
-    return Database(mysql_server)
+def own_mysql_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[DatabaseServer]:
+    """A MySQL of this worker alone, for tests that stop it or set something of it."""
+    servers.claim(pytestconfig, schedule.OWN_DATABASE)
+    with servers.own("mysql", data_folder / "own") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def mariadb_database(mariadb_server: DatabaseServer) -> Database:
-    return Database(mariadb_server)
+def own_mariadb_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[DatabaseServer]:
+    servers.claim(pytestconfig, schedule.OWN_DATABASE)
+    with servers.own("mariadb", data_folder / "own") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases() -> dict[str, Database]:
+    """This worker's databases, by the fixture of the server."""
+    return {}
 
 
 @pytest.fixture(params=["mysql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> Database:
+def database(request: pytest.FixtureRequest, databases: dict[str, Database]) -> Database:
     """A migrated, empty database, once on each server."""
-    found: Database = request.getfixturevalue(f"{request.param}_database")
-    found.empty()
-    return found
+    return _emptied(request, databases, request.param)
 
 
 @pytest.fixture
-def mysql(mysql_database: Database) -> Database:
+def mysql(request: pytest.FixtureRequest, databases: dict[str, Database]) -> Database:
     """A migrated, empty database on MySQL, for tests that are about Kafka as well."""
-    mysql_database.empty()
-    return mysql_database
+    return _emptied(request, databases, "mysql")
+
+
+def _emptied(request: pytest.FixtureRequest, databases: dict[str, Database], flavour: str) -> Database:
+    is_own = schedule.OWN_DATABASE in schedule.needs(request.node.nodeid)
+    fixture = f"own_{flavour}_server" if is_own else f"{flavour}_server"
+    if fixture not in databases:
+        name = servers.database_name("stream_test", request.config)
+        databases[fixture] = Database(request.getfixturevalue(fixture), name, is_shared=not is_own)
+    databases[fixture].empty()
+    return databases[fixture]
 
 
 @pytest.fixture(scope="session")
-def kafka_server(data_folder: Path) -> Iterator[Kafka]:
+def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kafka]:
+    servers.claim(pytestconfig, "kafka")
     shorter, quick = str(SESSION_TIMEOUT_MS // 2), str(SESSION_TIMEOUT_MS // 4)
     overrides = {
         "group.min.session.timeout.ms": shorter,
@@ -136,7 +163,7 @@ def kafka_server(data_folder: Path) -> Iterator[Kafka]:
         "group.consumer.min.heartbeat.interval.ms": quick,
         "group.consumer.heartbeat.interval.ms": quick,
     }
-    with start_kafka(data_folder / "kafka", **overrides) as server:
+    with start_kafka(data_folder / "kafka", is_brief=True, **overrides) as server:
         report.tell(f"tested on kafka: {server.name} {server.version}")
         yield server
 
@@ -154,8 +181,9 @@ def broker(session_broker: Broker) -> Broker:
 
 
 @pytest.fixture(scope="session")
-def registry_server(data_folder: Path) -> Iterator[RegistryServer]:
+def registry_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[RegistryServer]:
     """A schema registry. What a test registers stays: tests take subjects of their own, or expect ours."""
+    servers.claim(pytestconfig, "registry")
     with start_registry(data_folder / "registry") as server:
         report.tell(f"tested on a schema registry: {server.name} {server.version}")
         yield server

@@ -7,31 +7,33 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, create_engine, text
 
-import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from deploy.local import Database as Server
 from stream.catalog import METADATA
+from stream.declaration.service_tables import DECLARED_VIEW
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
-
-NAME = "stream_test"
+from stream.reports import VIEWS
 
 
 class Database:
     """One server's database for tests. Making it runs the migrations; `empty` brings it back to that state."""
 
-    def __init__(self, server: Server, name: str = NAME) -> None:
+    def __init__(self, server: Server, name: str, *, is_shared: bool = False, is_migrated: bool = True) -> None:
         self.server = server
         self.name = name
+        self._is_shared = is_shared
         self._engine: Engine | None = None
         server.drop_database(name)
         server.create_database(name)
         self.hasten()
-        migrate.upgrade(connect_engine(self.url))
+        if is_migrated:
+            migrate.upgrade(connect_engine(self.url), VIEWS)
 
     def hasten(self) -> None:
         """The binary log goes to the system's cache and not to the disk: that outlives a kill -9 of the server. What
         InnoDB commits goes to the disk, as the service demands before it starts."""
-        self.execute("SET GLOBAL sync_binlog = 0")
+        with self._admin().begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL sync_binlog = 0")
 
     @property
     def flavour(self) -> str:
@@ -45,7 +47,7 @@ class Database:
         """An engine as the product makes it."""
         return connect_engine(self.url, for_lane=for_lane)
 
-    def empty(self, names: Collection[str] = METADATA.tables) -> None:
+    def empty(self, names: Collection[str] = METADATA.tables.keys() - {DECLARED_VIEW.name}) -> None:
         with self._admin().begin() as connection:
             for table in reversed(METADATA.sorted_tables):
                 if table.name in names:
@@ -53,6 +55,7 @@ class Database:
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run a statement as the administrator, and commit."""
+        assert not (self._is_shared and "SET GLOBAL" in statement), "other tests use this server: see tests/schedule.py"
         with self._admin().begin() as connection:
             connection.execute(text(statement), values)
 
@@ -93,6 +96,16 @@ class Database:
         # As a table the list can't be read while a statement holds a four-byte character.
         shown = self.query("SHOW PROCESSLIST")
         return [int(row.Id) for row in shown if (row.User, row.db) == ("stream", self.name)]
+
+    def waiting_transactions(self) -> int:
+        """The transactions in this database that wait for a lock, of the ordinary account.
+
+        The server renews the list only after nobody has read it for 0.1 s.
+        """
+        waiting = self.query(
+            "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        )
+        return len({int(row[0]) for row in waiting} & set(self.connection_ids()))
 
     def _admin(self) -> Engine:
         url = self.server.admin_url(self.name)  # another one after a restart on another port

@@ -370,8 +370,8 @@ def single_object_header(record_name: str, version: int | None = None) -> bytes:
 @cache
 def confluent_header(record_name: str, version: int | None = None) -> bytes:
     path = schema_file(record_name, version)
-    ids: dict[str, str] = json.loads((SCHEMAS / "ids.json").read_text())
-    found = [int(one) for one, name in ids.items() if name == f"{path.parent.name}/{path.name}"]
+    ids: dict[str, str] = json.loads(path.with_name("ids.json").read_text())
+    found = [int(one) for one, name in ids.items() if name == path.name]
     return b"\x00" + found[0].to_bytes(4, "big")
 
 

@@ -25,7 +25,7 @@ from stream.records import Record
 from stream.stages.compact import compact
 from stream.stages.decode import decode
 from stream.stages.upsert import encoded
-from tests.examples import rejected_examples, valid_examples
+from tests.examples import in_confluent_framing, rejected_examples, valid_examples
 from tests.stores import STORE
 
 BATCH_RECORDS = 1000
@@ -128,15 +128,22 @@ class Mutator:
         value[at:] = other[min(at, len(other)) :]
 
 
+def seeds_of(topic: str) -> Iterator[Record]:
+    """A topic's examples, the valid ones in both framings, and records that are unfit for every topic alike."""
+    for example in (*valid_examples(), *rejected_examples()):
+        if example.topic == topic:
+            yield example.record
+            if example.reason is None and example.version is not None:
+                yield in_confluent_framing(example)
+    stranger = next(example for example in valid_examples() if example.topic != topic)
+    yield from (stranger.record._replace(value=value) for value in (stranger.record.value, b"", None))
+
+
 def fuzz(record_count: int, seed: int) -> Report:
     """Raises whatever the product raises instead of a rejection."""
     report = Report(seed, record_count)
     chance = Random(seed)
-    examples = [*valid_examples(), *rejected_examples()]
-    topics = {
-        topic: (STORE.readers(topic), iter(Mutator([one.record for one in examples if one.topic == topic], chance)))
-        for topic in STREAMS
-    }
+    topics = {topic: (STORE.readers(topic), iter(Mutator(list(seeds_of(topic)), chance))) for topic in STREAMS}
     began = time.monotonic()
     for begun in range(0, record_count, BATCH_RECORDS):
         readers, mutants = topics[chance.choice(list(topics))]

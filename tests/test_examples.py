@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -16,10 +17,11 @@ from sqlalchemy.dialects import mysql
 from stream.catalog import STREAMS, Feed, Route
 from stream.declaration.streams import PersonKind, persons_of
 from stream.declaration.types import check_app_id_text, check_hash_id, extra_of, meta_of
-from stream.errors import Reason, Rejection
+from stream.errors import Rejection
+from stream.paths import SCHEMAS_FOLDER
 from stream.stages.compact import Row, compact
 from stream.stages.decode import decode_record
-from tests.examples import Example, datum_of, rejected_examples, valid_examples
+from tests.examples import Example, datum_of, in_confluent_framing, rejected_examples, valid_examples
 from tests.stores import STORE
 
 VALID = valid_examples()
@@ -34,13 +36,33 @@ def _feed_name(part: Route | Feed) -> str:
     return part.record_name if isinstance(part, Route) else part.table.name
 
 
-@pytest.mark.parametrize("example", VALID, ids=str)
-def test_valid_example_becomes_the_rows_that_it_states(example: Example) -> None:
-    compacted = compact([decode_record(example.record, READERS[example.topic])])
+def of_topic(examples: Sequence[Example], topic: str) -> Iterator[Example]:
+    return (example for example in examples if example.topic == topic)
 
-    rows = {table.feed.table.name: [_as_stated(table.feed, row) for row in table.rows] for table in compacted.tables}
-    assert rows == example.rows
-    assert [person.key for person, _ in compacted.erased] == ([example.erases] if example.erases else [])
+
+def of_route(examples: Sequence[Example], route: Route) -> list[Example]:
+    return [example for example in examples if example.version and example.version.record_name == route.record_name]
+
+
+@pytest.mark.parametrize("topic", STREAMS)
+def test_valid_examples_become_the_rows_that_they_state(topic: str, subtests: pytest.Subtests) -> None:
+    for example in of_topic(VALID, topic):
+        with subtests.test(str(example)):
+            compacted = compact([decode_record(example.record, READERS[topic])])
+
+            rows = {
+                table.feed.table.name: [_as_stated(table.feed, row) for row in table.rows] for table in compacted.tables
+            }
+            assert rows == example.rows
+            assert [person.key for person, _ in compacted.erased] == ([example.erases] if example.erases else [])
+            for table in compacted.tables:
+                for row in table.rows:
+                    assert _columns_without_their_value(table.feed, row) == []
+
+
+def _columns_without_their_value(feed: Feed, row: Row) -> list[str]:
+    values = zip(feed.columns, row, strict=False)
+    return [name for name, value in values if value is None and not feed.table.c[name].nullable]
 
 
 def _as_stated(feed: Feed, row: Row) -> dict[str, Any]:
@@ -54,63 +76,65 @@ def _as_in_json(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-@pytest.mark.parametrize("example", [one for one in VALID if one.version], ids=str)
-def test_valid_example_reads_the_same_in_either_framing(example: Example) -> None:
-    record, version = example.record, example.version
-    assert record.value is not None
-    assert version is not None
-    other = record._replace(value=STORE.confluent_header(version) + record.value[len(version.header) :])
-
-    _, event, _ = decode_record(record, READERS[example.topic])
-    assert decode_record(other, READERS[example.topic])[1] == event
-
-
-@pytest.mark.parametrize("example", VALID, ids=str)
-def test_row_of_an_example_has_a_value_wherever_its_column_wants_one(example: Example) -> None:
-    for table in compact([decode_record(example.record, READERS[example.topic])]).tables:
-        for row in table.rows:
-            for name, value in zip(table.feed.columns, row, strict=False):
-                column = table.feed.table.c[name]
-                assert value is not None or column.nullable, f"{table.feed.table.name}.{name}"
+@pytest.mark.parametrize("topic", STREAMS)
+def test_valid_examples_read_the_same_in_either_framing(topic: str, subtests: pytest.Subtests) -> None:
+    for example in of_topic(VALID, topic):
+        if example.version is None:
+            continue
+        with subtests.test(str(example)):
+            _, event, _ = decode_record(example.record, READERS[topic])
+            assert decode_record(in_confluent_framing(example), READERS[topic])[1] == event
 
 
-@pytest.mark.parametrize("example", REJECTED, ids=str)
-def test_rejected_example_is_rejected_for_its_reason_and_field(example: Example) -> None:
-    with pytest.raises(Rejection) as caught:
-        decode_record(example.record, READERS[example.topic])
+@pytest.mark.parametrize("topic", STREAMS)
+def test_rejected_examples_are_rejected_for_their_reason_and_field(topic: str, subtests: pytest.Subtests) -> None:
+    for example in of_topic(REJECTED, topic):
+        with subtests.test(str(example)):
+            with pytest.raises(Rejection) as caught:
+                decode_record(example.record, READERS[topic])
 
-    assert (caught.value.reason, caught.value.field) == (example.reason, example.field)
+            assert (caught.value.reason, caught.value.field) == (example.reason, example.field)
 
 
 def test_no_example_is_filed_wrongly() -> None:
-    assert [str(one) for one in VALID if not (one.rows or one.erases) or one.reason or one.field] == []
-    assert [str(one) for one in REJECTED if one.rows or one.erases or one.reason not in set(Reason)] == []
+    """Each says what becomes of it, under a name of its own, in the folder of its record."""
+    assert [str(example) for example in VALID if not (example.rows or example.erases)] == []
+    assert [name for name, count in Counter(map(str, (*VALID, *REJECTED))).items() if count > 1] == []
+    kinds = {
+        str(example): example.version.record_name if example.version else "tombstone" for example in (*VALID, *REJECTED)
+    }
+    assert {str(example): example.folder for example in (*VALID, *REJECTED)} == kinds
 
 
 def test_every_version_of_every_record_has_a_valid_example() -> None:
-    shown = {(one.version.topic, one.version.name) for one in VALID if one.version}
+    shown = {(example.version.topic, example.version.name) for example in VALID if example.version}
     assert shown == {(version.topic, version.name) for version in STORE.versions.values()}
 
 
 @pytest.mark.parametrize("topic", STREAMS)
+def test_page_for_producers_explains_the_topic_its_events_and_tables(topic: str) -> None:
+    page = (SCHEMAS_FOLDER / topic / "README.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {topic}: "), "docs/events.md takes what stands behind the name"
+    names = [*(route.record_name for route in STREAMS[topic].bound_routes), *(t.name for t in STREAMS[topic].tables)]
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("topic", STREAMS)
 def test_every_kind_of_person_whom_a_tombstone_erases_has_an_example(topic: str) -> None:
-    tombstones = [one for one in VALID if one.topic == topic and one.record.value is None]
-    shown = {(one.erases or "").partition(":")[0] for one in tombstones}
+    tombstones = [example for example in of_topic(VALID, topic) if example.record.value is None]
+    shown = {(example.erases or "").partition(":")[0] for example in tombstones}
     assert shown == set(READERS[topic].tombstones)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)
 def test_record_has_several_valid_examples_and_some_rejected_ones(route: Route) -> None:
-    def of_route(examples: list[Example]) -> list[Example]:
-        return [one for one in examples if one.version and one.version.record_name == route.record_name]
-
-    assert len(of_route(VALID)) >= 3
-    assert len(of_route(REJECTED)) >= 3
+    assert len(of_route(VALID, route)) >= 3
+    assert len(of_route(REJECTED, route)) >= 3
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_feed_name)
 def test_examples_show_each_nullable_field_with_and_without_a_value(route: Route) -> None:
-    data = [datum_of(one) for one in VALID if one.version and one.version.record_name == route.record_name]
+    data = [datum_of(example) for example in of_route(VALID, route)]
     for field in msgspec.structs.fields(route.event):
         if type(None) in get_args(field.type) and field.required:
             assert {datum.get(field.name) is None for datum in data} == {True, False}, field.name
@@ -135,7 +159,7 @@ def test_column_has_the_type_of_the_field_that_it_takes(route: Route, feed: Feed
 
 
 def _fields(route: Route, feed: Feed) -> dict[str, FieldInfo]:
-    """What the columns of a feed may take: the event's fields, and before them those of the items that it lists."""
+    """Sources of a feed's columns by name: the event's fields, and before them those of the items that it lists."""
     fields = {field.name: field for field in msgspec.structs.fields(route.event)}
     items = {} if feed.items is None else {field.name: field for field in _fields_of_items(fields[feed.items].type)}
     return {**fields, **items}

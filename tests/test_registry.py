@@ -17,7 +17,8 @@ from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
 from stream.schemas import registry as edge
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
-from stream.schemas.store import SchemaStore, SchemaVersion
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 from tests.commands import run_command
 from tests.proxy import SlowProxy
 

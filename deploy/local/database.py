@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from deploy.local.errors import ServerError
+from deploy.local.parts import part
 from deploy.local.server import LOOPBACK, Server
 
 ACCOUNT = "stream"
@@ -127,12 +129,27 @@ class Database(Server):
         self.files.mkdir(exist_ok=True)
         self._temporary.mkdir(exist_ok=True)
         if not self._is_initialised():
-            self._initialise()
+            shutil.rmtree(self._data, ignore_errors=True)  # of a copy that was cut off
+            shutil.copytree(self._fresh_data(), self._data)
             write_private(self._accounts_file, self._account_statements())
             (self.folder / "initialised").touch()
 
+    def _fresh_data(self) -> Path:
+        """Return a data folder with system tables and nothing else, made once for all servers of this program."""
+
+        def build(folder: Path) -> str:
+            self._initialise(folder / "data")
+            return version
+
+        version = self._program().name.removeprefix(f"{self.flavour}-")
+        return part(f"fresh-{self.flavour}", build, version) / "data"
+
     @abstractmethod
-    def _initialise(self) -> None:
+    def _program(self) -> Path:
+        """Return the folder with the server's programs; its name says which they are. Raises UnavailableError."""
+
+    @abstractmethod
+    def _initialise(self, data: Path) -> None:
         """Make the system tables in an empty data folder."""
 
     def _account_statements(self) -> str:
@@ -157,11 +174,13 @@ class Database(Server):
             "pid-file": "server.pid",
             "secure-file-priv": str(self.files),
         }
-        if os.geteuid() == 0:
-            settings["user"] = "root"  # both refuse to run as root unless told to
         if self._accounts_file.exists():
             settings["init-file"] = str(self._accounts_file)
-        return [f"--{name}={value}" for name, value in settings.items()]
+        return [*self._user_option(), *(f"--{name}={value}" for name, value in settings.items())]
+
+    def _user_option(self) -> list[str]:
+        """Both refuse to run as root unless told to."""
+        return ["--user=root"] if os.geteuid() == 0 else []
 
     def _answers(self) -> bool:
         try:

@@ -40,16 +40,16 @@ class MariaDB(Database):
             raise UnavailableError(f"MariaDB's artifact has no {program}.")
         return [str(path), f"--defaults-file={self._client_options()}"]
 
-    def _initialise(self) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)  # of an initialisation that was cut off
+    def _program(self) -> Path:
+        return mariadb_program()
+
+    def _initialise(self, data: Path) -> None:
         program = mariadb_program()
-        options = [f"--basedir={program}", f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
-        if os.geteuid() == 0:
-            options.append("--user=root")
+        options = [f"--basedir={program}", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve"]
         # Not /tmp: a server that starts there removes the temporary tables of others.
         own = {**os.environ, "TMPDIR": str(self._temporary)}
         made = subprocess.run(  # noqa: S603 - the command is ours
-            [str(program / "scripts" / "mariadb-install-db"), "--no-defaults", *options],
+            [str(program / "scripts" / "mariadb-install-db"), "--no-defaults", *options, *self._user_option()],
             env=own,
             capture_output=True,
             text=True,

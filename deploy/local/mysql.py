@@ -32,16 +32,19 @@ class MySQL(Database):
         """Return the start of a command line for `mysql`, `mysqldump`, `mysqladmin` or `mysqlbinlog`."""
         return [*unpacked_command(mysql_program(), f"usr/bin/{program}"), f"--defaults-file={self._client_options()}"]
 
-    def _initialise(self) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)  # of an initialisation that was cut off
+    def _program(self) -> Path:
+        return mysql_program()
+
+    def _initialise(self, data: Path) -> None:
         made = subprocess.run(  # noqa: S603 - the command is ours
-            [*self._server(), "--initialize-insecure", *self._options()],
+            [*self._server(), "--initialize-insecure", f"--datadir={data}", *self._user_option()],
             capture_output=True,
             text=True,
             check=False,
         )
         if made.returncode != 0:
             raise ServerError(f"MySQL could not make its system tables:\n{made.stderr[-2000:]}")
+        (data / "auto.cnf").unlink(missing_ok=True)  # the server's own id: each makes one at its first start
 
     def _command(self) -> list[str]:
         return [*self._server(), *self._options()]

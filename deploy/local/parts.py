@@ -1,4 +1,4 @@
-"""The cache of fetched server programs, which all clones of the project share.
+"""The cache of fetched server programs, and of databases' first data folders, which all clones of the project share.
 
 A part is a folder `<cache>/stream-parts/<part>-<version>`. It appears by one rename, under a lock, so
 that it is either whole or not there, and two processes never build it at the same time.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 from stream.declaration.streams import METADATA, Event, Feed, Route, Stream
+from stream.errors import TerminalError
 
 __all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
 
@@ -18,3 +20,14 @@ def _find_streams() -> dict[str, Stream]:
 
 STREAMS = _find_streams()
 """Each stream by its topic, in the order of the topics' names."""
+
+
+def readable_topics(wanted: Sequence[str]) -> list[str]:
+    """The topics to consume: those asked for, or all.
+
+    Raises TerminalError for one that the catalog lacks.
+    """
+    unknown = sorted(set(wanted) - set(STREAMS))
+    if unknown:
+        raise TerminalError(f"no topic {', '.join(unknown)}; there are: {', '.join(STREAMS)}")
+    return sorted(set(wanted)) or list(STREAMS)

@@ -1,4 +1,4 @@
-"""Topic bytemark.order: what riders paid for transit tickets, and the tickets that they got; see docs/events.md."""
+"""Topic bytemark.order: what riders paid for transit tickets, and the tickets that they got; see schemas/."""
 
 from sqlalchemy import Index, func
 

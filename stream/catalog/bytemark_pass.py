@@ -1,4 +1,4 @@
-"""Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see docs/events.md."""
+"""Topic bytemark.pass: riders' interactions with their Bytemark transit passes; see schemas/."""
 
 from sqlalchemy import Index, func
 

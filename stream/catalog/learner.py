@@ -1,4 +1,4 @@
-"""Topic learner: what users of the Telegram bot book, register for and do; see docs/events.md."""
+"""Topic learner: what users of the Telegram bot book, register for and do; see schemas/."""
 
 from typing import Any, Literal
 

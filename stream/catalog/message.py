@@ -1,4 +1,4 @@
-"""Topic message: messages to learners, and how far each is delivered to whom; see docs/events.md."""
+"""Topic message: messages to learners, and how far each is delivered to whom; see schemas/."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Topic research.target-user: who takes part in which study, under a hash; see docs/events.md."""
+"""Topic research.target-user: who takes part in which study, under a hash; see schemas/."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Topic rewards.campaign: campaigns that hand out tokens; see docs/events.md."""
+"""Topic rewards.campaign: campaigns that hand out tokens; see schemas/."""
 
 from stream.declaration.streams import Event, Stream, into, upserted_table
 from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text32, column

@@ -1,4 +1,4 @@
-"""Topic rewards.points: the ledger of points; see docs/events.md."""
+"""Topic rewards.points: the ledger of points; see schemas/."""
 
 from sqlalchemy import Index, func
 

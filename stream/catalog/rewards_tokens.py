@@ -1,4 +1,4 @@
-"""Topic rewards.tokens: the ledger of campaigns' tokens; see docs/events.md."""
+"""Topic rewards.tokens: the ledger of campaigns' tokens; see schemas/."""
 
 from sqlalchemy import Index, func
 

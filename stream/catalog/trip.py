@@ -1,4 +1,4 @@
-"""Topic trip: trips with any mode of travel, and what riders thought of them; see docs/events.md."""
+"""Topic trip: trips with any mode of travel, and what riders thought of them; see schemas/."""
 
 from sqlalchemy import Index, cast, func
 from sqlalchemy.dialects.mysql import DECIMAL

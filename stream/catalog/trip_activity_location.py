@@ -1,4 +1,4 @@
-"""Topic trip.activity-location: between which places people travel, and how likely by what; see docs/events.md."""
+"""Topic trip.activity-location: between which places people travel, and how likely by what; see schemas/."""
 
 from sqlalchemy import Index
 

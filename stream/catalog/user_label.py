@@ -1,4 +1,4 @@
-"""Topic user.label: labels, and which app users have them; see docs/events.md."""
+"""Topic user.label: labels, and which app users have them; see schemas/."""
 
 from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
 from stream.declaration.types import EntityId, Flag, Micros, Text128, Text512, column

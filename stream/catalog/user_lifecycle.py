@@ -1,4 +1,4 @@
-"""Topic user.lifecycle: accounts of the app and of Clerk, what is known of them, and their end; see docs/events.md."""
+"""Topic user.lifecycle: accounts of the app and of Clerk, what is known of them, and their end; see schemas/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topic user.referral: who brought whom to the app; see docs/events.md."""
+"""Topic user.referral: who brought whom to the app; see schemas/."""
 
 from stream.declaration.streams import Event, PersonKind, Stream, app, into, upserted_table
 from stream.declaration.types import EntityId, Micros, TextId64, column

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS
+from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
-from stream.engine.poller import readable_topics
 from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
 from stream.mysql.connection import connect_engine
 from stream.operate.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset

@@ -9,11 +9,11 @@ import structlog
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS
+from stream.catalog import STREAMS, readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
-from stream.engine.poller import Ending, readable_topics
+from stream.engine.options import Ending
 from stream.engine.service import live_service
 from stream.kafka.source import admin_client
 from stream.mysql.connection import connect_engine

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
+from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.cli.progress import shown
-from stream.engine.poller import readable_topics
 from stream.errors import TransientError
 from stream.kafka.ranges import Wanted, plan
 from stream.kafka.source import admin_client

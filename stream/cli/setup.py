@@ -12,9 +12,10 @@ from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.kafka import topics
 from stream.kafka.source import admin_client
-from stream.mysql import migrate
+from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.operate.check import check
+from stream.reports import VIEWS
 
 topics_app = typer.Typer(help="Kafka's topics, as the catalog declares them.", no_args_is_help=True)
 
@@ -22,7 +23,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would b
 
 
 def migrate_command(dry_run: DryRun = False) -> None:
-    """Create or change the tables so that they are as declared. Doing it again changes nothing.
+    """Create or change the tables and views so that they are as declared. Doing it again changes nothing.
 
     Examples:
 
@@ -31,17 +32,18 @@ def migrate_command(dry_run: DryRun = False) -> None:
     """
     engine = connect_engine(config.load().required_database_url())
     with read_connection(engine) as connection:
-        missing = migrate.pending(connection)
-    if not missing:
-        typer.echo("nothing to do: all migrations are run")
+        todo = migrate.pending(connection)
+        todo += [f"view {name} ({why})" for name, why in views.differences(connection, VIEWS).items()]
+    if not todo:
+        typer.echo("nothing to do: all migrations are run, and all views are as declared")
     elif dry_run:
         with translated_errors():
-            typer.echo(migrate.upgrade_sql(engine))
+            typer.echo(migrate.upgrade_sql(engine, VIEWS))
     else:
         with translated_errors():
-            migrate.upgrade(engine)
-        for one in missing:
-            typer.echo(f"done: {one}")
+            migrate.upgrade(engine, VIEWS)
+        for line in todo:
+            typer.echo(f"done: {line}")
 
 
 @topics_app.command("create")

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
+from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector
 from stream.cli.progress import shown
-from stream.engine.poller import readable_topics
 from stream.kafka.source import admin_client
 from stream.mysql.connection import connect_engine
 from stream.replay.verify import FAULTS, verify

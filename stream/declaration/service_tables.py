@@ -266,3 +266,13 @@ REPLAY_RUN = Table(
     comment="Which part of the log each replay reads again",
     **TABLE_OPTIONS,
 )
+
+DECLARED_VIEW = Table(
+    "declared_view",
+    METADATA,
+    _text("view_name", 64, primary_key=True, comment="the view"),
+    _text("made_from", 64, comment="SHA-256 of the SQL that made it; another one means that its declaration changed"),
+    _text("stored_as", 64, comment="SHA-256 of the server's text of it; another one means that somebody changed it"),
+    comment="Which views `stream migrate` made, and from what",
+    **TABLE_OPTIONS,
+)

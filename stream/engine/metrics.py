@@ -15,10 +15,11 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stream import __version__
-from stream.mysql.bisect import DecodedSlice, WrittenSlice
 from stream.mysql.freshness import Freshness
 from stream.mysql.rollups import Backlog
+from stream.mysql.rows import WrittenSlice
 from stream.records import TopicPartition
+from stream.stages.decode import DecodedSlice
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86400)
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -146,7 +147,7 @@ class Metrics:
         """Observe the time from occurrence to now, just after the commit, for some events of each slice."""
         now = time.time()
         for one in slices:
-            accepted = one.decoded.accepted
+            accepted = one.accepted
             histogram = self.latency_seconds.labels(one.slice.topic_partition.topic)
             for _, event, _ in accepted[:: len(accepted) // LATENCY_SAMPLES_MAX + 1]:
                 histogram.observe(max(0.0, now - event.occurred_at / 1_000_000))

@@ -12,13 +12,16 @@ from queue import SimpleQueue
 
 import structlog
 
+from stream.catalog import readable_topics
 from stream.engine.eraser import Eraser
 from stream.engine.health import HealthServer
 from stream.engine.housekeeper import Housekeeper, Kept
 from stream.engine.inspector import Inspector
-from stream.engine.lane import Lane, Report
+from stream.engine.lane import Lane
+from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
-from stream.engine.poller import Ending, Engine, EngineOptions, readable_topics
+from stream.engine.options import Ending, EngineOptions
+from stream.engine.poller import Engine
 from stream.engine.refresher import Refresher
 from stream.kafka.source import Brokers, Source, describe_topics
 from stream.mysql import freshness, progress

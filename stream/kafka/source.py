@@ -157,7 +157,9 @@ class Source:
         self.is_incremental = config.get("group.protocol") == "consumer" or "cooperative" in str(
             config.get("partition.assignment.strategy")
         )
-        self._on_assign = self._on_revoke = self._on_lost = _ignore
+        self._on_assign: OnPartitions = _ignore
+        self._on_revoke: OnPartitions = _ignore
+        self._on_lost: OnPartitions = _ignore
         self._errors = ErrorLog()
         self._config = config
         self._properties = properties

@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_
 from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog import STREAMS
+from stream.counts import RowCounts
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.declaration.streams import OnErasure, Person, PersonKind, business_time_of, persons_of
 from stream.declaration.types import MICROS_MAX
@@ -31,7 +32,6 @@ from stream.mysql import dead_letters
 from stream.mysql import touched as changes
 from stream.mysql.touched import NEVER_LATE
 from stream.stages.compact import ErasedPerson
-from stream.stages.upsert import RowCounts
 
 REMOVE_ROWS_MAX = 1000
 """Rows removed in one transaction: a person with many must not hold up the lanes."""

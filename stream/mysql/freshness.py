@@ -17,6 +17,7 @@ from sqlalchemy.dialects.mysql import insert
 from stream.catalog import STREAMS
 from stream.declaration.rollups import share_of
 from stream.declaration.service_tables import TABLE_FEED
+from stream.mysql.views import View
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,30 @@ class Freshness:
     """Since when rows wait to be summed in the rollup; None where none do."""
 
 
-VIEW = table("freshness", *(column(name) for name in Freshness.__dataclass_fields__))
+VIEW = View(
+    "freshness",
+    """
+    SELECT f.table_name, f.topic,
+        IF(COUNT(p.complete_through) < GREATEST(f.partitions, COUNT(p.kafka_partition)), NULL,
+            MIN(p.complete_through)) AS complete_through,
+        f.partitions, COALESCE(MIN(d.waiting), 0) AS dead_letters_waiting, f.rollup,
+        MIN(r.behind_since) AS rollup_behind_since
+    FROM table_feed f
+    LEFT JOIN (
+        SELECT topic, kafka_partition, MAX(complete_through) AS complete_through FROM progress
+        WHERE LEFT(group_id, 1) <> '(' AND LEFT(group_id, 7) <> 'replay:'
+        GROUP BY topic, kafka_partition
+    ) p ON p.topic = f.topic
+    LEFT JOIN (
+        SELECT topic, COUNT(*) AS waiting FROM dead_letter WHERE status = 'waiting' GROUP BY topic
+    ) d ON d.topic = f.topic
+    LEFT JOIN (SELECT rollup, MIN(touched_on) AS behind_since FROM rollup_touched GROUP BY rollup) r
+        ON r.rollup = f.rollup
+    GROUP BY f.table_name, f.topic, f.partitions, f.rollup
+    """,
+)
+
+FRESHNESS = table(VIEW.name, *(column(name) for name in Freshness.__dataclass_fields__))
 
 
 def declare_feeds(connection: Connection, partitions: Mapping[str, int]) -> None:
@@ -59,5 +83,5 @@ def declare_feeds(connection: Connection, partitions: Mapping[str, int]) -> None
 
 def freshness(connection: Connection) -> list[Freshness]:
     """What the view says, in the order of tables and topics."""
-    rows = connection.execute(select(VIEW).order_by(VIEW.c.table_name, VIEW.c.topic)).mappings()
+    rows = connection.execute(select(FRESHNESS).order_by(FRESHNESS.c.table_name, FRESHNESS.c.topic)).mappings()
     return [Freshness(**row) for row in rows]

@@ -1,11 +1,10 @@
-"""Migrations: the tables that the catalog and the service expect, brought about by alembic."""
+"""Migrations: the tables that the catalog and the service expect, brought about by alembic; then the views."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -13,43 +12,75 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects import mysql
-from sqlalchemy.schema import CreateTable
+from alembic.script.revision import RevisionError
+from sqlalchemy import Connection, Engine, inspect
 
 import stream.declaration.service_tables  # noqa: F401 - declares the service's own tables
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
+from stream.mysql import views
+from stream.mysql.views import View
 from stream.paths import MIGRATIONS_FOLDER
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the database to a revision; doing it again changes nothing."""
-    _with_connection(engine, lambda config: command.upgrade(config, revision))
+def upgrade(engine: Engine, declared: Sequence[View]) -> None:
+    """Bring the tables to the newest revision, and the views to what is declared; doing it again changes nothing.
+
+    Raises ConfigurationError where a table of one of our names is there that no migration made.
+    """
+    with _session(engine) as (connection, config):
+        _require_free_names(connection)
+        command.upgrade(config, "head")
+        views.make(connection, declared)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take the database back to a revision (`base`: none of our tables are left)."""
-    _with_connection(engine, lambda config: command.downgrade(config, revision))
+    """Take the database back to a revision, without our views (`base`: nothing of ours is left)."""
+    with _session(engine) as (connection, config):
+        views.make(connection, ())
+        command.downgrade(config, revision)
+        if revision == "base":
+            connection.exec_driver_sql("DROP TABLE alembic_version")
 
 
-def upgrade_sql(engine: Engine) -> str:
-    """The SQL that `upgrade` would run, for people to read first."""
-    with engine.connect() as connection:
-        current = _context(connection).get_current_revision()
+def upgrade_sql(engine: Engine, declared: Sequence[View]) -> str:
+    """The SQL that `upgrade` would run, for people to read first. Raises ConfigurationError as `upgrade` does."""
     output = StringIO()
     config = _config(output_buffer=output)
     config.attributes["dialect"] = engine.dialect
-    command.upgrade(config, f"{current or 'base'}:head", sql=True)
+    with engine.connect() as connection:
+        _require_free_names(connection)
+        if pending(connection):
+            current = _context(connection).get_current_revision()
+            command.upgrade(config, f"{current or 'base'}:head", sql=True)
+        output.writelines(f"{statement};\n\n" for statement in views.statements(connection, declared))
     return output.getvalue()
 
 
 def pending(connection: Connection) -> list[str]:
-    """The revisions that the database lacks, oldest first, each with its summary."""
+    """The revisions that the database lacks, oldest first, each with its summary.
+
+    Raises ConfigurationError where the database is at a revision that is not among ours.
+    """
     script = ScriptDirectory.from_config(_config())
     current = _context(connection).get_current_revision()
-    missing = list(script.iterate_revisions("head", current or "base"))
-    return [f"{one.revision} {one.doc}" for one in reversed(missing)]
+    try:
+        missing = list(script.iterate_revisions("head", current or "base"))
+    except RevisionError:
+        raise ConfigurationError(
+            f"the database is at migration {current}, which this version does not have: another version migrated it"
+        ) from None
+    return [f"{revision.revision} {revision.doc}" for revision in reversed(missing)]
+
+
+def _require_free_names(connection: Connection) -> None:
+    """Refuse tables of our names where `alembic_version` is missing, which each attempt makes before all others."""
+    tables = set(inspect(connection).get_table_names())
+    taken = sorted(tables & METADATA.tables.keys())
+    if taken and "alembic_version" not in tables:
+        raise ConfigurationError(
+            f"the database has tables that no migration made: {', '.join(taken)}; rename them, or take another database"
+        )
 
 
 def differences(connection: Connection) -> list[str]:
@@ -76,69 +107,11 @@ def _context(connection: Connection) -> MigrationContext:
     return MigrationContext.configure(connection)
 
 
-def _with_connection(engine: Engine, run: Callable[[Config], None]) -> None:
+@contextmanager
+def _session(engine: Engine) -> Iterator[tuple[Connection, Config]]:
     config = _config(stdout=StringIO())
     with engine.connect() as connection:
+        # DDL waits for other transactions on the table; without a bound, everybody else would wait behind it.
+        connection.exec_driver_sql("SET SESSION lock_wait_timeout = 30")
         config.attributes["connection"] = connection
-        run(config)
-
-
-def draft(table_name: str) -> str:
-    """The SQL that creates a declared table, as a migration's text; raises ConfigurationError where none is."""
-    if table_name not in METADATA.tables:
-        raise ConfigurationError(f"no table {table_name} is declared; there are: {', '.join(METADATA.tables)}")
-    table = METADATA.tables[table_name]
-    created = str(CreateTable(table).compile(dialect=mysql.dialect())).strip().replace("\t", "    ")
-    keys = [
-        f",\n    KEY {index.name} ({', '.join(column.name for column in index.columns)})"
-        for index in sorted(table.indexes, key=lambda index: str(index.name))
-    ]
-    columns, options = created.rsplit("\n)", 1)
-    return f"{columns.rstrip()}{''.join(keys)}\n) {options}".replace(", \n", ",\n")
-
-
-def write_draft(table_name: str) -> Path:
-    """Write the migration that creates a declared table, as the next revision, and return its file.
-
-    Raises ConfigurationError where no such table is declared, or a migration of this name is there already.
-    """
-    statement = draft(table_name)
-    folder = MIGRATIONS_FOLDER / "versions"
-    found = sorted(one.name for one in folder.glob(f"*_{table_name}.py"))
-    if found:
-        raise ConfigurationError(f"{found[0]} is there already")
-    head = ScriptDirectory.from_config(_config()).get_current_head() or "0000"
-    revision = f"{int(head) + 1:0{len(head)}}"
-    file = folder / f"{revision}_{table_name}.py"
-    indented = statement.replace("\n", "\n        ")
-    comment = METADATA.tables[table_name].comment
-    text = DRAFT.format(table_name=table_name, comment=comment, revision=revision, head=head, indented=indented)
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-DRAFT = '''"""Create {table_name}: {comment}."""
-
-from alembic import op
-
-revision = "{revision}"
-down_revision = "{head}"
-
-
-def upgrade() -> None:
-    op.execute(
-        """
-        {indented}
-        """
-    )
-
-
-def downgrade() -> None:
-    op.drop_table("{table_name}")
-'''
-
-if __name__ == "__main__":
-    try:
-        sys.stdout.write(f"{write_draft(sys.argv[1]).relative_to(MIGRATIONS_FOLDER.parent)}\n")
-    except ConfigurationError as error:
-        sys.exit(str(error))
+        yield connection, config

@@ -1,4 +1,4 @@
-"""Progress: how far each partition is applied, who may write it, and the two ledgers.
+"""Progress: the offset through which each partition is applied, its owner, and the two ledgers.
 
 All of it lives in MySQL, in the transaction of the rows themselves; Kafka's committed offset is only informed.
 
@@ -9,7 +9,6 @@ Fence: a write locks its progress rows first and goes on only where epoch and of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -17,55 +16,38 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
+from stream.counts import RecordCounts, RowCounts
 from stream.declaration.service_tables import LEDGER, PROGRESS
 from stream.declaration.types import MICROS_MAX
 from stream.errors import Fenced
 from stream.records import Claim, Slice, TopicPartition
-from stream.stages.upsert import RowCounts
 
 
-@dataclass(frozen=True)
-class RecordCounts:
-    """What became of the records of one slice; the first ledger."""
+def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
+    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset.
 
-    consumed: int
-    written: int
-    superseded: int
-    dead_lettered: int
-
-    def __post_init__(self) -> None:
-        if self.consumed != self.written + self.superseded + self.dead_lettered:
-            raise AssertionError(f"the ledger of records does not balance: {self}")
-
-
-def claim(
-    connection: Connection,
-    group_id: str,
-    topic_partition: TopicPartition,
-    *,
-    topic_id: str,
-    first_offset: int,
-    owner: str,
-) -> Claim:
-    """Raise the partition's epoch, in this transaction, and read where to go on.
-
-    A partition that was never applied begins at `first_offset`.
+    A partition that was never applied begins as the claim says.
     """
-    now = func.utc_timestamp(6)
-    fresh = _fresh(group_id, topic_partition, topic_id, next_offset=first_offset, owner=owner, owner_epoch=1)
+    fresh = _fresh(
+        group_id, claim.topic_partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1
+    )
     connection.execute(
         fresh.on_duplicate_key_update(
-            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", now)]
+            [
+                ("owner_epoch", PROGRESS.c.owner_epoch + 1),
+                ("owner", owner),
+                ("updated_on", func.utc_timestamp(6)),
+            ]
         )
     )
-    row = connection.execute(select(PROGRESS).where(_is_row(group_id, topic_partition))).one()
-    return Claim(topic_partition, row.topic_id, row.owner_epoch, row.next_offset)
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, claim.topic_partition))).one()
+    return row.topic_id, row.owner_epoch, row.next_offset
 
 
 def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:
     """Say where partitions begin, each with its topic's id and an offset, before anybody claims them."""
-    for one, (topic_id, offset) in positions.items():
-        connection.execute(_fresh(group_id, one, topic_id, next_offset=offset))
+    for partition, (topic_id, offset) in positions.items():
+        connection.execute(_fresh(group_id, partition, topic_id, next_offset=offset))
 
 
 def _fresh(
@@ -91,7 +73,7 @@ def _fresh(
 
 
 class Standing(Enum):
-    """How the stored progress stands to what we are about to write."""
+    """The stored progress beside the write that is about to begin."""
 
     OURS = "ours"
     ALREADY_WRITTEN = "already_written"
@@ -103,25 +85,25 @@ def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Sta
 
     Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
     """
-    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in slices]).with_for_update())
-    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.claim.next_offset) for one in slices):
+    stored = _stored(connection, _standing(group_id, [each.topic_partition for each in slices]).with_for_update())
+    if all(stored.get(each.topic_partition) == _own(each.claim) for each in slices):
         return Standing.OURS
-    if all(stored.get(one.topic_partition) == (one.claim.epoch, one.next_offset) for one in slices):
+    if all(stored.get(each.topic_partition) == (each.claim.epoch, each.next_offset) for each in slices):
         return Standing.ALREADY_WRITTEN
-    raise Fenced([one.topic_partition for one in slices if stored.get(one.topic_partition) != _own(one)])
+    raise Fenced([each.topic_partition for each in slices if stored.get(each.topic_partition) != _own(each.claim)])
 
 
 def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> list[Claim]:
     """The claims that progress no longer bears out. Locks nothing: it tells what a write would meet."""
     if not claims:
         return []
-    stored = _stored(connection, _standing(group_id, [one.topic_partition for one in claims]))
-    return [one for one in claims if stored.get(one.topic_partition) != (one.epoch, one.next_offset)]
+    stored = _stored(connection, _standing(group_id, [claim.topic_partition for claim in claims]))
+    return [claim for claim in claims if stored.get(claim.topic_partition) != _own(claim)]
 
 
 def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any]:
     columns = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
-    return select(*columns).where(or_(*(_is_row(group_id, one) for one in partitions)))
+    return select(*columns).where(or_(*(_is_row(group_id, partition) for partition in partitions)))
 
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
@@ -129,24 +111,24 @@ def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, 
     return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
 
 
-def _own(one: Slice) -> tuple[int, int]:
-    return one.claim.epoch, one.claim.next_offset
+def _own(claim: Claim) -> tuple[int, int]:
+    return claim.epoch, claim.next_offset
 
 
-def advance(connection: Connection, group_id: str, one: Slice, counts: RecordCounts) -> None:
+def advance(connection: Connection, group_id: str, slice_: Slice, counts: RecordCounts) -> None:
     """Move a partition's progress to the end of its slice.
 
     Raises Fenced where the row is not as the fence saw it: the second half of the guard.
     """
     values: dict[str, Any] = {
-        "next_offset": one.next_offset,
+        "next_offset": slice_.next_offset,
         **_added(counts),
         "updated_on": func.utc_timestamp(6),
     }
-    if one.complete_through_ms is not None:
-        values["complete_through"] = _not_before(one.complete_through_ms)
-    if connection.execute(update(PROGRESS).where(_is_own(group_id, one.claim)).values(values)).rowcount != 1:
-        raise Fenced([one.topic_partition])
+    if slice_.complete_through_ms is not None:
+        values["complete_through"] = _not_before(slice_.complete_through_ms)
+    if connection.execute(update(PROGRESS).where(_is_own(group_id, slice_.claim)).values(values)).rowcount != 1:
+        raise Fenced([slice_.topic_partition])
 
 
 def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
@@ -154,12 +136,12 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
     they had reached their ends as of then.
     """
     if claims:
-        own = or_(*(_is_own(group_id, one) for one in claims))
+        own = or_(*(_is_own(group_id, claim) for claim in claims))
         connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
 
 
 def _not_before(timestamp_ms: int) -> Any:
-    """What complete_through becomes: it never goes back."""
+    """The next value of complete_through, which never goes back."""
     through = moment_of(timestamp_ms)
     return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
 
@@ -214,12 +196,12 @@ def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_
 
 def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:
     """Add to the ledger of redriven records."""
-    mine = _is_row(REDRIVE_GROUP_ID, topic_partition)
-    connection.execute(update(PROGRESS).where(mine).values(_added(counts)))
+    is_row = _is_row(REDRIVE_GROUP_ID, topic_partition)
+    connection.execute(update(PROGRESS).where(is_row).values(_added(counts)))
 
 
 def _added(counts: RecordCounts) -> dict[str, Any]:
-    """What a ledger of records becomes by some more."""
+    """The values of a ledger of records after some more."""
     return {
         "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
         "records_written": PROGRESS.c.records_written + counts.written,
@@ -229,7 +211,7 @@ def _added(counts: RecordCounts) -> dict[str, Any]:
 
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    """How far each partition is applied, whoever owns it."""
+    """The next offset to apply, by partition, whoever owns it."""
     rows = connection.execute(
         select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
             PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
@@ -239,7 +221,7 @@ def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -
 
 
 def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartition) -> str | None:
-    """Who claimed the partition last."""
+    """The process that claimed the partition last."""
     return connection.execute(select(PROGRESS.c.owner).where(_is_row(group_id, topic_partition))).scalar_one_or_none()
 
 

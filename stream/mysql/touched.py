@@ -21,13 +21,14 @@ import msgspec
 from sqlalchemy import Column, Connection, Table, func, text
 from sqlalchemy.dialects.mysql import insert
 
+from stream.counts import RowCounts
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
 from stream.declaration.streams import business_time_of
 from stream.errors import TransactionConflict
 from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
-from stream.stages.upsert import EPOCH, RowCounts, escaped, json_keys, json_type, keys_of, sent_names
+from stream.stages.upsert import EPOCH, escaped, json_keys, json_type, keys_of, sent_names
 
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0

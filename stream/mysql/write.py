@@ -1,10 +1,10 @@
 """The write: rows, dead letters and progress of a batch in one MySQL transaction, fenced.
 
-The order of effects, numbered here and in `Writer._transact`:
+The order of effects, numbered here and in `Writer.write`:
 
 1. lock the progress rows and see that they are ours (fence)
-2. upsert each slice's rows; where the database refuses a row, find its record and write the slice without it
-3. keep the rejected records as dead letters; of those that pass in a replay, resolve them
+2. upsert each slice's rows; where the database refuses a row, reject its record and write the slice without it
+3. keep the rejected records as dead letters; in a replay, resolve those that pass now
 4. add to the ledger of rows
 5. note the periods that rollups have to sum again, and late dates
 6. move progress, only where it is still ours
@@ -13,19 +13,26 @@ The order of effects, numbered here and in `Writer._transact`:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
-from stream.errors import DatabaseUnavailable, TransientError
-from stream.mysql import dead_letters, progress
-from stream.mysql import touched as changes
-from stream.mysql.bisect import DecodedSlice, WrittenSlice, write_slice
+from stream.counts import RecordCounts
+from stream.errors import DatabaseUnavailable, DataRefused
+from stream.mysql import dead_letters, erasure, progress, touched
+from stream.mysql.bisect import find_refused
 from stream.mysql.connection import translated_errors
 from stream.mysql.progress import Standing
-from stream.records import Claim, TopicPartition
+from stream.mysql.rows import Mark, WrittenSlice, upsert
+from stream.mysql.touched import NEVER_LATE
+from stream.records import Claim
 from stream.settings import LOOK_BACK_DAYS
-from stream.stages.upsert import RowCounts
+from stream.stages.compact import compact
+from stream.stages.decode import DecodedSlice
+
+Resolve = Callable[[Connection, WrittenSlice], None]
+"""Resolves the dead letters of those of a slice's records that were rejected before and pass now."""
 
 
 class Writer:
@@ -43,34 +50,15 @@ class Writer:
         resolves: bool = False,
         look_back_days: int = LOOK_BACK_DAYS,
     ) -> None:
+        """`resolves` says that records may have been rejected before, as in a replay."""
         self.engine = engine
         self.group_id = group_id
         self.owner = owner
         self._look_back_days = look_back_days
-        self._resolves = resolves
-        """Whether records may be among these that were rejected before, as in a replay: then those that pass now
-        leave no dead letter waiting."""
+        self._resolve = _resolve_passed if resolves else None
         self._connection: Connection | None = None
         self._in_doubt: list[WrittenSlice] = []
-        """What the last transaction did whose COMMIT was sent and not answered."""
-
-    def claim(self, topic_partition: TopicPartition, topic_id: str, first_offset: int) -> Claim:
-        """Take over a partition, in a transaction of its own: one locked row must not hold up the others."""
-        try:
-            with translated_errors():
-                connection = self._connected()
-                with connection.begin():
-                    return progress.claim(
-                        connection,
-                        self.group_id,
-                        topic_partition,
-                        topic_id=topic_id,
-                        first_offset=first_offset,
-                        owner=self.owner,
-                    )
-        except TransientError as error:
-            self._drop_after(error)
-            raise
+        """The effects of the last transaction whose COMMIT was sent and not answered."""
 
     def write(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
         """Apply the slices, all of them or none, and move their claims on.
@@ -78,51 +66,54 @@ class Writer:
         Raises Fenced where a partition is no longer ours, TransactionConflict where the same may simply be tried
         again, and DatabaseUnavailable.
         """
-        for each in slices:
-            if each.slice.start_offset != each.slice.claim.next_offset:
-                raise AssertionError(f"a slice of {each.slice.topic_partition} is missing")
-        try:
-            with translated_errors():
-                written = self._transact(slices)
-        except TransientError as error:
-            self._drop_after(error)
-            raise
+        for decoded in slices:
+            if decoded.slice.start_offset != decoded.slice.claim.next_offset:
+                raise AssertionError(f"a slice of {decoded.slice.topic_partition} is missing")
+        with self._transaction() as connection:
+            # 1. fence
+            if (
+                progress.fence(connection, self.group_id, [decoded.slice for decoded in slices])
+                is Standing.ALREADY_WRITTEN
+            ):
+                written = self._in_doubt
+            else:
+                # 2. rows
+                late_before = touched.late_before(self._look_back_days)
+                written = [write_rows(connection, decoded, late_before=late_before) for decoded in slices]
+                # 3. to 5.
+                settle(connection, self.group_id, written, self._resolve)
+                # 6. progress
+                for each in written:
+                    progress.advance(connection, self.group_id, each.slice, each.records)
+                self._in_doubt = written
+            # 7. commit, by leaving the block
         self._in_doubt = []
-        for one in written:
-            one.slice.claim.next_offset = one.slice.next_offset
+        for each in written:
+            each.slice.claim.move_on(each.slice.next_offset)
         return written
 
-    def stale(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Those of our claims that progress no longer bears out. Raises DatabaseUnavailable."""
-        try:
-            with translated_errors():
-                connection = self._connected()
-                with connection.begin():
-                    return progress.stale(connection, self.group_id, claims)
-        except TransientError as error:
-            self._drop_after(error)
-            raise
+    def claim(self, claim: Claim) -> None:
+        """Take over a partition, in a transaction of its own: one locked row must not hold up the others."""
+        with self._transaction() as connection:
+            granted = progress.claim(connection, self.group_id, claim, self.owner)
+        claim.grant(*granted)
 
-    def complete(self, claims: Sequence[Claim], moment_ms: int) -> None:
-        """Note that the claims' partitions are complete through a moment. Raises DatabaseUnavailable."""
-        try:
-            with translated_errors():
-                connection = self._connected()
-                with connection.begin():
-                    progress.complete(connection, self.group_id, claims, moment_ms)
-        except TransientError as error:
-            self._drop_after(error)
-            raise
+    def review(self, claims: Sequence[Claim], at_end: Sequence[Claim], moment_ms: int) -> list[Claim]:
+        """Those of our claims that progress no longer bears out; note that those at the partition's end are complete
+        through a moment (Kafka's milliseconds).
+        """
+        with self._transaction() as connection:
+            progress.complete(connection, self.group_id, at_end, moment_ms)
+            return progress.stale(connection, self.group_id, claims)
 
     def ping(self) -> None:
         """Keep an idle connection from being closed for its silence."""
-        if self._connection is None:
-            return
-        try:
-            with translated_errors(), self._connection.begin():
-                self._connection.execute(text("SELECT 1"))
-        except TransientError as error:
-            self._drop_after(error)
+        if self._connection is not None:
+            try:
+                with self._transaction() as connection:
+                    connection.execute(text("SELECT 1"))
+            except DatabaseUnavailable:
+                pass  # the next call opens another
 
     def close(self) -> None:
         if self._connection is not None:
@@ -130,45 +121,68 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def _transact(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
-        connection = self._connected()
-        with connection.begin():
-            # 1. fence
-            standing = progress.fence(connection, self.group_id, [one.slice for one in slices])
-            if standing is Standing.ALREADY_WRITTEN:
-                return self._in_doubt
-            # 2. rows
-            late_before = changes.late_before(self._look_back_days)
-            written = [write_slice(connection, one, late_before=late_before) for one in slices]
-            # 3. dead letters
-            dead_letters.keep(connection, [letter for one in written for letter in one.dead_letters])
-            if self._resolves:
-                for one in written:
-                    rejected = [record.offset for record, _ in one.rejected]
-                    dead_letters.resolve_slice(connection, one.slice, rejected)
-            # 4. the ledger of rows
-            progress.record_rows(connection, self.group_id, _rows_by_table(written))
-            # 5. changes
-            changes.keep(connection, [one.changes for one in written])
-            # 6. progress
-            for one in written:
-                progress.advance(connection, self.group_id, one.slice, one.records)
-            self._in_doubt = written
-            # 7. commit, by leaving the block
-        return written
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A transaction on the kept connection.
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self.engine.connect()
-        return self._connection
-
-    def _drop_after(self, error: TransientError) -> None:
-        """After a conflict or a fence the connection is sound; after anything else nothing is known of it."""
-        if isinstance(error, DatabaseUnavailable):
+        After a conflict or a fence the connection is sound; after anything else nothing is known of it.
+        """
+        try:
+            with translated_errors():
+                if self._connection is None:
+                    self._connection = self.engine.connect()
+                with self._connection.begin():
+                    yield self._connection
+        except DatabaseUnavailable:
             self.close()
+            raise
 
 
-def _rows_by_table(written: Sequence[WrittenSlice]) -> dict[tuple[TopicPartition, str], RowCounts]:
-    return {
-        (one.slice.topic_partition, table_name): counts for one in written for table_name, counts in one.rows.items()
-    }
+def write_rows(
+    connection: Connection, decoded: DecodedSlice, mark: Mark = erasure.mark, late_before: int = NEVER_LATE
+) -> WrittenSlice:
+    """Write a slice's rows within the caller's transaction; records that the database refuses are rejected.
+
+    Then the slice is written again as a whole without them, for what a refused record had superseded takes its
+    place. Business dates are late before `late_before` (microseconds).
+    """
+    partition = decoded.slice.topic_partition.partition
+    accepted, rejected = decoded.accepted, list(decoded.rejected)
+    while True:
+        compacted = compact(accepted)
+        savepoint = connection.begin_nested()
+        try:
+            rows, changes = upsert(connection, partition, compacted, mark, late_before)
+            savepoint.commit()
+            counts = RecordCounts(
+                consumed=len(decoded.slice.records),
+                written=compacted.written_count,
+                superseded=compacted.superseded_count,
+                dead_lettered=len(rejected),
+            )
+            return WrittenSlice(decoded.slice, counts, rows, rejected, changes)
+        except DataRefused:
+            savepoint.rollback()
+            refused = find_refused(connection, partition, compacted.tables)
+            accepted = [each for each in accepted if each[0].offset not in refused]
+            rejected += refused.values()
+
+
+def settle(
+    connection: Connection, group_id: str, written: Sequence[WrittenSlice], resolve: Resolve | None = None
+) -> None:
+    """Effects 3 to 5, which a redrive has in common with a lane."""
+    # 3. dead letters
+    dead_letters.keep(connection, [letter for each in written for letter in each.dead_letters])
+    if resolve is not None:
+        for each in written:
+            resolve(connection, each)
+    # 4. the ledger of rows
+    counts = {(each.slice.topic_partition, table): rows for each in written for table, rows in each.rows.items()}
+    progress.record_rows(connection, group_id, counts)
+    # 5. changes
+    touched.keep(connection, [each.changes for each in written])
+
+
+def _resolve_passed(connection: Connection, written: WrittenSlice) -> None:
+    dead_letters.resolve_slice(connection, written.slice, written.rejected_offsets)

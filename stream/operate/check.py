@@ -11,11 +11,13 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.source import admin_client
-from stream.mysql import migrate
+from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
+from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
-from stream.schemas.store import SchemaStore, SchemaVersion
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 from stream.settings import Settings
 from stream.stages.upsert import JSON_BYTES_MAX
 
@@ -40,6 +42,7 @@ def check(settings: Settings) -> list[Finding]:
         "schemas": check_schemas,
         "compatibility": check_schema_files,
         "database": check_database,
+        "views": check_views,
         "topics": check_topics,
     }
     if settings.registry_url() is not None:
@@ -116,6 +119,16 @@ def records() -> Iterator[tuple[str, str]]:
 def check_database(settings: Settings) -> Iterator[Finding]:
     """The server's settings, the migrations, and the tables column by column."""
     return _database_findings(settings.required_database_url())
+
+
+def check_views(settings: Settings) -> Iterator[Finding]:
+    """Each view is as declared. `stream run` goes on where one is not: no row depends on it."""
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        differing = views.differences(connection, VIEWS)
+    if not differing:
+        yield Finding("views", f"all {len(VIEWS)}", True, "as declared")
+    for name, why in differing.items():
+        yield Finding("views", name, False, why, "run `stream migrate`")
 
 
 def _database_findings(database_url: str) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from typing import Any
 from stream.catalog import Route
 from stream.errors import Rejection
 from stream.records import Record
-from stream.schemas.store import Readers
-from stream.stages.decode import decode_record, header_length, read_datum, reader_of
+from stream.schemas.framing import header_length
+from stream.schemas.readers import Readers
+from stream.stages.decode import decode_record, read_datum, reader_of
 from stream.stages.validate import decimal_value
 
 ALWAYS_SHOWN = ("event_id", "occurred_at")

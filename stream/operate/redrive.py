@@ -5,10 +5,10 @@ Each transaction takes some dead letters of one partition; its order of effects,
 1. lock the partition's ledger of redriven records, for which an erasure's sweep waits
 2. lock the dead letters; those that no longer wait are left alone
 3. decode, validate, compact and upsert, as a lane does
-4. keep what is rejected again: the same row, an attempt more, the newest reason
-5. resolve the others
-6. add to the ledgers of group `(redrive)`
-7. note the periods that rollups have to sum again, and late dates
+4. keep what is rejected again: the same row, an attempt more, the newest reason; resolve the others
+5. add to the ledger of rows of group `(redrive)`
+6. note the periods that rollups have to sum again, and late dates
+7. add to the ledger of records
 8. commit
 
 So it can be killed, repeated, and run beside consumers: the version guard decides which event's state stays.
@@ -25,14 +25,15 @@ from sqlalchemy import Connection, Engine
 
 from stream.catalog import STREAMS
 from stream.errors import TransactionConflict
-from stream.mysql import dead_letters, progress
-from stream.mysql import touched as changes
-from stream.mysql.bisect import DecodedSlice, WrittenSlice, write_slice
+from stream.mysql import dead_letters, progress, touched
 from stream.mysql.connection import read_connection, translated_errors
 from stream.mysql.dead_letters import LogPart, Selection
+from stream.mysql.rows import WrittenSlice
+from stream.mysql.write import settle, write_rows
 from stream.records import Claim, Record, Slice
 from stream.schemas.decoder import Decoder
 from stream.settings import LOOK_BACK_DAYS
+from stream.stages.decode import decode_slice
 
 RECORDS_MAX = 500
 """Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
@@ -50,7 +51,7 @@ ReadLog = Callable[[LogPart, Sequence[int]], Mapping[int, Record]]
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of some dead letters."""
+    """Redriven dead letters by their outcome."""
 
     topic: str
     resolved: int = 0
@@ -60,7 +61,7 @@ class Redriven:
 
     @property
     def records(self) -> int:
-        """How many these are."""
+        """All of them."""
         return self.resolved + self.rejected_again + self.gone_from_log
 
     def __add__(self, other: Redriven) -> Redriven:
@@ -141,30 +142,24 @@ class Redrive:
             records = [from_log[row["kafka_offset"]] for row in rows if row["kafka_offset"] in from_log]
         else:
             records = [dead_letters.record_of(row) for row in rows]
-        if records:
-            written = self._write(connection, part, records)
-            rejected_again = len(written.rejected)
-        else:
-            rejected_again = 0
-        return Redriven(part.topic, len(records) - rejected_again, rejected_again, len(rows) - len(records))
-
-    def _write(self, connection: Connection, part: LogPart, records: list[Record]) -> WrittenSlice:
+        gone = len(rows) - len(records)
+        if not records:
+            return Redriven(part.topic, gone_from_log=gone)
         # 3. rows
-        claim = Claim(part.topic_partition, part.topic_id, epoch=0, next_offset=records[0].offset)
-        piece = Slice(claim, records[0].offset, records[-1].offset + 1, records)
-        decoded = self._decoder.of(part.topic)(records)
-        late_before = changes.late_before(self._look_back_days)
-        written = write_slice(connection, DecodedSlice(piece, decoded), late_before=late_before)
-        # 4. what is rejected again
-        dead_letters.keep(connection, written.dead_letters)
-        # 5. the others
-        rejected_offsets = {record.offset for record, _ in written.rejected}
-        dead_letters.resolve(connection, part, [one.offset for one in records if one.offset not in rejected_offsets])
-        # 6. ledgers
-        counts = {(part.topic_partition, table): rows for table, rows in written.rows.items()}
-        progress.record_rows(connection, progress.REDRIVE_GROUP_ID, counts)
+        claim = Claim(part.topic_partition, part.topic_id)
+        slice_ = Slice(claim, records[0].offset, records[-1].offset + 1, records)
+        decoded = decode_slice(slice_, self._decoder.readers_for(part.topic, records))
+        written = write_rows(connection, decoded, late_before=touched.late_before(self._look_back_days))
+        # 4. to 6. as a lane does
+        settle(connection, progress.REDRIVE_GROUP_ID, [written], _resolve_redriven)
+        # 7. the ledger of records
         progress.count_redriven(connection, part.topic_partition, written.records)
-        # 7. changes
-        changes.keep(connection, [written.changes])
         # 8. commit, by leaving the caller's block
-        return written
+        return Redriven(part.topic, len(records) - len(written.rejected), len(written.rejected), gone)
+
+
+def _resolve_redriven(connection: Connection, written: WrittenSlice) -> None:
+    """Resolve exactly the dead letters that were redriven: others between them may wait, and were not selected."""
+    claim, rejected = written.slice.claim, written.rejected_offsets
+    offsets = [record.offset for record in written.slice.records if record.offset not in rejected]
+    dead_letters.resolve(connection, LogPart(claim.topic_id, *claim.topic_partition), offsets)

@@ -14,7 +14,8 @@ from fastavro import schemaless_writer
 from stream.produce.plan import Framing, Kind, Message
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import IS_TOMBSTONE
-from stream.schemas.store import SchemaStore, SchemaVersion
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 
 Schema = Any
 Form = tuple[bytes, Schema]

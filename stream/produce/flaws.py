@@ -37,7 +37,7 @@ from stream.produce.encode import Encoder, written
 from stream.produce.plan import EPOCH
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import unscaled
-from stream.schemas.store import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
+from stream.schemas.framing import CONFLUENT_MAGIC, SINGLE_OBJECT_MARKER
 
 ID_MAX = 2**32 - 1
 UNKNOWN_SCHEMA_ID = 2**31 - 1

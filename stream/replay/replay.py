@@ -15,7 +15,7 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
-from stream.engine.poller import Ending, EngineOptions
+from stream.engine.options import Ending, EngineOptions
 from stream.engine.service import Service, new_owner
 from stream.errors import TerminalError, TransientError
 from stream.kafka.ranges import RangeSource

@@ -15,14 +15,16 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 
+from stream.counts import RowCounts
 from stream.declaration.streams import PersonKind
-from stream.mysql.bisect import DecodedSlice, WrittenSlice, write_slice
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
+from stream.mysql.rows import WrittenSlice
+from stream.mysql.write import write_rows
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
 from stream.stages.compact import ErasedPerson
-from stream.stages.upsert import RowCounts
+from stream.stages.decode import DecodedSlice, decode_slice
 
 ROWS_AT_ONCE = 1_000
 """How many rows are fetched, or looked up, at a time."""
@@ -79,7 +81,7 @@ class Shadow:
 
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
         with translated_errors(), self._opened.begin():
-            return write_slice(self._opened, piece, self._mark)
+            return write_rows(self._opened, piece, self._mark)
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
@@ -113,9 +115,8 @@ def _create(connection: Connection, table: Table) -> None:
 
 
 def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decoder: Decoder) -> DecodedSlice:
-    claim = Claim(topic_partition, "", 0, 0)
-    decode = decoder.of(topic_partition.topic)
-    return DecodedSlice(Slice(claim, 0, 0, list(records)), decode(records))
+    slice_ = Slice(Claim(topic_partition, ""), 0, 0, list(records))
+    return decode_slice(slice_, decoder.readers_for(topic_partition.topic, records))
 
 
 def in_key_order(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from stream.mysql import freshness
+from stream.mysql.views import View
+from stream.reports import tables
 from stream.reports.declaration import Parameter, Report, answer, view_sql
 
-__all__ = ["REPORTS", "Parameter", "Report", "answer", "view_sql"]
+__all__ = ["REPORTS", "VIEWS", "Parameter", "Report", "answer"]
 
 
 def _find_reports() -> dict[str, Report]:
@@ -18,3 +21,10 @@ def _find_reports() -> dict[str, Report]:
 
 REPORTS = _find_reports()
 """Each report by its name, in the order of their names."""
+
+VIEWS = (
+    freshness.VIEW,
+    *tables.VIEWS,
+    *(View(report.view, view_sql(report)) for report in REPORTS.values() if report.view),
+)
+"""Each view that `stream migrate` makes. A view that reads another one stands behind it."""

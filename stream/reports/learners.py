@@ -5,6 +5,7 @@ from __future__ import annotations
 from stream.catalog.learner import SEARCH_LENGTH
 from stream.reports.declaration import TIME_ZONE, Parameter, Report, number
 from stream.reports.scope import Scope
+from stream.reports.tables import COURSE_STREAM
 
 FOUND_MAX = 50
 
@@ -31,18 +32,15 @@ def _course_stream(written: str) -> str:
 
 
 def _search(_scope: Scope) -> str:
-    # Each half stops at its limit in the order of an index. The course stream is told as telegram_user_with_stream
-    # tells it: MySQL would make that view for all learners first.
+    # Each half stops at its limit in the order of an index. The view telegram_user_with_stream is not read: MySQL
+    # would make it for all learners first.
     def beginning(column: str, place: int) -> str:
         return f"""
             (SELECT user_id, {place} AS place FROM telegram_user WHERE {column} LIKE :prefix ESCAPE '!'
             ORDER BY {column}, user_id LIMIT {FOUND_MAX})"""
 
     return f"""
-        SELECT u.user_id, u.username, u.first_name, (
-                SELECT b.course_stream FROM bookings b WHERE b.user_id = u.user_id
-                ORDER BY b.confirmed = 2 DESC, b.created_on DESC, b.id DESC LIMIT 1
-            ) AS course_stream
+        SELECT u.user_id, u.username, u.first_name, {COURSE_STREAM} AS course_stream
         FROM (
             SELECT user_id, MIN(place) AS place FROM ({beginning("username_start", 1)}
             UNION ALL {beginning("first_name_start", 2)}

@@ -17,11 +17,11 @@ PROMOTIONS: Mapping[str, frozenset[str]] = {
     "string": frozenset({"bytes"}),
     "bytes": frozenset({"string"}),
 }
-"""What each type of a writer may become for a reader."""
+"""The types that a reader may have where the writer has this type."""
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
-    """Where the reader can't read what the writer wrote; empty where it always can.
+    """Places where the reader can't read the writer's data; empty where it always can.
 
     Both are sources of schemas that fastavro has parsed once, so they are sound.
     """
@@ -65,9 +65,9 @@ def _compare_fields(writer: Json, reader: Json, path: str) -> Iterator[str]:
     for field in reader["fields"]:
         here = f"{path}.{field['name']}" if path else field["name"]
         names = [field["name"], *field.get("aliases", ())]
-        found = next((written[name] for name in names if name in written), None)
-        if found is not None:
-            yield from _compare(found["type"], field["type"], here)
+        counterpart = next((written[name] for name in names if name in written), None)
+        if counterpart is not None:
+            yield from _compare(counterpart["type"], field["type"], here)
         elif "default" not in field:
             yield f"{here}: the writer lacks it, and it has no default"
 

@@ -1,4 +1,4 @@
-"""Decoding as it is set up for a process: the schemas of some topics, and the registry where one is configured."""
+"""The readers that a process works with: those of some topics, and the registry where one is configured."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
 from stream.records import Record
+from stream.schemas.framing import confluent_id
+from stream.schemas.readers import Readers
 from stream.schemas.registry import Registry
-from stream.schemas.store import Readers, SchemaStore, confluent_id
+from stream.schemas.store import SchemaStore
 from stream.settings import Settings
-from stream.stages.decode import Decode, decode, unknown_headers
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """How to read the records of some topics."""
+    """The readers of some topics."""
 
     readers: Mapping[str, Readers]
     """By topic."""
@@ -33,15 +34,11 @@ class Decoder:
         """
         readers = self.readers[topic]
         if self.registry is not None:
-            for header in unknown_headers(records, readers):
+            for header in readers.unknown_headers(records):
                 source = self.registry.schema(confluent_id(header))
                 if source is not None:
                     readers.learn(header, source)
         return readers
-
-    def of(self, topic: str) -> Decode:
-        """What decodes this topic's records. Raises RegistryUnavailable when called."""
-        return lambda records: decode(records, self.readers_for(topic, records))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError
-from stream.schemas.store import SchemaVersion, full_name
+from stream.schemas.version import SchemaVersion, full_name
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema
@@ -26,7 +26,7 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 """A schema is a few kilobytes; a registry that takes longer is asked again."""
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
-"""What we promise of each subject: our newest schema reads the data of all that were before."""
+"""Our promise for each subject: the newest schema reads the data of all earlier ones."""
 
 SCHEMA_ID_MAX = 2**31 - 1
 """Ids are Java's integers. The bytes of a broken record may say more, which a registry need not answer with its own
@@ -46,7 +46,7 @@ REMEDIES = {
     "registry_failing": "look into the schema registry's log; does STREAM_SCHEMA_REGISTRY_URL lead to Confluent's API?",
     "schema_not_yet_known": "nothing yet: a registry may lag; soon its records become dead letters (unknown_schema)",
 }
-"""What a person is to do, by the reason of a RegistryUnavailable."""
+"""Advice to a person, by the reason of a RegistryUnavailable."""
 
 Result = TypeVar("Result")
 
@@ -80,8 +80,8 @@ class Registry:
         from httpx2 import URL, InvalidURL
 
         try:
-            for one in url.split(","):  # several addresses of one registry
-                URL(one.strip())
+            for address in url.split(","):  # several addresses of one registry
+                URL(address.strip())
             # One attempt each: whoever asks decides how to go on, and says so in metrics and logs.
             self._client = SchemaRegistryClient({"url": url, "timeout": REQUEST_TIMEOUT_SECONDS, "max.retries": 0})
         except (ValueError, InvalidURL):
@@ -103,21 +103,21 @@ class Registry:
         """The schema of an id, as JSON; None where the registry doesn't know it. Asked once: an id never changes."""
         if schema_id > SCHEMA_ID_MAX:
             return None
-        found = _asked(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
-        if found is None:
+        schema = _asked(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
+        if schema is None:
             return None
-        if found.schema_str is None:
+        if schema.schema_str is None:
             raise RegistryUnavailable("registry_failing", "gave an answer without a schema")
-        return _json_of(found.schema_str) if found.schema_type == "AVRO" else {}
+        return _json_of(schema.schema_str) if schema.schema_type == "AVRO" else {}
 
     def id_of(self, version: SchemaVersion) -> int | None:
         """The id of one of our schemas; None where it is not registered."""
         subject, schema = subject_of(version), _schema_of(version)
-        found = _asked(lambda: self._client.lookup_schema(subject, schema), SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND)
-        return None if found is None else found.schema_id
+        answer = _asked(lambda: self._client.lookup_schema(subject, schema), SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND)
+        return None if answer is None else answer.schema_id
 
     def ids(self, versions: Iterable[SchemaVersion]) -> dict[int, str]:
-        """The ids of those of our schemas that are registered, in the form of `ids.json`."""
+        """The ids of those of our schemas that are registered, each with its file, as the schema store takes them."""
         known = ((self.id_of(version), version) for version in versions)
         return {schema_id: version.file_name for schema_id, version in known if schema_id is not None}
 
@@ -138,26 +138,26 @@ class Registry:
         """
         done: list[Registration] = []
         for version in versions:
-            subject, found = subject_of(version), self.id_of(version)
+            subject, schema_id = subject_of(version), self.id_of(version)
             state = "was registered"
             if is_dry_run:
-                state = "would be registered" if found is None else state
+                state = "would be registered" if schema_id is None else state
             else:
                 self._require_level(subject)
-                if found is None:
-                    found, state = self._register(version), "registered"
-            done.append(Registration(subject, version.name, found, state))
+                if schema_id is None:
+                    schema_id, state = self._register(version), "registered"
+            done.append(Registration(subject, version.name, schema_id, state))
         return done
 
     def _register(self, version: SchemaVersion) -> int:
         subject, schema = subject_of(version), _schema_of(version)
-        found = _asked(lambda: self._client.register_schema(subject, schema), INCOMPATIBLE)
-        if found is None:
+        schema_id = _asked(lambda: self._client.register_schema(subject, schema), INCOMPATIBLE)
+        if schema_id is None:
             raise TerminalError(
                 f"the registry refuses {version.name} for {subject}: it can't read what earlier versions there wrote. "
                 "Give new fields a default and keep types; `stream schemas check` compares the files with each other"
             )
-        return found
+        return schema_id
 
     def _require_level(self, subject: str) -> None:
         if self.compatibility_of(subject) != COMPATIBILITY:
@@ -197,7 +197,7 @@ def _schema_of(version: SchemaVersion) -> Schema:
 
 
 def _json_of(text: str) -> Any:
-    """What is no JSON is no schema of ours: the readers will say so."""
+    """The schema, or an empty one where the text is no JSON: readers refuse that."""
     try:
         return json.loads(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -12,15 +12,9 @@ from fastavro.read import SchemaResolutionError
 
 from stream.catalog import Event, Route
 from stream.errors import Reason, Rejection, Stage
-from stream.records import Record
-from stream.schemas.store import (
-    CONFLUENT_HEADER_BYTES,
-    CONFLUENT_MAGIC,
-    SINGLE_OBJECT_HEADER_BYTES,
-    SINGLE_OBJECT_MARKER,
-    Reader,
-    Readers,
-)
+from stream.records import Record, Slice
+from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
+from stream.schemas.readers import Reader, Readers
 from stream.stages.validate import tombstone, validate
 
 VARINT_CONTINUES = 0x80
@@ -35,8 +29,13 @@ class Decoded:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
 
 
-Decode = Callable[[Sequence[Record]], Decoded]
-"""Decodes records of one topic."""
+@dataclass(slots=True)
+class DecodedSlice:
+    """A slice and its records, decoded."""
+
+    slice: Slice
+    accepted: list[tuple[Record, Event, Route]]
+    rejected: list[tuple[Record, Rejection]]
 
 
 def decode(records: Iterable[Record], readers: Readers) -> Decoded:
@@ -48,6 +47,11 @@ def decode(records: Iterable[Record], readers: Readers) -> Decoded:
         except Rejection as rejection:
             decoded.rejected.append((record, rejection))
     return decoded
+
+
+def decode_slice(slice_: Slice, readers: Readers) -> DecodedSlice:
+    decoded = decode(slice_.records, readers)
+    return DecodedSlice(slice_, decoded.accepted, decoded.rejected)
 
 
 def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:
@@ -66,36 +70,11 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
     return record, validate(datum, record, reader.route, readers.hasher), reader.route
 
 
-def header_length(value: bytes) -> int:
-    """How many bytes stand before the datum."""
-    if value[:2] == SINGLE_OBJECT_MARKER:
-        length = SINGLE_OBJECT_HEADER_BYTES
-    elif value[:1] == CONFLUENT_MAGIC:
-        length = CONFLUENT_HEADER_BYTES
-    else:
-        raise Rejection(Stage.DECODE, Reason.UNKNOWN_FRAMING)
-    if len(value) < length:
-        raise Rejection(Stage.DECODE, Reason.TRUNCATED)
-    return length
-
-
 def reader_of(header: bytes, readers: Readers) -> Reader:
     try:
         return readers.by_header[header]
     except KeyError:
         raise Rejection(Stage.DECODE, readers.refused.get(header, Reason.UNKNOWN_SCHEMA)) from None
-
-
-def unknown_headers(records: Iterable[Record], readers: Readers) -> dict[bytes, int]:
-    """Confluent headers that the readers can't judge, each with the latest Kafka timestamp of a record that has it."""
-    found: dict[bytes, int] = {}
-    for record in records:
-        value = record.value
-        if value and value[0] == 0 and len(value) >= CONFLUENT_HEADER_BYTES:
-            header = value[:CONFLUENT_HEADER_BYTES]
-            if header not in readers.by_header and header not in readers.refused:
-                found[header] = max(record.timestamp_ms, found.get(header, record.timestamp_ms))
-    return found
 
 
 def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -24,6 +23,7 @@ import msgspec
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
+from stream.counts import RowCounts
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.streams import (
     LINEAGE_COLUMNS,
@@ -42,26 +42,6 @@ JSON_BYTES_MAX = 4 * 1024 * 1024
 `max_allowed_packet` (MariaDB's 16 MiB), for escaping may double it."""
 
 EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
-
-
-@dataclass(frozen=True)
-class RowCounts:
-    """What became of the rows of one statement; the second ledger."""
-
-    sent: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    suppressed: int = 0
-
-    def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(
-            self.sent + other.sent,
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.unchanged + other.unchanged,
-            self.suppressed + other.suppressed,
-        )
 
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")

@@ -94,5 +94,4 @@ def server_setting(database: Database, name: str, value: int) -> Iterator[None]:
 
 
 def waiting_transactions(database: Database) -> int:
-    """The server renews this table only after nobody has read it for 0.1 s."""
-    return int(database.value("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"))
+    return database.waiting_transactions()

@@ -9,7 +9,9 @@ import json
 import pytest
 
 from stream.catalog import STREAMS
+from stream.mysql import migrate
 from stream.paths import MIGRATIONS_FOLDER
+from stream.reports import VIEWS
 from tests.broker import Broker
 from tests.commands import run_command
 from tests.databases import Database
@@ -27,12 +29,16 @@ def test_migrate_acts_once_and_says_what_it_did(broker: Broker, mysql: Database,
     try:
         preview = run_command(settings, "migrate", "--dry-run")
         assert preview.returncode == 0
-        assert "CREATE TABLE progress" in preview.stdout
+        assert "CREATE TABLE IF NOT EXISTS progress" in preview.stdout
+        assert preview.stdout.count("CREATE OR REPLACE VIEW") == len(VIEWS)
         done = run_command(settings, "migrate")
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("done: ") == len(list(MIGRATIONS_FOLDER.glob("versions/*.py")))
+        assert done.stdout.count("done: ") == len(list(MIGRATIONS_FOLDER.glob("versions/*.py"))) + len(VIEWS)
         again = run_command(settings, "migrate")
-        assert (again.returncode, again.stdout) == (0, "nothing to do: all migrations are run\n")
+        assert (again.returncode, again.stdout) == (
+            0,
+            "nothing to do: all migrations are run, and all views are as declared\n",
+        )
     finally:
         mysql.server.drop_database("stream_fresh")
 
@@ -52,20 +58,23 @@ def test_check_finds_everything_right(broker: Broker, mysql: Database, stream_se
     findings = json.loads(done.stdout)
     assert [one for one in findings if not one["is_right"]] == []
     assert done.returncode == 0
-    assert {one["area"] for one in findings} == {"schemas", "compatibility", "database", "topics"}
+    assert {one["area"] for one in findings} == {"schemas", "compatibility", "database", "views", "topics"}
 
 
 def test_check_finds_what_differs(broker: Broker, mysql: Database, stream_settings: Settings) -> None:
     broker.delete_topics()
     mysql.execute("ALTER TABLE user_rating ALTER COLUMN rating SET DEFAULT 3")
+    mysql.execute("DROP VIEW trips_hourly")
     try:
         with server_setting(mysql, "innodb_flush_log_at_trx_commit", 2):
             done = run_command(stream_settings, "check", "--format", "json")
     finally:
         mysql.execute("ALTER TABLE user_rating ALTER COLUMN rating DROP DEFAULT")
+        migrate.upgrade(mysql.engine(), VIEWS)
     wrong = [(one["area"], one["subject"]) for one in json.loads(done.stdout) if not one["is_right"]]
     assert done.returncode == 1
     assert ("database", "tables") in wrong
+    assert [subject for area, subject in wrong if area == "views"] == ["trips_hourly"]
     assert ("database", "innodb_flush_log_at_trx_commit") in wrong
     assert ("topics", "trip") in wrong
     assert all(one["todo"] for one in json.loads(done.stdout) if not one["is_right"])

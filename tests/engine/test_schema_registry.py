@@ -12,8 +12,10 @@ import fastavro
 import pytest
 
 from deploy.local import Registry as RegistryServer
+from stream.schemas.framing import confluent_header
 from stream.schemas.registry import Registry
-from stream.schemas.store import SchemaStore, SchemaVersion, confluent_header
+from stream.schemas.store import SchemaStore
+from stream.schemas.version import SchemaVersion
 from tests.broker import Broker
 from tests.commands import run_command
 from tests.databases import Database

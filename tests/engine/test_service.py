@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from stream import settings as config
-from stream.engine.poller import Ending
+from stream.engine.options import Ending
 from stream.engine.service import live_service
 from tests.balance import assert_drained
 from tests.broker import Broker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -29,12 +28,13 @@ STEP_SECONDS_MAX = 240
 class Block(NamedTuple):
     language: str
     place: str
-    """Of a file its path; with a + before it, what is added to that file."""
+    """Of a file its path."""
     text: str
 
 
 def blocks() -> list[Block]:
-    return [Block(one["language"], one["place"] or "", one["text"]) for one in BLOCK.finditer(PAGE.read_text())]
+    matches = BLOCK.finditer(PAGE.read_text())
+    return [Block(match["language"], match["place"] or "", match["text"]) for match in matches]
 
 
 @pytest.fixture
@@ -72,9 +72,11 @@ def tutorial_settings(broker: Broker, mysql: Database, stream_settings: dict[str
 def test_the_tutorial_ends_with_events_in_mysql(
     copy: Path, broker: Broker, mysql: Database, tutorial_settings: dict[str, str]
 ) -> None:
+    before = files(copy)
     seen = [follow(block, copy, mysql, tutorial_settings) for block in blocks()]
+    assert_is_made_of_new_files_alone(before, files(copy))
 
-    assert {one.language for one in blocks()} == {"python", "json", "sh", "sql"}
+    assert {block.language for block in blocks()} == {"python", "json", "md", "sh", "sql"}
     (rows,) = [rows for rows in seen if rows]
     assert len(rows) == 5
     count = mysql.value(f"SELECT COUNT(*) FROM `{DATABASE}`.`{TABLE}`")
@@ -83,7 +85,31 @@ def test_the_tutorial_ends_with_events_in_mysql(
     assert 50 < rejected < 200
     consumed = mysql.value(f"SELECT SUM(records_consumed) FROM `{DATABASE}`.progress WHERE topic = '{TOPIC}'")
     assert consumed == 2000
-    assert [path.name for path in (copy / "migrations" / "versions").glob(f"*_{TABLE}.py")] != []
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that a commit would hold."""
+    paths = [
+        path
+        for name in COPIED
+        for path in ([folder / name] if (folder / name).is_file() else (folder / name).rglob("*"))
+    ]
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def assert_is_made_of_new_files_alone(before: dict[str, bytes], after: dict[str, bytes]) -> None:
+    """One folder of schemas, one file of the catalog, one migration; pages that are written from code apart."""
+    changed = {name for name, content in before.items() if after.get(name) != content}
+    assert changed == {f"docs/{name}" for name in ("asyncapi.json", "commands.md", "dictionary.md", "events.md")}
+    added = [name for name in sorted(after.keys() - before.keys()) if not name.startswith(f"schemas/{TOPIC}/")]
+    migration, catalog = added
+    assert migration.startswith("migrations/versions/")
+    assert migration.endswith(f"_{TABLE}.py")
+    assert catalog == f"stream/catalog/{TABLE}.py"
 
 
 def follow(block: Block, copy: Path, mysql: Database, settings: dict[str, str]) -> list[object]:
@@ -94,17 +120,11 @@ def follow(block: Block, copy: Path, mysql: Database, settings: dict[str, str]) 
         done = run(block.text, copy, settings)
         assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return []
-    addition, path = block.place.startswith("+ "), copy / block.place.removeprefix("+ ")
-    assert path.exists() is addition, "a new file is new, and what is added to is there"
+    path = copy / block.place
+    assert not path.exists(), "a stream is made of new files alone"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_merged(path, block.text) if addition else block.text)
+    path.write_text(block.text)
     return []
-
-
-def _merged(path: Path, addition: str) -> str:
-    there, new = json.loads(path.read_text()), json.loads(addition)
-    assert there.keys().isdisjoint(new), "an id names one schema"
-    return json.dumps({**there, **new}, indent=2)
 
 
 def run(commands: str, copy: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from deploy.local import Database, Kafka, Registry, start_kafka, start_mariadb, 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that the tests may kill, if they start it again."""
-    with start_kafka(tmp_path_factory.mktemp("kafka"), **{"log.retention.ms": "1234567"}) as server:
+    with start_kafka(tmp_path_factory.mktemp("kafka"), is_brief=True, **{"log.retention.ms": "1234567"}) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""The rules of docs/events.md once more, in plain Python and in memory: records in, expected rows and dead letters out.
+"""The rules of docs/events.md and of each topic's page once more: records in, expected rows and dead letters out.
 
 Written without the code that it judges: nothing of `stream` is imported, the bytes are read by `tests.avro`, and
 every limit is stated again. So the product and this model agree only where both read the specification alike.
@@ -83,14 +83,14 @@ class Unfit(Exception):
 def _writers() -> dict[bytes, tuple[str, str, Any]]:
     """By what stands before a datum: topic, record name and writer schema."""
     found: dict[bytes, tuple[str, str, Any]] = {}
-    ids: dict[str, str] = json.loads((SCHEMAS / "ids.json").read_text())
     for path in SCHEMAS.glob("*/*.avsc"):
         schema = json.loads(path.read_text())
+        ids: dict[str, str] = json.loads(path.with_name("ids.json").read_text())
         known = (path.parent.name, schema["name"], schema)
         digest = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
         found[b"\xc3\x01" + bytes.fromhex(digest)] = known
         for schema_id, name in ids.items():
-            if name == f"{path.parent.name}/{path.name}":
+            if name == path.name:
                 found[b"\x00" + int(schema_id).to_bytes(4, "big")] = known
     return found
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from stream.errors import TransactionConflict
-from stream.mysql.bisect import DecodedSlice, WrittenSlice
+from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.stages.decode import decode
+from stream.stages.decode import DecodedSlice, decode_slice
 from tests import events
 from tests.databases import Database
 from tests.events import RECORDED_MS, TOPICS, Datum
@@ -38,7 +38,8 @@ class Applier:
     def claim(self, topic: str, partition: int = 0) -> Claim:
         where = TopicPartition(topic, partition)
         if where not in self.claims:
-            self.claims[where] = self.writer.claim(where, TOPIC_ID, 0)
+            self.claims[where] = Claim(where, TOPIC_ID)
+            self.writer.claim(self.claims[where])
         return self.claims[where]
 
     def slice(self, topic: str, records: Iterable[Record], partition: int = 0) -> DecodedSlice:
@@ -49,7 +50,7 @@ class Applier:
         self._ends[claim.topic_partition] = start + len(appended)
         self.log += [LogRecord(topic, partition, one.offset, one.timestamp_ms, one.key, one.value) for one in appended]
         piece = Slice(claim, start, start + len(appended), appended, complete_through_ms=RECORDED_MS)
-        return DecodedSlice(piece, decode(appended, READERS[topic]))
+        return decode_slice(piece, READERS[topic])
 
     def write(self, *slices: DecodedSlice) -> list[WrittenSlice]:
         return self.writer.write(slices)

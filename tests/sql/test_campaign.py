@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from stream.mysql.bisect import WrittenSlice
+from stream.mysql.rows import WrittenSlice
 from tests import events
 from tests.balance import (
     assert_dead_letters,
@@ -218,9 +218,9 @@ def test_a_claim_waits_for_another_writers_claim_to_be_decided(
         found: list[WrittenSlice] = []
         thread = threading.Thread(target=lambda: found.append(applier.apply(saved(2, 10))), daemon=True)
         thread.start()
-        waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-        # The server renews this table only after nobody has read it for 0.1 s.
-        wait_for(lambda: database.value(waiting) == 1, "the second claim to wait for the first", 4, every_seconds=0.2)
+        wait_for(
+            lambda: database.waiting_transactions() == 1, "the second claim to wait for the first", 4, every_seconds=0.2
+        )
         other.exec_driver_sql(ending)
         thread.join(10)
     (written,) = found

@@ -7,14 +7,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from stream.counts import RowCounts
 from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, TransactionConflict
 from stream.mysql import connection as edge
 from stream.mysql.connection import error_of, read_connection, server_name, translated_errors
-from stream.stages.upsert import RowCounts, row_counts
-from tests import events
+from stream.stages.upsert import row_counts
 from tests.databases import Database
-from tests.events import trip
-from tests.sql.applying import Applier
 
 
 def session_variable(database: Database, name: str, *, for_lane: bool) -> str:
@@ -157,25 +155,6 @@ def test_a_statement_larger_than_a_packet_has_a_reason_and_leaves_the_connection
 @pytest.mark.parametrize("error", [None, ValueError("x"), pymysql.err.InterfaceError(0, ""), OSError(5, "x")])
 def test_what_nobody_knows_is_the_environments_fault(error: BaseException | None) -> None:
     assert type(error_of(error)) is DatabaseUnavailable
-
-
-def test_a_read_only_server_is_unavailable_and_its_connection_dropped(database: Database) -> None:
-    """After a failover the old primary refuses writes: the next attempt must look for the new one."""
-    applier = Applier(database)
-
-    one = applier.slice("trip", [events.record("TripRecorded", trip())])
-    database.execute("SET GLOBAL read_only = 1")
-    try:
-        with pytest.raises(DatabaseUnavailable) as unavailable:
-            applier.write(one)
-    finally:
-        database.execute("SET GLOBAL read_only = 0")
-    assert unavailable.value.reason == "read_only"
-    assert applier.writer._connection is None
-    applier.write(one)
-    assert database.count("trip") == 1
-    assert database.count("dead_letter") == 0
-    applier.close()
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql+pymysql://h:notaport/d", "://"])

@@ -332,9 +332,9 @@ def test_a_write_that_began_before_the_marker_is_swept(database: Database, appli
         )
         apply(applier, tombstones())
         with sweeping(database) as (thread, errors):
-            waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-            # The server renews this table only after nobody has read it for 0.1 s.
-            wait_for(lambda: database.value(waiting) == 1, "the sweep to wait for the lock", 4, every_seconds=0.2)
+            wait_for(
+                lambda: database.waiting_transactions() == 1, "the sweep to wait for the lock", 4, every_seconds=0.2
+            )
             assert thread.is_alive(), f"the sweep waits for the lock: {errors}"
             assert {row["swept_on"] for row in database.rows("erasure")} == {None}
             transaction.commit()

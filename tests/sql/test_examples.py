@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA, STREAMS
 from stream.declaration.service_tables import ERASURE
-from stream.mysql.bisect import WrittenSlice
+from stream.mysql.rows import WrittenSlice
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.examples import Example, valid_examples

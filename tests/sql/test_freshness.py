@@ -47,7 +47,7 @@ def test_a_table_is_not_complete_while_a_partition_was_never_applied(database: D
     assert through(database) is None, "partition 1 was never claimed"
     claim = applier.claim("trip", 1)
     assert through(database) is None, "partition 1 was never applied"
-    applier.writer.complete([claim], LATER_MS)
+    applier.writer.review([claim], [claim], LATER_MS)
     assert through(database) == RECORDED, "the earliest of its partitions"
     assert fresh(database, "bytemark_pass").complete_through is None
     applier.claim("trip", 2)
@@ -58,12 +58,12 @@ def test_a_partition_at_its_end_moves_on_and_never_back(database: Database, appl
     applier.apply(some_trip(1), partition=0)
     applier.apply(some_trip(2), partition=1)
     claims = [applier.claim("trip", number) for number in (0, 1)]
-    applier.writer.complete(claims, LATER_MS)
+    applier.writer.review(claims, claims, LATER_MS)
     assert through(database) == LATER
-    applier.writer.complete(claims, RECORDED_MS)
+    applier.writer.review(claims, claims, RECORDED_MS)
     applier.apply(some_trip(3), partition=0)
     assert through(database) == LATER
-    applier.writer.complete([], LATER_MS)
+    applier.writer.review([], [], LATER_MS)
 
 
 def test_a_partition_that_is_no_longer_ours_stays_as_it_is(database: Database, applier: Applier) -> None:
@@ -72,10 +72,10 @@ def test_a_partition_that_is_no_longer_ours_stays_as_it_is(database: Database, a
     claims = [applier.claim("trip", number) for number in (0, 1)]
     heir = Applier(database, "heir")
     heir.claim("trip", 1)
-    applier.writer.complete(claims, LATER_MS)
+    applier.writer.review(claims, claims, LATER_MS)
     assert through(database) == RECORDED
     database.execute("UPDATE progress SET next_offset = 0 WHERE kafka_partition = 0")  # a restored backup, say
-    applier.writer.complete(claims, LATER_MS + 60_000)
+    applier.writer.review(claims, claims, LATER_MS + 60_000)
     assert max(row["complete_through"] for row in database.rows("progress")) == LATER
     heir.close()
 
@@ -84,13 +84,13 @@ def test_replays_and_redrives_complete_nothing_and_another_group_may(database: D
     for group in ("replay:20260101", "(redrive)"):
         other = Applier(database, group_id=group)
         for number in (0, 1):
-            other.writer.complete([other.claim("trip", number)], LATER_MS)
+            other.writer.review([other.claim("trip", number)], [other.claim("trip", number)], LATER_MS)
         other.close()
     assert through(database) is None
     renamed = Applier(database, group_id="renamed")
     for number in (0, 1):
         applier.apply(some_trip(1 + number), partition=number)
-        renamed.writer.complete([renamed.claim("trip", number)], LATER_MS)
+        renamed.writer.review([renamed.claim("trip", number)], [renamed.claim("trip", number)], LATER_MS)
     renamed.close()
     assert through(database) == LATER
 

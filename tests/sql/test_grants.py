@@ -28,6 +28,7 @@ HIDDEN = {
     "rollup_touched",
     "rollup_refresh",
     "table_feed",
+    "declared_view",
 }
 """How the service works, and of whom nothing may be known: nothing for analysts."""
 

@@ -127,7 +127,7 @@ def test_a_refused_recipient_makes_a_dead_letter_of_the_whole_record(database: D
     applier.apply(*log)
     newer = [saved(2, A, B, C, message_id=number, text="newer") for number in range(1, 8)]
     one = applier.slice("message", [events.record(name, datum) for name, datum in newer])
-    _, event, _ = one.decoded.accepted[3]
+    _, event, _ = one.accepted[3]
     event.recipients[1].delivery_status = "x" * 33  # type: ignore[attr-defined]  # behind validation's back
     (written,) = applier.write(one)
     assert [(record.offset, rejection.stage) for record, rejection in written.rejected] == [(10, Stage.WRITE)]
@@ -144,7 +144,7 @@ def test_a_refused_message_gives_its_place_to_the_version_that_it_had_superseded
 ) -> None:
     log = [saved(1, A, B, text="sound"), saved(2, C, text="refused")]
     one = applier.slice("message", [events.record(name, datum) for name, datum in log])
-    one.decoded.accepted[1][1].text = "x" * 4097  # type: ignore[attr-defined]
+    one.accepted[1][1].text = "x" * 4097  # type: ignore[attr-defined]
     (written,) = applier.write(one)
     assert [record.offset for record, _ in written.rejected] == [1]
     assert [row["text"] for row in database.rows("message_history")] == ["sound"]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event
 
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
-from stream.mysql import migrate
+from stream.mysql import draft, migrate, views
 from stream.operate import check
 from stream.paths import MIGRATIONS_FOLDER
-from stream.reports import REPORTS
+from stream.reports import VIEWS
 from tests.databases import Database
+
+REVISIONS = sorted((MIGRATIONS_FOLDER / "versions").glob("*.py"))
+BASELINE = MIGRATIONS_FOLDER / "versions" / "0001_baseline.sql"
 
 
 @pytest.fixture
@@ -26,6 +29,14 @@ def bare(database: Database) -> Iterator[Database]:
     database.server.drop_database("stream_migrate")
 
 
+@pytest.fixture
+def fresh(database: Database) -> Iterator[Database]:
+    """A database in which nothing is."""
+    made = Database(database.server, f"{database.name}_fresh", is_migrated=False)
+    yield made
+    database.server.drop_database(f"{database.name}_fresh")
+
+
 def tables(database: Database) -> set[str]:
     return _shown(database, "BASE TABLE") - {"alembic_version"}
 
@@ -34,12 +45,12 @@ def definitions(database: Database) -> dict[str, str]:
     """Each table and view as the server would create it."""
     return {
         name: next(iter(database.query(f"SHOW CREATE TABLE `{name}`")))._mapping[f"Create {kind}"]
-        for kind, names in (("Table", tables(database)), ("View", views(database)))
+        for kind, names in (("Table", tables(database)), ("View", shown_views(database)))
         for name in names
     }
 
 
-def views(database: Database) -> set[str]:
+def shown_views(database: Database) -> set[str]:
     return _shown(database, "VIEW")
 
 
@@ -47,22 +58,27 @@ def _shown(database: Database, kind: str) -> set[str]:
     return {row[0] for row in database.query("SHOW FULL TABLES WHERE Table_type = :kind", kind=kind)}
 
 
-def test_migrated_tables_are_as_declared(database: Database) -> None:
+def assert_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
         assert migrate.differences(connection) == []
         assert migrate.pending(connection) == []
-    reported = {one.view for one in REPORTS.values() if one.view}
-    assert views(database) == {"freshness", "telegram_user_with_stream", "user_data_with_history", *reported}
+        assert views.differences(connection, VIEWS) == {}
+
+
+def test_migrated_tables_and_views_are_as_declared(database: Database) -> None:
+    assert_as_declared(database)
+    assert tables(database) == set(METADATA.tables)
+    assert shown_views(database) == {view.name for view in VIEWS}
     check.require_fit_database(database.url)
 
 
 @pytest.mark.parametrize(
-    ("table", "hint"), [("trip", "_trip.py is there already"), ("tirp", "no table tirp is declared")]
+    ("table", "hint"), [("trip", "0001_baseline.sql creates trip already"), ("tirp", "no table tirp is declared")]
 )
 def test_a_draft_is_refused_for_a_table_that_is_migrated_or_not_declared(table: str, hint: str) -> None:
     before = sorted(MIGRATIONS_FOLDER.rglob("*.py"))
     with pytest.raises(ConfigurationError, match=hint):
-        migrate.write_draft(table)
+        draft.write(table)
     assert sorted(MIGRATIONS_FOLDER.rglob("*.py")) == before
 
 
@@ -81,64 +97,103 @@ def test_what_differs_is_found(bare: Database) -> None:
 
 def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:
     engine = bare.engine()
-    assert tables(bare) == set(METADATA.tables)
     before = definitions(bare)
     migrate.downgrade(engine, "base")
-    assert (tables(bare), views(bare)) == (set(), set())
+    assert bare.query("SHOW TABLES") == []
     with engine.connect() as connection:
-        assert len(migrate.pending(connection)) == len(list((MIGRATIONS_FOLDER / "versions").glob("*.py")))
+        assert len(migrate.pending(connection)) == len(REVISIONS)
     with pytest.raises(ConfigurationError, match="stream migrate"):
         check.require_fit_database(bare.url)
-    migrate.upgrade(engine)
-    migrate.upgrade(engine)
-    assert tables(bare) == set(METADATA.tables)
+    migrate.upgrade(engine, VIEWS)
+    migrate.upgrade(engine, VIEWS)
+    assert_as_declared(bare)
     assert definitions(bare) == before
 
 
-def test_a_migration_that_fails_leaves_nothing_half_made(bare: Database) -> None:
-    """All before it are done, it is not, and when the obstacle is gone the rest follows."""
-    engine = bare.engine()
-    before = definitions(bare)
-    migrate.downgrade(engine, "base")
-    bare.execute("CREATE TABLE trip (obstacle INT)")
-    with pytest.raises(OperationalError):
-        migrate.upgrade(engine)
-    with engine.connect() as connection:
-        assert migrate.pending(connection)[0].startswith("0007 Create trip:")
-    assert tables(bare) == {
-        "progress",
-        "ledger",
-        "dead_letter",
-        "erasure",
-        "hntb_bytemark_pass",
-        "bytemark_pass",
-        "trip",
-    }
-    bare.execute("DROP TABLE trip")
-    migrate.upgrade(engine)
-    assert definitions(bare) == before
+class Killed(Exception):
+    """The process ends, right after the server has run a statement."""
 
 
-def test_the_sql_of_a_dry_run_does_what_the_migrations_do(bare: Database) -> None:
-    engine = bare.engine()
-    before = definitions(bare)
-    migrate.downgrade(engine, "base")
-    script = migrate.upgrade_sql(engine)
-    assert tables(bare) == set(), "a dry run changes nothing"
-    bare.execute("DROP TABLE IF EXISTS alembic_version")
-    with engine.begin() as connection:
+DEATHS = (
+    "CREATE TABLE alembic_version",
+    *(f"CREATE TABLE IF NOT EXISTS {name} " for name in ("progress", "trip", "message_recipients", "declared_view")),
+    "INSERT INTO alembic_version",
+    *(f"CREATE OR REPLACE VIEW {view.name} " for view in (VIEWS[0], VIEWS[1], VIEWS[-1])),
+    "REPLACE INTO declared_view",
+)
+"""Statements in the order in which `stream migrate` runs them."""
+
+
+def test_a_migration_that_dies_half_way_is_run_again(fresh: Database, database: Database) -> None:
+    for last in DEATHS:
+        engine = fresh.engine()
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def die(_connection: Any, _cursor: Any, statement: str, *_rest: Any, last: str = last) -> None:
+            if last in " ".join(statement.split()):
+                raise Killed
+
+        with pytest.raises(Killed):
+            migrate.upgrade(engine, VIEWS)
+        if "TABLE" in last:
+            with pytest.raises(ConfigurationError, match="stream migrate"):
+                check.require_fit_database(fresh.url)
+    migrate.upgrade(fresh.engine(), VIEWS)
+    assert_as_declared(fresh)
+    assert definitions(fresh) == definitions(database)
+
+
+def test_a_table_that_no_migration_made_is_left_alone(fresh: Database, database: Database) -> None:
+    """Nothing is done while it is in the way; when it is gone, all is."""
+    fresh.execute("CREATE TABLE trip (obstacle INT)")
+    for act in (migrate.upgrade, migrate.upgrade_sql):
+        with pytest.raises(ConfigurationError, match="tables that no migration made: trip;"):
+            act(fresh.engine(), VIEWS)
+    assert tables(fresh) == {"trip"}
+    fresh.execute("DROP TABLE trip")
+    migrate.upgrade(fresh.engine(), VIEWS)
+    assert definitions(fresh) == definitions(database)
+
+
+def test_a_database_that_another_version_migrated_is_refused(bare: Database) -> None:
+    bare.execute("UPDATE alembic_version SET version_num = '0999'")
+    with bare.engine().connect() as connection, pytest.raises(ConfigurationError, match="migration 0999, which this"):
+        migrate.pending(connection)
+
+
+def test_the_sql_of_a_dry_run_does_what_the_migrations_do(fresh: Database, database: Database) -> None:
+    script = migrate.upgrade_sql(fresh.engine(), VIEWS)
+    assert fresh.query("SHOW TABLES") == [], "a dry run changes nothing"
+    with fresh.engine().begin() as connection:
         for statement in script.split(";\n"):
             if statement.strip():
-                connection.execute(text(statement.replace(":", "\\:")))
-    with engine.connect() as connection:
-        assert migrate.differences(connection) == []
-        assert migrate.pending(connection) == []
-    assert definitions(bare) == before
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    assert_as_declared(fresh)
+    assert definitions(fresh) == definitions(database)
+    assert migrate.upgrade_sql(fresh.engine(), VIEWS) == ""
 
 
-def test_each_migration_is_one_statement_of_ddl() -> None:
+def statements_of(revision: str) -> int:
+    """How often the upgrade of a revision asks for DDL."""
+    upgrade = revision.partition("def upgrade")[2].partition("def downgrade")[0]
+    return len(re.findall(r"\bop\.(?!get_context\(\))", upgrade))
+
+
+def test_each_migration_after_the_baseline_is_one_statement_of_ddl() -> None:
     """MySQL's DDL is not transactional: of two in one revision the first would stay where the second fails."""
+    baseline, *later = REVISIONS
+    assert baseline.stem == BASELINE.stem
+    for path in later:
+        assert statements_of(path.read_text()) == 1, path.name
+    sound = draft.revision("trip", "0002", "0001")
+    assert statements_of(sound) == 1
+    assert statements_of(sound.replace("    op.execute(", "    op.drop_table('t')\n    op.execute(")) == 2
 
-    for path in sorted((MIGRATIONS_FOLDER / "versions").glob("*.py")):
-        upgrade = path.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
-        assert len(re.findall(r"\bop\.(?!get_context\(\))", upgrade)) == 1, path.name
+
+def test_the_baseline_passes_over_what_is_there() -> None:
+    """The test that dies half-way does so after some of its statements; they are all alike."""
+    statements = BASELINE.read_text().split(";\n")
+    assert statements.pop() == ""
+    matches = [re.match(r"\n?CREATE TABLE IF NOT EXISTS (\w+) \(\n", statement) for statement in statements]
+    assert all(matches)
+    assert len({match[1] for match in matches if match}) == len(statements)

@@ -8,10 +8,10 @@ import pymysql
 import pytest
 from sqlalchemy import event
 
+from stream.counts import RecordCounts
 from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict
-from stream.mysql import bisect as isolate
-from stream.mysql import dead_letters, progress
-from stream.records import TopicPartition
+from stream.mysql import dead_letters, progress, rows
+from stream.records import Claim, TopicPartition
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -27,7 +27,8 @@ def some_trips(count: int = 3) -> list[Any]:
 
 
 def test_a_partition_that_was_never_applied_begins_where_the_log_does(database: Database, applier: Applier) -> None:
-    claim = applier.writer.claim(TRIP_0, TOPIC_ID, 42)
+    claim = Claim(TRIP_0, TOPIC_ID, next_offset=42)
+    applier.writer.claim(claim)
     assert (claim.epoch, claim.next_offset, claim.topic_id) == (1, 42, TOPIC_ID)
 
 
@@ -36,7 +37,8 @@ def test_a_claim_raises_the_epoch_and_goes_on_where_the_last_owner_stopped(
 ) -> None:
     applier.write(applier.slice("trip", some_trips()))
     heir = Applier(database, "heir").writer
-    claim = heir.claim(TRIP_0, "BBBBBBBBBBBBBBBBBBBBBB", 0)
+    claim = Claim(TRIP_0, "BBBBBBBBBBBBBBBBBBBBBB")
+    heir.claim(claim)
     assert (claim.epoch, claim.next_offset) == (2, 3)
     assert claim.topic_id == TOPIC_ID, "the stored one tells that the topic is another now"
     assert [row["owner"] for row in database.rows("progress")] == ["heir"]
@@ -49,9 +51,9 @@ def test_an_owner_that_was_succeeded_writes_nothing(
     applier.write(applier.slice("trip", some_trips()))
     zombies = applier.slice("trip", [events.record("TripRecorded", trip(trip_id=9)), _broken()])
     heir = Applier(database, "heir").writer
-    heir.claim(TRIP_0, TOPIC_ID, 0)
+    heir.claim(Claim(TRIP_0, TOPIC_ID))
     before = _everything(database)
-    monkeypatch.setattr(isolate, "send", _must_not_be_called)  # it finds out before it does any work
+    monkeypatch.setattr(rows, "send", _must_not_be_called)  # it finds out before it does any work
     with pytest.raises(Fenced) as fenced:
         applier.write(zombies)
     assert fenced.value.partitions == (TRIP_0,)
@@ -60,12 +62,14 @@ def test_an_owner_that_was_succeeded_writes_nothing(
 
 
 def test_claims_are_stale_where_epoch_or_offset_or_the_row_itself_changed(database: Database, applier: Applier) -> None:
-    claims = [applier.writer.claim(TopicPartition("trip", number), TOPIC_ID, 5) for number in range(4)]
+    claims = [Claim(TopicPartition("trip", number), TOPIC_ID, next_offset=5) for number in range(4)]
+    for claim in claims:
+        applier.writer.claim(claim)
     database.execute("UPDATE progress SET owner_epoch = 9 WHERE kafka_partition = 1")
     database.execute("UPDATE progress SET next_offset = 4 WHERE kafka_partition = 2")
     database.execute("DELETE FROM progress WHERE kafka_partition = 3")
-    assert applier.writer.stale(claims) == claims[1:]
-    assert applier.writer.stale([]) == []
+    assert applier.writer.review(claims, [], 0) == claims[1:]
+    assert applier.writer.review([], [], 0) == []
 
 
 def test_an_owner_whose_offset_moved_writes_nothing(database: Database, applier: Applier) -> None:
@@ -101,7 +105,7 @@ def test_advancing_is_fenced_as_well(database: Database, applier: Applier) -> No
     one = applier.slice("trip", some_trips()).slice
     one.claim.next_offset = 7
     with database.engine().begin() as connection, pytest.raises(Fenced):
-        progress.advance(connection, GROUP_ID, one, progress.RecordCounts(3, 3, 0, 0))
+        progress.advance(connection, GROUP_ID, one, RecordCounts(3, 3, 0, 0))
 
 
 def test_writing_the_same_slice_again_is_refused(database: Database, applier: Applier) -> None:
@@ -230,7 +234,7 @@ def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
         _hurry(applier)
         with monkeypatch.context() as patch:
-            patch.setattr(isolate, "send", _must_not_be_called)
+            patch.setattr(rows, "send", _must_not_be_called)
             with pytest.raises(TransactionConflict) as conflict:
                 applier.write(one)
     assert conflict.value.reason == "lock_wait"
@@ -244,9 +248,8 @@ def _must_not_be_called(*_arguments: object) -> None:
 
 def _hurry(applier: Applier) -> None:
     """Wait one second for a lock instead of five."""
-    connection = applier.writer._connected()
-    connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
-    connection.rollback()
+    with applier.writer._transaction() as connection:
+        connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
 
 
 def _broken() -> Any:

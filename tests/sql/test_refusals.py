@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from stream.declaration.types import MICROS_MAX
 from stream.errors import Reason, Stage
-from stream.mysql import bisect as isolate
-from stream.mysql.bisect import DecodedSlice
+from stream.mysql import rows
+from stream.stages.decode import DecodedSlice
 from tests import events
 from tests.balance import assert_row_ledger
 from tests.databases import Database
@@ -45,7 +45,7 @@ REFUSED: list[tuple[str, Any]] = [
 
 def with_values(one: DecodedSlice, offset: int, **changes: Any) -> DecodedSlice:
     """The slice with an event's attributes changed behind validation's back."""
-    for record, event, _ in one.decoded.accepted:
+    for record, event, _ in one.accepted:
         if record.offset == offset:
             for name, value in changes.items():
                 setattr(event, name, value)
@@ -144,14 +144,14 @@ def test_bisecting_takes_about_two_statements_per_halving(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch, count: int, poison: int
 ) -> None:
     sent = 0
-    send = isolate.send
+    send = rows.send
 
     def counted(connection: Connection, *arguments: Any) -> Any:
         nonlocal sent
         sent += 1
         return send(connection, *arguments)
 
-    monkeypatch.setattr(isolate, "send", counted)
+    monkeypatch.setattr(rows, "send", counted)
     data = [("TripRated", rating(rating_id=number, event_id=uuid_text(number))) for number in range(1, count + 1)]
     applier.write(with_values(slice_of(applier, data), poison, rating=999))
     assert database.count("user_rating") == count - 1

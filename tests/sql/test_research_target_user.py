@@ -247,8 +247,9 @@ def test_a_study_that_a_write_under_way_brings_is_swept_as_well(
         )
         applier.apply(erased())
         with sweeping(database, hasher) as (thread, errors):
-            waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-            wait_for(lambda: database.value(waiting) == 1, "the sweep to wait for the lock", 4, every_seconds=0.2)
+            wait_for(
+                lambda: database.waiting_transactions() == 1, "the sweep to wait for the lock", 4, every_seconds=0.2
+            )
             transaction.commit()
             thread.join(10)
         assert errors == []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import Connection, insert
 
 from stream.catalog import STREAMS
@@ -24,11 +22,11 @@ from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
 from stream.mysql.dead_letters import DeadLetter, Selection
 from stream.operate.redrive import Redrive
-from stream.paths import MIGRATIONS_FOLDER
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow
 from stream.stages.compact import TableRows
 from tests import events
+from tests.consumers import CHECKOUT
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, cents, uuid_text
 from tests.model.rules import moment
@@ -308,26 +306,21 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
     assert not any(one.is_alive() for one in refreshers)
 
 
-def test_the_migration_has_rows_summed_that_were_there_before(database: Database, applier: Applier) -> None:
+def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database, applier: Applier) -> None:
     rng = random.Random(9)
     for events_of_one_kind in zip(*(history(number, rng) for number in range(1, 30)), strict=True):
         applier.apply(*events_of_one_kind)
     database.execute("DELETE FROM rollup_touched")
-    path = MIGRATIONS_FOLDER / "versions" / "0047_rollup_rows.py"
-    spec = importlib.util.spec_from_file_location("rollup_rows", path)
-    assert spec is not None
-    assert spec.loader is not None
-    migration = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(migration)
-    with database.engine().begin() as connection, Operations.context(MigrationContext.configure(connection)):
-        migration.upgrade()
+    page = (CHECKOUT / "docs" / "freshness.md").read_text()
+    (statement,) = re.findall(r"^```sql\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    database.execute(statement)
     declared = {
-        (str(share.rollup.name), str(share.table.name), column.name)
+        (str(share.rollup.name), column.name, str(share.table.name))
         for rollup in ROLLUPS.values()
         for share in shares_of(rollup)
         if (column := business_time_of(share.table)) is not None
     }
-    assert declared == set(migration.SHARES)
+    assert declared == set(re.findall(r"SELECT '(\w+)'(?: AS rollup)?, (\w+)(?: AS moment)? FROM (\w+)", statement))
     refresh(database)
     assert_summed(database)
 

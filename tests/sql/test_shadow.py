@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from stream.catalog import STREAMS
-from stream.mysql.bisect import WrittenSlice
 from stream.mysql.digests import digests
+from stream.mysql.rows import WrittenSlice
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import Shadow, key_of
 from tests import events

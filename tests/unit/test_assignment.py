@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from stream.engine.assignment import (
-    ASK_AGAIN_SECONDS,
-    LOOK_AGAIN_SECONDS,
-    SUSPENDED_SECONDS,
-    Assigned,
-    Assignment,
-    State,
-)
-from stream.engine.lane import ClaimWanted, PartitionClaimed
+from stream.engine.assigned import Assigned, State
+from stream.engine.assignment import ASK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assignment
 from stream.engine.metrics import Metrics
 from stream.errors import StopReason
 from stream.kafka.source import KafkaUnavailable, Source, Watermarks
@@ -63,24 +57,31 @@ class Brokers:
         return self.is_holding
 
 
+@dataclass
+class ScriptedLane:
+    """Keeps what it is asked for."""
+
+    requested: list[Claim]
+    is_overfull: bool = False
+
+    def request_claim(self, claim: Claim) -> None:
+        self.requested.append(claim)
+
+
 class Turns:
     """An assignment, and the turns that the poller would take."""
 
     def __init__(self) -> None:
         self.brokers = Brokers()
-        self.wanted: list[ClaimWanted] = []
+        self.requested: list[Claim] = []
         self.metrics = Metrics()
-        self.held_back: set[TopicPartition] = set()
+        self.lanes = {TRIP: ScriptedLane(self.requested), OTHER: ScriptedLane(self.requested)}
         self.assignment = Assignment(
             cast("Source", self.brokers),
-            lambda _partition: self,
+            self.lanes.__getitem__,
             self.metrics,
-            is_held_back=self.held_back.__contains__,
             stop_remedy="see to {partition}",
         )
-
-    def want_claim(self, wanted: ClaimWanted) -> None:
-        self.wanted.append(wanted)
 
     def settle(self) -> None:
         self.assignment.settle()
@@ -91,9 +92,9 @@ class Turns:
         return self.brokers.fetched[-1]
 
     def claimed(self, next_offset: int = 10, topic_id: str | None = None) -> Claim:
-        wanted = self.wanted[-1]
-        claim = Claim(wanted.topic_partition, topic_id or wanted.topic_id, 1, next_offset)
-        self.assignment.note_claimed(PartitionClaimed(wanted, claim))
+        claim = self.requested[-1]
+        claim.grant(topic_id or claim.topic_id, 1, next_offset)
+        self.assignment.on_claimed(claim)
         return claim
 
     def read(self, partition: TopicPartition = TRIP, next_offset: int = 10) -> Assigned:
@@ -135,11 +136,11 @@ def test_a_partition_is_claimed_sought_and_read(turns: Turns) -> None:
     turns.assignment.add([TRIP])
     assert turns.state() is State.WAITING
     turns.settle()
-    (wanted,) = turns.wanted
-    assert (wanted.topic_partition, wanted.topic_id, wanted.first_offset) == (TRIP, "id-1", 5)
+    (claim,) = turns.requested
+    assert (claim.topic_partition, claim.topic_id, claim.next_offset) == (TRIP, "id-1", 5)
     assert turns.state() is State.CLAIMING
     assert turns.assignment.reading(TRIP) is None
-    claim = turns.claimed(next_offset=10)
+    turns.claimed(next_offset=10)
     assert turns.state() is State.SEEKING
     turns.settle()
     one = turns.assignment.reading(TRIP)
@@ -155,7 +156,7 @@ def test_while_the_brokers_are_away_nothing_moves_and_nothing_is_lost(turns: Tur
     turns.assignment.add([TRIP])
     turns.settle()
     turns.assignment.look_again()
-    assert (turns.state(), turns.wanted) == (State.WAITING, [])
+    assert (turns.state(), turns.requested) == (State.WAITING, [])
     turns.brokers.is_away = False
     clock[0] += ASK_AGAIN_SECONDS
     turns.settle()
@@ -182,20 +183,21 @@ def test_a_topic_that_brokers_do_not_know_yet_waits(turns: Turns, clock: list[fl
     del turns.brokers.ids["trip"]
     turns.assignment.add([TRIP])
     turns.settle()
-    assert (turns.state(), turns.wanted) == (State.WAITING, [])
+    assert (turns.state(), turns.requested) == (State.WAITING, [])
 
 
 def test_a_claim_of_an_assignment_that_is_gone_is_not_taken(turns: Turns) -> None:
     turns.assignment.add([TRIP])
     turns.settle()
-    (late,) = turns.wanted
+    (late,) = turns.requested
     turns.assignment.forget([TRIP])
-    assert not late.is_wanted()
+    assert not late.is_held
     turns.assignment.add([TRIP])
     turns.settle()
-    turns.assignment.note_claimed(PartitionClaimed(late, Claim(TRIP, "id-1", 1, 10)))
+    late.grant("id-1", 1, 10)
+    turns.assignment.on_claimed(late)
     assert turns.state() is State.CLAIMING
-    assert turns.assignment.partitions[TRIP].claim is None
+    assert turns.assignment.partitions[TRIP].granted is None
     turns.claimed()
     assert turns.state() is State.SEEKING
 
@@ -204,7 +206,7 @@ def test_what_is_revoked_ends_its_claim(turns: Turns) -> None:
     one = turns.read()
     assert one.claim is not None
     turns.assignment.forget([TRIP, OTHER])
-    assert (one.is_gone, one.claim.is_held, turns.assignment.partitions) == (True, False, {})
+    assert (one.claim.is_held, turns.assignment.partitions) == (False, {})
 
 
 @pytest.mark.parametrize(
@@ -339,7 +341,7 @@ def test_a_fenced_partition_waits_until_the_group_says_that_it_is_ours(turns: Tu
     one = turns.read()
     assert one.claim is not None
     turns.read(OTHER)
-    turns.assignment.note_fenced([one.claim])
+    turns.assignment.on_fenced([one.claim])
     assert turns.state() is State.DOUBTED
     assert turns.fetched() == ({OTHER: 10}, set())
     turns.brokers.is_holding = False
@@ -378,9 +380,9 @@ def test_what_waits_for_a_full_lane_is_not_fetched_and_goes_on_where_it_stood(tu
     one = turns.read()
     turns.read(OTHER)
     one.read_offset = 17
-    turns.held_back.add(TRIP)
+    turns.lanes[TRIP].is_overfull = True
     assert turns.fetched() == ({OTHER: 10}, set())
-    turns.held_back.clear()
+    turns.lanes[TRIP].is_overfull = False
     assert turns.fetched() == ({OTHER: 10, TRIP: 17}, {TRIP})
 
 
@@ -388,7 +390,7 @@ def test_a_partition_that_is_read_again_is_begun_anew(turns: Turns) -> None:
     one = turns.read()
     assert one.claim is not None
     one.read_offset = 17
-    turns.assignment.note_fenced([one.claim])
+    turns.assignment.on_fenced([one.claim])
     assert turns.fetched() == ({}, set())
     turns.assignment.look_again()
     turns.settle()
@@ -402,7 +404,7 @@ def test_what_the_group_says_changes_nothing_that_is_fetched_until_the_next_turn
     turns.read(OTHER)
     assert one.claim is not None
     told = len(turns.brokers.fetched)
-    turns.assignment.note_fenced([one.claim])
+    turns.assignment.on_fenced([one.claim])
     turns.assignment.forget([OTHER])
     turns.assignment.add([OTHER])
     assert len(turns.brokers.fetched) == told
@@ -412,7 +414,7 @@ def test_what_the_group_says_changes_nothing_that_is_fetched_until_the_next_turn
 def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:
     one = turns.read()
     assert one.claim is not None
-    turns.assignment.note_astray(one)
+    turns.assignment.on_astray(one)
     assert (turns.state(), one.claim.is_held) == (State.WAITING, False)
 
 

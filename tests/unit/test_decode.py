@@ -1,4 +1,7 @@
-"""Decoding: whatever the bytes are, there comes an event or a rejection, and the same one that the model sees."""
+"""Decoding: whatever the bytes are, there comes an event or a rejection, and the same one that the model sees.
+
+What is unfit in the same way for every topic is in tests/test_framing.py.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ from hypothesis import strategies as st
 from stream.declaration.streams import PersonErased
 from stream.errors import Reason, Rejection, Stage
 from stream.records import Record
-from stream.schemas.store import SchemaStore, confluent_header
-from stream.stages.decode import decode, decode_record, unknown_headers
+from stream.schemas.framing import confluent_header
+from stream.schemas.store import SchemaStore
+from stream.stages.decode import decode, decode_record
 from tests import avro, events, model
-from tests.events import RECORDED_MS, TOPICS, pass_logged, rating, trip
+from tests.events import RECORDED_MS, TOPICS, rating, trip
 from tests.model.rules import money
 from tests.model.topics.user_lifecycle import person_of
 from tests.stores import STORE
@@ -55,30 +59,6 @@ def test_an_older_writers_event_gets_the_newer_fields_defaults() -> None:
     assert event.created_on == trip()["created_on"]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("value", [None, b""])
-def test_nothing_is_an_empty_value(value: bytes | None) -> None:
-    assert reason_of(value) is Reason.EMPTY_VALUE
-
-
-@pytest.mark.parametrize("value", [b"x", b"\xc3\x02" + bytes(20), b"\xc3", b"{}", b"\x01" + bytes(30)])
-def test_what_begins_with_no_framing_is_unknown_framing(value: bytes) -> None:
-    assert reason_of(value) is Reason.UNKNOWN_FRAMING
-
-
-@pytest.mark.parametrize("value", [b"\x00", b"\x00\x00\x00\x00", b"\xc3\x01", b"\xc3\x01" + bytes(7)])
-def test_a_header_that_is_cut_is_truncated(value: bytes) -> None:
-    assert reason_of(value) is Reason.TRUNCATED
-
-
-@pytest.mark.parametrize("value", [b"\x00\x7f\xff\xff\xff" + bytes(50), b"\xc3\x01" + bytes(50)])
-def test_a_header_that_nobody_knows_is_unknown_schema(value: bytes) -> None:
-    assert reason_of(value) is Reason.UNKNOWN_SCHEMA
-
-
-def test_a_record_of_another_topic_is_unexpected() -> None:
-    assert reason_of(events.encode("BytemarkPassLogged", pass_logged())) is Reason.UNEXPECTED_RECORD
-
-
 def test_a_datum_that_avro_can_not_resolve_is_of_an_incompatible_schema() -> None:
     """Datum by datum: the same writer's others may be sound."""
     source = json.loads(events.schema_file("TripRecorded").read_text())
@@ -108,32 +88,7 @@ def test_only_ids_that_nobody_knows_yet_are_asked_for() -> None:
     new = confluent_header(7)
     values = [known, refused, new + b"a", new + b"b", events.encode("TripRated", rating()), b"", None, new[:4], b"x"]
     records = [Record(number, 100 - number, b"11", value) for number, value in enumerate(values)]
-    assert unknown_headers(records, readers) == {new: 98}
-
-
-@pytest.mark.parametrize(("name", "value"), VALUES)
-def test_every_cut_is_truncated(name: str, value: bytes) -> None:
-    header_bytes = 5 if value[:1] == b"\x00" else 10
-    for length in range(header_bytes, len(value)):
-        assert reason_of(value[:length], TOPICS[name]) is Reason.TRUNCATED, length
-
-
-@pytest.mark.parametrize(("name", "value"), VALUES)
-def test_every_byte_too_many_is_trailing(name: str, value: bytes) -> None:
-    for more in (b"\x00", b"\xff", value):
-        assert reason_of(value + more, TOPICS[name]) is Reason.TRAILING_BYTES
-
-
-def test_text_that_is_not_utf_8_is_invalid_text() -> None:
-    value = events.encode("TripRated", rating(feedback="on time")).replace(b"on time", b"caf\xe9 \xff\xff")
-    assert reason_of(value) is Reason.INVALID_TEXT
-
-
-@pytest.mark.parametrize("branch", [b"\x04", b"\x05", b"\x7f"])
-def test_a_wrong_union_branch_is_malformed(branch: bytes) -> None:
-    value = events.encode("TripRated", rating(feedback=None))
-    assert value.endswith(b"\x00")
-    assert reason_of(value[:-1] + branch) is Reason.MALFORMED
+    assert readers.unknown_headers(records) == {new: 98}
 
 
 def test_a_length_beyond_all_bytes_is_truncated_and_takes_no_memory() -> None:

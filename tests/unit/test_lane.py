@@ -12,24 +12,19 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stream.engine import lane
-from stream.engine.lane import (
-    INBOX_BATCHES_MAX,
-    BatchApplied,
-    BatchFenced,
-    ClaimWanted,
-    Lane,
-    LaneCrashed,
-    PartitionClaimed,
-)
+from stream.counts import RecordCounts
+from stream.engine import lane, retry
+from stream.engine.lane import INBOX_BATCHES_MAX, Lane
+from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Review
 from stream.engine.metrics import Metrics
 from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
 from stream.kafka.source import KafkaUnavailable
-from stream.mysql.bisect import DecodedSlice, WrittenSlice
-from stream.mysql.progress import RecordCounts
+from stream.mysql.rows import WrittenSlice
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.schemas.store import SchemaStore, confluent_header
+from stream.schemas.framing import confluent_header
+from stream.schemas.store import SchemaStore
+from stream.stages.decode import DecodedSlice
 from tests import events
 from tests.waiting import wait_for
 
@@ -61,19 +56,15 @@ class ScriptedWriter:
         counts = [RecordCounts(len(one.slice.records), 0, 0, len(one.slice.records)) for one in slices]
         return [WrittenSlice(one.slice, count, {}) for one, count in zip(slices, counts, strict=True)]
 
-    def claim(self, topic_partition: TopicPartition, topic_id: str, first_offset: int) -> Claim:
-        self.attempts.append(topic_partition)
+    def claim(self, claim: Claim) -> None:
+        self.attempts.append(claim)
         self._next()
-        return Claim(topic_partition, topic_id, 1, first_offset)
+        claim.grant(claim.topic_id, 1, claim.next_offset)
 
-    def stale(self, claims: Sequence[Claim]) -> list[Claim]:
-        self.attempts.append(list(claims))
+    def review(self, claims: Sequence[Claim], at_end: Sequence[Claim], moment_ms: int) -> list[Claim]:
+        self.attempts.append((list(claims), list(at_end), moment_ms))
         self._next()
-        return [one for one in claims if one.topic_partition in self.gone]
-
-    def complete(self, claims: Sequence[Claim], moment_ms: int) -> None:
-        self.attempts.append((list(claims), moment_ms))
-        self._next()
+        return [claim for claim in claims if claim.topic_partition in self.gone]
 
     def ping(self) -> None: ...
 
@@ -134,8 +125,8 @@ class Running:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
-    monkeypatch.setattr(lane, "RETRY_WAIT_SECONDS_FIRST", 0.001)
-    monkeypatch.setattr(lane, "RETRY_WAIT_SECONDS_MAX", 0.002)
+    monkeypatch.setattr(retry, "WAIT_SECONDS_FIRST", 0.001)
+    monkeypatch.setattr(retry, "WAIT_SECONDS_MAX", 0.002)
     started: list[Running] = []
 
     def start(writer: ScriptedWriter, *others: Any) -> Running:
@@ -158,13 +149,17 @@ def claim(where: TopicPartition = TRIP_0) -> Claim:
     return Claim(where, "id", 1, 0)
 
 
+def review(*claims: Claim) -> Review:
+    return Review(dict.fromkeys(claims), 0)
+
+
 RunLane = Callable[..., Running]
 
 
 def test_partitions_that_reached_their_ends_are_complete_once_the_batches_before_are_applied(run: RunLane) -> None:
     writer = ScriptedWriter(None, None, DatabaseUnavailable("unreachable", 2003))
     running = run(writer)
-    mine, behind, given_up = claim(), claim(TRIP_1), claim(TRIP_1)
+    mine, behind, unknown, given_up = claim(), claim(TRIP_1), claim(TRIP_1), claim(TRIP_1)
     given_up.is_held = False
 
     def applied() -> None:
@@ -172,13 +167,13 @@ def test_partitions_that_reached_their_ends_are_complete_once_the_batches_before
 
     writer.before = applied
     running.lane.offer(batch(mine), 0)
-    running.lane.want_completion(7, [(mine, 1), (behind, 1), (given_up, 0)])
+    running.lane.request_review(Review({mine: 1, behind: 1, unknown: None, given_up: 0}, 7))
     assert isinstance(running.report(), BatchApplied)
-    wait_for(lambda: writer.attempts[1:] == [([mine], 7)], "what is complete")
-    running.lane.want_completion(8, [])
-    wait_for(lambda: not running.lane._is_completion_pending, "the lane")
-    running.lane.want_completion(9, [(mine, 1)])
-    wait_for(lambda: running.retries("unreachable") == 1, "a wish that failed, and waits for the next")
+    wait_for(lambda: writer.attempts[1:] == [([mine, behind, unknown], [mine], 7)], "what is complete")
+    wait_for(lambda: not running.lane._is_review_pending, "the lane")
+    running.lane.request_review(Review({}, 8))
+    running.lane.request_review(Review({mine: 1}, 9))
+    wait_for(lambda: running.retries("unreachable") == 1, "a review that failed, and waits for the next")
     assert len(writer.attempts) == 3
     assert running.lane.is_alive()
 
@@ -189,13 +184,14 @@ def test_a_review_gives_up_what_progress_does_not_bear_out(run: RunLane) -> None
     running = run(writer)
     mine, gone, given_up = claim(), claim(TRIP_1), claim(TRIP_1)
     given_up.is_held = False
-    running.lane.want_review([mine, gone, given_up])
+    running.lane.request_review(review(mine, gone, given_up))
     report = running.report()
     assert isinstance(report, BatchFenced)
     assert report.claims == [gone]
     assert (mine.is_held, gone.is_held) == (True, False)
-    assert writer.attempts == [[mine, gone]]
-    running.lane.want_review([mine])
+    assert writer.attempts == [([mine, gone], [], 0)]
+    wait_for(lambda: not running.lane._is_review_pending, "the lane")
+    running.lane.request_review(review(mine))
     wait_for(lambda: running.retries("unreachable") == 1, "a review that failed")
     assert mine.is_held, "nothing is known"
 
@@ -211,19 +207,19 @@ def test_one_review_waits_at_a_time(run: RunLane) -> None:
     writer.before = wait
     running = run(writer)
     for _ in range(5):
-        running.lane.want_review([claim()])
+        running.lane.request_review(review(claim()))
     held_up.set()
-    assert running.lane.offer(batch(claim()), 0)
+    running.lane.offer(batch(claim()), 0)
     assert isinstance(running.report(), BatchApplied)
     assert len(writer.attempts) == 2
-    running.lane.want_review([claim()])
+    running.lane.request_review(review(claim()))
     wait_for(lambda: len(writer.attempts) == 3, "the next review")
 
 
 def test_a_batch_is_written_and_reported(run: RunLane) -> None:
     running = run(ScriptedWriter())
     one = claim()
-    assert running.lane.offer(batch(one), 0)
+    running.lane.offer(batch(one), 0)
     report = running.report()
     assert isinstance(report, BatchApplied)
     assert [written.slice.claim for written in report.written] == [one]
@@ -335,7 +331,7 @@ def test_brokers_that_do_not_answer_are_asked_again(run: RunLane) -> None:
 def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:
     writer = ScriptedWriter(*[TransactionConflict("lock_wait", 1205)] * 3)
     running = run(writer)
-    running.lane.want_claim(ClaimWanted(TRIP_0, "id", 42, lambda: True))
+    running.lane.request_claim(Claim(TRIP_0, "id", next_offset=42))
     report = running.report()
     assert isinstance(report, PartitionClaimed)
     assert report.claim.next_offset == 42
@@ -345,22 +341,29 @@ def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:
 def test_a_claim_that_nobody_wants_any_more_is_given_up(run: RunLane) -> None:
     writer = ScriptedWriter(*[DatabaseUnavailable("unreachable", 2003)] * 1_000_000)
     running = run(writer)
-    running.lane.want_claim(ClaimWanted(TRIP_0, "id", 0, lambda: len(writer.attempts) < 3))
-    wait_for(lambda: len(writer.attempts) == 3, "attempts")
+    requested = Claim(TRIP_0, "id")
+    running.lane.request_claim(requested)
+    wait_for(lambda: len(writer.attempts) >= 3, "attempts")
+    requested.give_up()
+    wait_for(lambda: running.lane.trouble is None, "the end of the attempts")
     writer.script.clear()
     running.lane.offer(batch(claim()), 0)
     assert isinstance(running.report(), BatchApplied), "no claim was reported before"
 
 
-def test_a_full_inbox_refuses_and_has_room_again_later(run: RunLane) -> None:
+def test_a_lane_is_overfull_once_it_has_one_batch_too_many_and_no_longer_than_that(run: RunLane) -> None:
     writer = ScriptedWriter(*[DatabaseUnavailable("unreachable", 2003)] * 1_000_000)
     running = run(writer)
     for _ in range(INBOX_BATCHES_MAX):
-        assert running.lane.offer(batch(claim()), 0)
-    assert not running.lane.offer(batch(claim()), 0.01)
+        running.lane.offer(batch(claim()), 0)
+    states = [running.lane.is_overfull]
+    running.lane.offer(batch(claim()), 0.01)
+    states.append(running.lane.is_overfull)
+    assert states == [False, True]
     assert not running.lane.wait_until_idle(0.01)
     writer.script.clear()
-    assert running.lane.offer(batch(claim()), 10)
+    running.lane.offer(batch(claim()), 10)
+    assert not running.lane.is_overfull, "it waited for room"
     assert running.lane.wait_until_idle(10)
 
 
@@ -404,7 +407,7 @@ def confluent_batch(*ids: int, age_seconds: float = 0.0) -> Batch:
 def decoded(writer: ScriptedWriter) -> tuple[int, list[Reason]]:
     """How many records of the first batch were accepted, and why the others were not."""
     slices = writer.written[0]
-    return len(slices[0].decoded.accepted), [rejection.reason for _, rejection in slices[0].decoded.rejected]
+    return len(slices[0].accepted), [rejection.reason for _, rejection in slices[0].rejected]
 
 
 def test_a_registry_that_is_down_is_asked_again_and_nothing_is_rejected(run: RunLane) -> None:

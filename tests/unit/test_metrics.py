@@ -9,12 +9,11 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream.counts import RecordCounts, RowCounts
 from stream.engine.metrics import Metrics
 from stream.errors import Reason, Rejection, Stage
-from stream.mysql.bisect import WrittenSlice
-from stream.mysql.progress import RecordCounts
+from stream.mysql.rows import WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
-from stream.stages.upsert import RowCounts
 
 UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "floods", "info", "received")
 LABELS_BOUNDED = {

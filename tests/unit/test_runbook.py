@@ -27,7 +27,7 @@ from tests.alerts.rules import Rule, alerts, labels_by_metric
 from tests.consumers import CHECKOUT
 
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
-NOT_FOR_OPERATORS = {"produce", "migrate.py"}
+NOT_FOR_OPERATORS = {"produce", "draft.py"}
 """What developers alone use: synthetic events, and drafts of migrations."""
 WITH_A_REASON: set[type[TransientError]] = {KafkaUnavailable, Fenced, StatementTimeout}
 """The classes of transient errors that have one reason each."""

@@ -12,7 +12,8 @@ import pytest
 
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, Reason
-from stream.schemas.store import Readers, SchemaStore
+from stream.schemas.readers import Readers
+from stream.schemas.store import SchemaStore
 from tests import events
 from tests.events import SCHEMAS
 
@@ -85,9 +86,9 @@ def test_only_where_keys_name_persons_does_a_tombstone_mean_something() -> None:
 
 
 def test_each_schema_has_an_id_and_each_id_a_schema() -> None:
-    ids: dict[str, str] = json.loads((SCHEMAS / "ids.json").read_text())
-    files = {f"{path.parent.name}/{path.name}" for path in SCHEMAS.glob("*/*.avsc")}
-    assert sorted(ids.values()) == sorted(files)
+    for topic in STREAMS:
+        ids: dict[str, str] = json.loads((SCHEMAS / topic / "ids.json").read_text())
+        assert sorted(ids.values()) == sorted(path.name for path in SCHEMAS.glob(f"{topic}/*.avsc"))
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,13 @@ def test_schemas_with_equal_fingerprints_are_refused(folder: Path, edit: Change)
 
 def test_an_event_without_a_schema_is_refused(folder: Path) -> None:
     (folder / "trip" / "TripRated.v1.avsc").unlink()
-    (folder / "ids.json").unlink()
+    (folder / "trip" / "ids.json").unlink()
     assert "no schema for TripRated" in refusal(folder)
 
 
 def test_an_id_without_its_schema_is_refused(folder: Path) -> None:
     (folder / "trip" / "TripRecorded.v1.avsc").unlink()
-    assert "TripRecorded.v1.avsc, which is not there" in refusal(folder)
+    assert "schemas/trip/ids.json names TripRecorded.v1.avsc, which is not there" in refusal(folder)
 
 
 def test_a_schema_without_an_event_is_refused(folder: Path) -> None:
@@ -155,8 +156,14 @@ def test_what_is_no_schema_is_refused(folder: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["{", '{"one": "x"}', "[1]"])
 def test_ids_that_are_no_ids_are_refused(folder: Path, text: str) -> None:
-    (folder / "ids.json").write_text(text)
-    assert "ids.json" in refusal(folder)
+    (folder / "trip" / "ids.json").write_text(text)
+    assert "trip/ids.json must map schema ids" in refusal(folder)
+
+
+def test_an_id_that_two_topics_have_is_refused(folder: Path) -> None:
+    taken = next(iter(json.loads((folder / "learner" / "ids.json").read_text())))
+    (folder / "trip" / "ids.json").write_text(json.dumps({taken: "TripRated.v1.avsc"}))
+    assert f"schemas/learner/ids.json and schemas/trip/ids.json both have the id {taken}" in refusal(folder)
 
 
 HEADER = b"\x00\x00\x01\x00\x00"

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.catalog import STREAMS
+from stream.counts import RecordCounts, RowCounts
 from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, other_unique_columns, persons_of, written_columns
-from stream.mysql.progress import RecordCounts
 from stream.stages import upsert
-from stream.stages.upsert import RowCounts, encoded, row_counts
+from stream.stages.upsert import encoded, row_counts
 
 counts = st.integers(0, 10_000)
 

@@ -1,0 +1,96 @@
+"""One partition of an assignment: its state, its claim, and how far it is read.
+
+WAITING ──claim asked──▶ CLAIMING ──claimed──▶ SEEKING ──position set──▶ READING
+   ▲                                                                        │ fenced, or astray
+   ├───────── still ours ────────── DOUBTED ◀───────────────────────────────┤
+   ├───────── looked at again ───── STOPPED ◀──── where to go on is unknown ┤
+   └───────── after a while ─────── SUSPENDED ◀── too many dead letters ────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from stream.kafka.source import Fetched
+from stream.records import Claim, Record, Slice, TopicPartition
+
+
+class State(Enum):
+    WAITING = "waiting"
+    """Given by the group; the brokers are to be asked for its topic's id and its first offset."""
+    CLAIMING = "claiming"
+    """A lane claims it in MySQL."""
+    SEEKING = "seeking"
+    """Claimed; the client is to begin where progress says."""
+    READING = "reading"
+    DOUBTED = "doubted"
+    """Fenced: perhaps another process owns it by now; the group is asked."""
+    STOPPED = "stopped"
+    SUSPENDED = "suspended"
+
+
+@dataclass(slots=True, eq=False)
+class Assigned:
+    """One partition of this assignment. A partition that comes back is another `Assigned`."""
+
+    topic_partition: TopicPartition
+    state: State = State.WAITING
+    topic_id: str = ""
+    """Kafka's id of the topic when the claim was requested."""
+    claim: Claim | None = None
+    """Requested while CLAIMING, and granted from then on; None before the first request."""
+    read_offset: int = 0
+    """The offset of the next record to be polled; older ones are echoes of an earlier position."""
+    informed_offset: int = 0
+    """The offset that Kafka was last informed of."""
+    oldest_unapplied_ms: int | None = None
+    """Kafka's timestamp of the oldest record that is polled and not yet applied."""
+    resting_for: str | None = None
+    """The reason of a stop or a suspension; None once the partition is read again."""
+    rest_until: float = 0.0
+    """The end of the rest, in `time.monotonic()` seconds."""
+
+    @property
+    def is_resting(self) -> bool:
+        return self.resting_for is not None
+
+    @property
+    def granted(self) -> Claim | None:
+        """The claim, once MySQL granted it."""
+        return self.claim if self.claim is not None and self.claim.is_granted else None
+
+    def give_up_claim(self) -> None:
+        if self.claim is not None:
+            self.claim.give_up()
+
+    def take(self, fetched: Fetched) -> Slice | None:
+        """Cut what was fetched into a slice under the claim, and read on behind it; None where nothing of it is new."""
+        assert self.claim is not None
+        records = _from_offset(fetched.records, self.read_offset)
+        next_offset = max(self.read_offset, fetched.end_offset or 0, records[-1].offset + 1 if records else 0)
+        if next_offset == self.read_offset:
+            return None
+        slice_ = Slice(self.claim, self.read_offset, next_offset, records)
+        self.read_offset = next_offset
+        if records:
+            slice_.complete_through_ms = max(record.timestamp_ms for record in records)
+            if self.oldest_unapplied_ms is None:
+                self.oldest_unapplied_ms = records[0].timestamp_ms
+        return slice_
+
+    def on_applied(self, slice_: Slice) -> None:
+        """Note that a slice is applied, unless it was cut under an earlier claim."""
+        if self.claim is not slice_.claim:
+            return
+        if slice_.next_offset == self.read_offset:
+            self.oldest_unapplied_ms = None
+        elif slice_.records:
+            self.oldest_unapplied_ms = slice_.records[-1].timestamp_ms
+
+
+def _from_offset(records: list[Record], offset: int) -> list[Record]:
+    """The records from `offset` on; nearly always all of them."""
+    if not records or records[0].offset >= offset:
+        return records
+    return [record for record in records if record.offset >= offset]

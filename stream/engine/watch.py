@@ -1,0 +1,77 @@
+"""The engine as seen from outside: what is stuck, why it isn't ready, and its lag."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from stream.engine.assigned import Assigned, State
+from stream.engine.assignment import Assignment
+from stream.engine.metrics import Metrics
+
+STUCK_SECONDS = 90.0
+"""Lanes and workers move every few seconds, but one statement may take until the driver's read timeout."""
+
+POLLER_STUCK_SECONDS = 30.0
+"""The poller turns many times a second, but a callback or a broker that is slow to answer may hold it."""
+
+
+class Watched(Protocol):
+    """A thread that shows that it isn't stuck."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def moved_at(self) -> float:
+        """The last moment at which it did, in `time.monotonic()` seconds."""
+
+
+class WatchedLane(Watched, Protocol):
+    @property
+    def trouble(self) -> str | None:
+        """The reason why the work at hand is being retried; None while all is well."""
+
+
+def stuck(threads: Iterable[Watched], turned_at: float) -> list[str]:
+    """Threads that no longer move, the poller last; a restart is the cure."""
+    now = time.monotonic()
+    still = [f"{thread.name} has not moved" for thread in threads if now - thread.moved_at > STUCK_SECONDS]
+    if now - turned_at > POLLER_STUCK_SECONDS:
+        still.append("the poller has not turned")
+    return still
+
+
+def unready(assignment: Assignment, lanes: Iterable[WatchedLane], *, has_joined: bool) -> list[str]:
+    """Reasons why this process isn't doing its work now; time or an operator is the cure."""
+    reasons = [] if has_joined else ["the group has not given out its partitions yet"]
+    if assignment.brokers_trouble is not None:
+        reasons.append(f"Kafka: {assignment.brokers_trouble}")
+    reasons += [f"{lane.name}: {lane.trouble}" for lane in lanes if lane.trouble]
+    for assigned in list(assignment.partitions.values()):
+        if assigned.is_resting:
+            reasons.append(f"{assigned.topic_partition} rests: {assigned.resting_for}")
+        elif assigned.state is not State.READING:
+            reasons.append(f"{assigned.topic_partition} {assigned.state.value}")
+    return reasons
+
+
+def tell_lag(metrics: Metrics, assigned: Assigned, end_offset: int | None) -> None:
+    """Set the gauges of a partition's lag, where its end is known."""
+    if assigned.granted is None or end_offset is None:
+        return
+    topic, partition = assigned.topic_partition
+    lag = max(0, end_offset - assigned.granted.next_offset)
+    oldest = assigned.oldest_unapplied_ms
+    age = max(0.0, time.time() - oldest / 1000) if lag and oldest is not None else 0.0
+    metrics.lag_records.labels(topic, partition).set(lag)
+    metrics.lag_seconds.labels(topic, partition).set(age)
+
+
+def tell_partitions(metrics: Metrics, topics: Iterable[str], assignment: Assignment) -> None:
+    """Set the gauges of how many partitions of each topic this process holds, and how many wait for their lane."""
+    for topic in topics:
+        held = [each for each in assignment.partitions.values() if each.topic_partition.topic == topic]
+        metrics.partitions_assigned.labels(topic).set(len(held))
+        metrics.partitions_paused.labels(topic).set(sum(map(assignment.is_waiting_for_lane, held)))

@@ -1,0 +1,118 @@
+"""A slice to its rows: compact, then one statement a table, with exact counts; within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stream.counts import RecordCounts, RowCounts
+from stream.declaration.service_tables import ERASURE
+from stream.declaration.streams import sets_of
+from stream.errors import DataRefused, Reason, Rejection
+from stream.mysql import erasure, touched
+from stream.mysql.connection import refusal_of_warning, translated_errors
+from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.touched import NEVER_LATE, Changes
+from stream.records import Record, Slice
+from stream.stages.compact import Compacted, ErasedPerson, Row, TableRows
+from stream.stages.upsert import (
+    absent_keys_statement,
+    encoded,
+    keys_of,
+    outdated_members_statement,
+    row_counts,
+    upsert_statement,
+)
+
+
+@dataclass(slots=True)
+class WrittenSlice:
+    """The effect of a transaction on a slice."""
+
+    slice: Slice
+    records: RecordCounts
+    rows: dict[str, RowCounts]
+    """By table."""
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+    """To be noted beside the rows, in the same transaction."""
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """The rejected records, as they are kept."""
+        claim = self.slice.claim
+        return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
+
+    @property
+    def rejected_offsets(self) -> set[int]:
+        return {record.offset for record, _ in self.rejected}
+
+
+Mark = Callable[[Connection, Sequence[tuple[ErasedPerson, int]]], RowCounts]
+"""Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
+
+
+def upsert(
+    connection: Connection,
+    partition: int,
+    compacted: Compacted,
+    mark: Mark = erasure.mark,
+    late_before: int = NEVER_LATE,
+) -> tuple[dict[str, RowCounts], Changes]:
+    """Send all rows of a slice; the counts by table, and what is to be noted beside them.
+
+    Business dates are late before `late_before` (microseconds). Raises DataRefused.
+    """
+    # Markers first: rows of the same slice about an erased person are left out already.
+    markers = mark(connection, compacted.erased)
+    rows: dict[str, RowCounts] = {}
+    changes = Changes()
+    for table in compacted.tables:
+        name = table.feed.table.name
+        before = touched.before(connection, table, late_before)
+        rows[name] = send(connection, partition, table, table.rows)
+        changes |= touched.after(connection, before, rows[name])
+    for table in compacted.tables:
+        _delete_outdated_members(connection, table)
+    if compacted.erased:
+        rows[ERASURE.name] = markers
+    return rows, changes
+
+
+def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:
+    """Send rows of one table.
+
+    Raises DataRefused also where the server wrote the rows and warned, for then the server bent a value to make it fit.
+    Therefore the caller sets a savepoint first.
+    """
+    counts = RowCounts()
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        for rows_json, row_count in encoded(rows):
+            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json))
+            if cursor.warning_count:
+                cursor.execute("SHOW WARNINGS")
+                raise refusal_of_warning(cursor.fetchone())
+            # PyMySQL keeps the server's reply under this private name only; a test pins it.
+            counts += row_counts(row_count, cursor._result.message, affected)
+        statement = absent_keys_statement(table.feed.table)
+        if statement is not None:
+            cursor.execute(statement, (keys_of(table.feed.table, rows),))
+            if cursor.fetchone() != (0,):
+                raise DataRefused(Reason.CONFLICT, 0)
+    return counts
+
+
+def _delete_outdated_members(connection: Connection, parents: TableRows) -> None:
+    """Delete members of sets that belong to another version of these parents, be it newer or older.
+
+    So a set is replaced with its parent's version, in whichever order the versions come.
+    """
+    table = parents.feed.table
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        for members in sets_of(table):
+            cursor.execute(outdated_members_statement(members), (keys_of(table, parents.rows),))

@@ -1,0 +1,95 @@
+"""Views are code: `stream migrate` makes each as it is declared, and `stream check` compares.
+
+A server keeps a view's query in words of its own. So `declared_view` holds of each view the digest of the SQL that made
+it, and the digest of the server's words for it right after. The first differs once the declaration has changed, the
+second once somebody has changed the view by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from textwrap import dedent
+
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.dialects.mysql.base import MySQLDialect
+
+from stream.declaration.service_tables import DECLARED_VIEW
+
+# MySQL writes the database's name before each table, and a backup may be restored under another name.
+STORED_AS = "SHA2(CONCAT(security_type, ' ', REPLACE(view_definition, CONCAT('`', DATABASE(), '`.'), '')), 256)"
+HERE = "information_schema.views WHERE table_schema = DATABASE()"
+
+
+@dataclass(frozen=True)
+class View:
+    """A query that has a name in the database."""
+
+    name: str
+    query: str
+    mariadb_query: str = ""
+    """The query on MariaDB; empty: the same."""
+
+
+def differences(connection: Connection, views: Iterable[View]) -> dict[str, str]:
+    """The views that are not as declared, each with the reason."""
+    return _differences(connection, _creations(connection, views))
+
+
+def statements(connection: Connection, views: Iterable[View]) -> list[str]:
+    """The SQL that makes the views as they are declared, and drops those of ours that no longer are."""
+    creations = _creations(connection, views)
+    differing = _differences(connection, creations)
+    made = {name: creations[name] for name in differing if name in creations}
+    dropped = [name for name in differing if name not in creations]
+    needed = [*made.values(), *(f"DROP VIEW IF EXISTS {name}" for name in dropped)]
+    if made:
+        digests = "".join(f"\n    WHEN '{name}' THEN '{_digest(creation)}'" for name, creation in made.items())
+        needed.append(
+            f"REPLACE INTO {DECLARED_VIEW.name} (view_name, made_from, stored_as)\n"
+            f"SELECT table_name, CASE table_name{digests} END, {STORED_AS}\n"
+            f"FROM {HERE} AND table_name IN ({_texts(made)})"
+        )
+    if dropped:
+        needed.append(f"DELETE FROM {DECLARED_VIEW.name} WHERE view_name IN ({_texts(dropped)})")  # noqa: S608 - names of ours
+    return needed
+
+
+def make(connection: Connection, views: Iterable[View]) -> None:
+    """Make the views as they are declared, and drop those of ours that no longer are."""
+    for statement in statements(connection, views):
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    connection.commit()
+
+
+def _differences(connection: Connection, creations: Mapping[str, str]) -> dict[str, str]:
+    """Views by name, each with why it is not as its declaration; those to be made in the order of declaration."""
+    query = text(f"SELECT table_name AS name, {STORED_AS} AS digest FROM {HERE}")  # noqa: S608 - constants
+    stored = {row.name: row.digest for row in connection.execute(query)}
+    is_migrated = inspect(connection).has_table(DECLARED_VIEW.name)
+    made = {row.view_name: row for row in connection.execute(select(DECLARED_VIEW))} if is_migrated else {}
+    differing = {}
+    for name, creation in creations.items():
+        if name not in stored:
+            differing[name] = "missing"
+        elif name not in made or made[name].made_from != _digest(creation):
+            differing[name] = "outdated"
+        elif made[name].stored_as != stored[name]:
+            differing[name] = "changed by hand"
+    return {**differing, **dict.fromkeys(made.keys() - creations.keys(), "no longer declared")}
+
+
+def _creations(connection: Connection, views: Iterable[View]) -> dict[str, str]:
+    """The statement that makes each view, by name."""
+    is_mariadb = isinstance(connection.dialect, MySQLDialect) and connection.dialect.is_mariadb
+    queries = {view.name: view.mariadb_query if is_mariadb and view.mariadb_query else view.query for view in views}
+    return {name: f"CREATE OR REPLACE VIEW {name} AS\n{dedent(query).strip()}" for name, query in queries.items()}
+
+
+def _digest(creation: str) -> str:
+    return sha256(creation.encode()).hexdigest()
+
+
+def _texts(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,46 @@
+"""The two framings of a value: the bytes in front of a datum name the writer schema.
+
+Confluent's wire format has magic byte 0 and the id of a schema registry, or of the topic's `ids.json` where there is
+none. Avro's single-object encoding has C3 01 and the schema's fingerprint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from stream.errors import Reason, Rejection, Stage
+
+CONFLUENT_MAGIC = b"\x00"
+CONFLUENT_HEADER_BYTES = 5
+SINGLE_OBJECT_MARKER = b"\xc3\x01"
+SINGLE_OBJECT_HEADER_BYTES = 10
+
+
+def confluent_header(schema_id: int) -> bytes:
+    """The header of a datum whose writer schema has this id."""
+    return CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")
+
+
+def confluent_id(header: bytes) -> int:
+    """The id in a header of Confluent's wire format."""
+    return int.from_bytes(header[len(CONFLUENT_MAGIC) :], "big")
+
+
+def single_object_header(schema: Any) -> bytes:
+    """The header of a datum in single-object encoding. Defaults and logical types don't change it."""
+    return SINGLE_OBJECT_MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def header_length(value: bytes) -> int:
+    """The number of bytes before the datum. Raises Rejection where they are no header."""
+    if value[:2] == SINGLE_OBJECT_MARKER:
+        length = SINGLE_OBJECT_HEADER_BYTES
+    elif value[:1] == CONFLUENT_MAGIC:
+        length = CONFLUENT_HEADER_BYTES
+    else:
+        raise Rejection(Stage.DECODE, Reason.UNKNOWN_FRAMING)
+    if len(value) < length:
+        raise Rejection(Stage.DECODE, Reason.TRUNCATED)
+    return length

@@ -1,0 +1,143 @@
+"""The readers of a topic: for each writer schema, how its data become data of our newest version.
+
+The schema store makes readers for the versions in `schemas/`. A topic learns further writer schemas from a registry,
+but none whose data would be misread: Avro checks neither the scale of a decimal nor the unit of a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastavro.schema import parse_schema, to_parsing_canonical_form
+
+from stream.catalog import Route
+from stream.declaration.streams import PersonKind
+from stream.errors import ConfigurationError, Reason
+from stream.hashing import Hasher
+from stream.records import Record
+from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
+from stream.schemas.version import NO_SCHEMA, Json, SchemaVersion, full_name, without_logical_types
+
+Digits = tuple[int, int]
+"""A decimal's precision and scale."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A writer schema, resolved to our newest version, for one route."""
+
+    name: str
+    """The writer schema for people: `TripRated.v2`, or its full name where it is no file of ours."""
+    route: Route
+    writer_schema: Json
+    reader_schema: Json | None
+    """None where the writer has our newest: resolution would cost and change nothing."""
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The readers of one topic."""
+
+    by_header: dict[bytes, Reader]
+    """By the bytes that stand before a datum."""
+    refused: dict[bytes, Reason]
+    """Headers that name a schema whose data this topic can't take, and why."""
+    newest: Sequence[tuple[Route, SchemaVersion]]
+    """The records that the topic carries."""
+    tombstones: Mapping[PersonKind, Route]
+    """The routes of records without a value; empty where such records mean nothing."""
+    hasher: Hasher | None = None
+    """Makes the hashes of research participants."""
+
+    def learn(self, header: bytes, source: Json) -> None:
+        """Take in the writer schema that a registry has under a header's id.
+
+        Any thread may do so at any time: each look-up sees it or doesn't.
+        """
+        for route, newest in self.newest:
+            if _is_record(source) and full_name(source) in newest.full_names:
+                reader = _foreign_reader(source, route, newest)
+                if reader is None:
+                    self.refused[header] = Reason.INCOMPATIBLE_SCHEMA
+                else:
+                    self.by_header[header] = reader
+                return
+        self.refused[header] = Reason.UNEXPECTED_RECORD
+
+    def unknown_headers(self, records: Iterable[Record]) -> dict[bytes, int]:
+        """Confluent headers that only a registry can explain, each with the latest Kafka timestamp of its records."""
+        latest_ms: dict[bytes, int] = {}
+        for record in records:
+            value = record.value
+            if value and value[:1] == CONFLUENT_MAGIC and len(value) >= CONFLUENT_HEADER_BYTES:
+                header = value[:CONFLUENT_HEADER_BYTES]
+                if header not in self.by_header and header not in self.refused:
+                    latest_ms[header] = max(record.timestamp_ms, latest_ms.get(header, record.timestamp_ms))
+        return latest_ms
+
+
+def refuse_other_decimals(version: SchemaVersion, route: Route, newest: SchemaVersion) -> None:
+    """Raises ConfigurationError where a decimal of one of our versions has other digits than the catalog."""
+    differing = _differing_decimal(version.source, route, newest)
+    if differing is not None:
+        name, written, digits = differing
+        raise ConfigurationError(
+            f"schema {version.topic}/{version.name}: {name} is a decimal of {written}, "
+            f"but the catalog has {digits} (precision, scale)"
+        )
+
+
+def _is_record(source: Json) -> bool:
+    return isinstance(source, dict) and source.get("type") == "record" and isinstance(source.get("name"), str)
+
+
+def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader | None:
+    """The reader of a writer schema that is no file of ours; None where its data might be misread.
+
+    Types that differ are no matter here: Avro resolves, or refuses, each datum by the branches that it takes.
+    """
+    try:
+        plain = parse_schema(without_logical_types(source))
+        if _differing_decimal(source, route, newest) or _has_other_unit(source, newest):
+            return None
+    except (*NO_SCHEMA, KeyError, TypeError, AttributeError):  # it is what somebody has put into a registry
+        return None
+    is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
+    return Reader(full_name(source), route, plain, None if is_newest else newest.plain)
+
+
+def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tuple[str, Digits | None, Digits] | None:
+    """The first decimal whose digits differ from the catalog's: the field's name, its digits and the catalog's.
+
+    A decimal's bytes mean nothing without its scale, so every version must have the catalog's digits.
+    """
+    types = _logical_types(source, newest)
+    for name, digits in route.decimals:
+        logical = types.get(name)
+        is_decimal = logical is not None and logical.get("logicalType") == "decimal"
+        written = (logical["precision"], logical.get("scale", 0)) if logical and is_decimal else None
+        if logical is not None and written != digits:
+            return name, written, digits
+    return None
+
+
+def _has_other_unit(source: Json, newest: SchemaVersion) -> bool:
+    """Whether a field counts in another unit than ours: resolution would take milliseconds for microseconds."""
+    newest_types = _logical_types(newest.source, newest)
+    for name, logical in _logical_types(source, newest).items():
+        writer_unit, reader_unit = logical.get("logicalType"), newest_types.get(name, {}).get("logicalType")
+        if writer_unit and reader_unit and writer_unit != reader_unit:
+            return True
+    return False
+
+
+def _logical_types(source: Json, newest: SchemaVersion) -> dict[str, Json]:
+    """By our name of each field the part of its type that has a logical type; empty where none has."""
+    renamed = {alias: field["name"] for field in newest.source["fields"] for alias in field.get("aliases", ())}
+    types: dict[str, Json] = {}
+    for field in source["fields"]:
+        parts = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        logical = [part for part in parts if isinstance(part, dict) and "logicalType" in part]
+        types[renamed.get(field["name"], field["name"])] = logical[0] if logical else {}
+    return types

@@ -14,7 +14,7 @@ import structlog
 from stream import settings as config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.main import exit_code
-from stream.engine.poller import Ending
+from stream.engine.options import Ending
 from stream.engine.service import Service, live_service
 from stream.errors import StreamError
 from tests.consumers import DEFAULTS, Running

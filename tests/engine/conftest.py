@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from io import StringIO
 
 import pytest
 
+from stream.engine import service as service_module
+from stream.operate.check import require_fit_database
 from tests.commands import SERVICE_LOG, configure_log_by_thread, log_left_as_it_was
 from tests.conftest import HAS_FAILED
 from tests.services import RunningService
+from tests.waiting import wait_for
 
 StartService = Callable[..., RunningService]
+
+SERVER_NAMES = cache(require_fit_database)
+"""By the URL of a database that was found fit."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,14 +33,26 @@ def calm_garbage_collector() -> None:
 
 
 @pytest.fixture
-def start_service(request: pytest.FixtureRequest, stream_settings: dict[str, str]) -> Iterator[StartService]:
-    """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1)."""
+def fit_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a database's tables until they were found fit: the comparison takes half of what a start does."""
+    monkeypatch.setattr(service_module, "require_fit_database", SERVER_NAMES)
+
+
+@pytest.fixture
+def start_service(
+    request: pytest.FixtureRequest, stream_settings: dict[str, str], fit_once: None
+) -> Iterator[StartService]:
+    """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1).
+
+    It looks at no data quality unless told to: that is two dozen queries of no test's interest but one's.
+    """
+    threads = set(threading.enumerate())
     started: list[RunningService] = []
     log = StringIO()
 
     def start(*arguments: str, **changes: object) -> RunningService:
         changed = {f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}
-        started.append(RunningService({**stream_settings, **changed}, log, *arguments))
+        started.append(RunningService({"STREAM_QUALITY_MINUTES": "0", **stream_settings, **changed}, log, *arguments))
         return started[-1]
 
     with log_left_as_it_was():
@@ -46,4 +66,5 @@ def start_service(request: pytest.FixtureRequest, stream_settings: dict[str, str
             service.terminate()
         for service in started:
             service.wait()
+        wait_for(lambda: set(threading.enumerate()) <= threads, "the services' threads to end")
         SERVICE_LOG.remove(log)

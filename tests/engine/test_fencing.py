@@ -25,9 +25,9 @@ def test_a_stolen_claim_is_fenced_and_claimed_again(
     broker.publish(some_events(20))
     wait_for(lambda: applied(mysql) == 60, "the first records")
     mysql.execute("UPDATE progress SET owner_epoch = owner_epoch + 10, owner = 'thief'")
-    put(broker, synthetic(1500, seed=11))
+    put(broker, synthetic(600, seed=11))
     consumer.wait_logged("fenced")
-    wait_applied(mysql, 60 + 1500)
+    wait_applied(mysql, 60 + 600)
     assert consumer.metric("stream_retries_total", reason="fenced") >= 1
     consumer.wait_ready()
     assert "thief" not in {row["owner"] for row in mysql.rows("progress") if row["records_consumed"]}
@@ -40,11 +40,11 @@ def test_progress_that_was_set_back_is_read_again(
     """A replica that lagged took over: the consumer rewinds by itself, on partitions where nothing comes as well."""
     consumer = start_service()
     consumer.wait_ready()
-    put(broker, synthetic(600, seed=12))
-    wait_for(lambda: applied(mysql) == 600, "all records")
+    put(broker, synthetic(400, seed=12))
+    wait_for(lambda: applied(mysql) == 400, "all records")
     mysql.empty()  # the replica is far behind
     broker.publish(some_events(40, first=900_000))
-    wait_applied(mysql, 600 + 120)
+    wait_applied(mysql, 400 + 120)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 

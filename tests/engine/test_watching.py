@@ -19,7 +19,7 @@ MARKER = "marker-of-a-person"
 def test_a_working_consumer_is_live_and_ready_and_counts_what_it_does(
     broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
-    consumer = start_service()
+    consumer = start_service(quality_minutes=60)
     consumer.wait_ready()
     assert consumer.get("/livez") == (200, "ok\n")
     assert consumer.get("/readyz") == (200, "ok\n")

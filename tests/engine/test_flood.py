@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from stream.catalog import STREAMS
+from stream.engine import assignment
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.consumers import Running
@@ -22,7 +23,7 @@ Rest = Callable[[float], None]
 @pytest.fixture
 def rest(monkeypatch: pytest.MonkeyPatch) -> Rest:
     """Let topics rest for so many seconds, and not for a minute: nobody needs a setting for it but tests."""
-    return lambda seconds: monkeypatch.setattr(poller, "SUSPENDED_SECONDS", seconds)
+    return lambda seconds: monkeypatch.setattr(assignment, "SUSPENDED_SECONDS", seconds)
 
 
 def put_broken(broker: Broker, count: int, first: int = 1) -> None:

@@ -181,6 +181,7 @@ class Consumer(Running):
 DEFAULTS = {
     "STREAM_HTTP_PORT": "0",
     "STREAM_LOG_FORMAT": "json",
+    "STREAM_QUALITY_MINUTES": "0",  # two dozen queries at each start, of which one test wants to hear
     "STREAM_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
     "STREAM_KAFKA_HEARTBEAT_INTERVAL_MS": str(SESSION_TIMEOUT_MS // 4),
 }

@@ -11,6 +11,7 @@ from io import StringIO
 
 import pytest
 
+from stream.engine import poller
 from stream.engine import service as service_module
 from stream.operate.check import require_fit_database
 from tests.commands import SERVICE_LOG, configure_log_by_thread, log_left_as_it_was
@@ -39,20 +40,23 @@ def fit_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stop wait 3 s for what is in flight, and not 20 s."""
+    monkeypatch.setattr(poller, "DRAIN_SECONDS_MAX", 3.0)
+
+
+@pytest.fixture
 def start_service(
     request: pytest.FixtureRequest, stream_settings: dict[str, str], fit_once: None
 ) -> Iterator[StartService]:
-    """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1).
-
-    It looks at no data quality unless told to: that is two dozen queries of no test's interest but one's.
-    """
+    """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1)."""
     threads = set(threading.enumerate())
     started: list[RunningService] = []
     log = StringIO()
 
     def start(*arguments: str, **changes: object) -> RunningService:
         changed = {f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}
-        started.append(RunningService({"STREAM_QUALITY_MINUTES": "0", **stream_settings, **changed}, log, *arguments))
+        started.append(RunningService({**stream_settings, **changed}, log, *arguments))
         return started[-1]
 
     with log_left_as_it_was():

@@ -1,4 +1,4 @@
-"""Makes `python -m bench` the same as `make bench`."""
+"""The entry of `python -m bench`, which is the same as `make bench`."""
 
 from bench.cli import app
 

@@ -1,4 +1,4 @@
-"""How fast reports answer from a year of rows, beside reading all rows of one of the largest ledgers."""
+"""The time that reports take over a year of rows, beside reading all rows of one of the largest ledgers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from stream.reports import REPORTS, Parameter, Report
 from stream.reports.declaration import answer_on
 
 TIMES = 5
-"""How often each report is asked; the median counts."""
+"""The number of times that each report is asked; the median counts."""
 
 FULL_SCAN = "SELECT SUM(kafka_offset) FROM trip"
-"""No index has this column."""
+"""A query that reads all rows: no index has this column."""
 
 ZONE = ZoneInfo("America/Chicago")
 DAYS = 30
 
 ONE_OF_MANY = {"campaign": 7, "user": "7"}
-"""What narrows a report, with an example that `bench/rows.py` makes."""
+"""The parameters that narrow a report, each with a value that `bench/rows.py` makes."""
 
 Asked = Mapping[str, Any]
 
@@ -41,17 +41,17 @@ class Answer:
 
     report: str
     asked: str
-    """How, in words; empty for the defaults."""
+    """The way of asking, in words; empty for the defaults."""
     rows: int
     seconds: float
-    """Until the last row is read, in the median."""
+    """Seconds until the last row is read, in the median."""
     scan_ratio: float
-    """These seconds, by those of the full scan in the same run."""
+    """The seconds divided by those of the full scan in the same run."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What all reports took."""
+    """The time that all reports took."""
 
     ledger_rows: int
     scan_seconds: float
@@ -59,10 +59,11 @@ class Answers:
 
 
 def questions() -> Iterator[tuple[Report, str, Asked]]:
-    """Each report with its defaults, and where it can be asked so, in a time zone, about some days, and about one."""
+    """Each report with its defaults, and where it has such parameters, in a time zone, about some days, and about one
+    campaign or user."""
     for report in REPORTS.values():
-        names = {one.name for one in report.parameters}
-        required = {one.name: _example(one) for one in report.parameters if one.is_required}
+        names = {parameter.name for parameter in report.parameters}
+        required = {parameter.name: _example(parameter) for parameter in report.parameters if parameter.is_required}
         yield report, "", required
         if "time_zone" in names:
             yield report, "in a time zone", {**required, "time_zone": ZONE}
@@ -75,14 +76,14 @@ def questions() -> Iterator[tuple[Report, str, Asked]]:
 
 def answers(ground: Ground, rows: int, tell: Tell) -> Answers:
     """Ask the reports of the tables that are filled."""
-    found = []
+    answered = []
     with read_connection(connect_engine(ground.url)) as connection:
         scan_seconds, _ = _timed(lambda: len(connection.execute(text(FULL_SCAN)).all()))
         for number, (report, how, asked) in enumerate(questions(), 1):
             seconds, count = _timed(partial(_ask, connection, report, asked))
-            found.append(Answer(report.name, how, count, seconds, seconds / scan_seconds))
+            answered.append(Answer(report.name, how, count, seconds, seconds / scan_seconds))
             tell(number)
-    return Answers(rows, scan_seconds, found)
+    return Answers(rows, scan_seconds, answered)
 
 
 def _ask(connection: Connection, report: Report, asked: Asked) -> int:
@@ -97,7 +98,7 @@ def _example(parameter: Parameter) -> Any:
 
 
 def _timed(ask: Callable[[], int]) -> tuple[float, int]:
-    """The median of the seconds that it takes, and how many rows it gives. Asked once before, to have pages read."""
+    """The median of the seconds that a question takes, and the number of rows. A first call has pages read."""
     rows = ask()
     taken = []
     for _ in range(TIMES):

@@ -47,7 +47,7 @@ def _flavour(text: str) -> str:
 
 
 def _settings(given: list[str]) -> list[str]:
-    if any(not one.startswith("STREAM_") or "=" not in one for one in given):
+    if any(not setting.startswith("STREAM_") or "=" not in setting for setting in given):
         raise typer.BadParameter("STREAM_NAME=VALUE")
     return given
 
@@ -96,15 +96,15 @@ def main(
     python -m bench --only reports
     """
     parts = frozenset(Part(name) for name in only.split(",")) | ({Part.MILLION} if million else frozenset())
-    settings = dict(one.split("=", 1) for one in setting or [])
+    settings = dict(named.split("=", 1) for named in setting or [])
     drained, report_rows = records or DRAINED_RECORDS, records or REPORT_ROWS
     options = Options(parts, tuple(events.split(",")), drained, report_rows, rounds, settings)
     try:
         with prepared(database) as ground, Steps() as steps:
-            findings = measure(ground, options, steps)
+            results = measure(ground, options, steps)
     except LocalError as error:
         typer.echo(f"bench: {error}", err=True)
         raise typer.Exit(1) from None
-    RESULT.write_text(json.dumps(findings.as_json(), indent=2) + "\n")
+    RESULT.write_text(json.dumps(results.as_json(), indent=2) + "\n")
     # A pipe has no width of its own: there nothing is folded.
-    show(Console(width=None if sys.stdout.isatty() else 150), findings)
+    show(Console(width=None if sys.stdout.isatty() else 150), results)

@@ -18,7 +18,7 @@ from stream.declaration.service_tables import PROGRESS
 from stream.mysql.connection import connect_engine
 
 WATCH_SECONDS = 0.05
-"""How often progress is read: the window is exact to about a batch, and the reading costs a thousandth."""
+"""The pause between readings of progress: the window is exact to about a batch, and reading costs a thousandth."""
 
 END_SECONDS_MAX = 60.0
 
@@ -29,7 +29,7 @@ def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[
     The window is taken from `progress` in MySQL, which is written in the transaction of the rows.
     """
     url = ground.fresh_database()
-    topics = [one.topic for one in workload.streams]
+    topics = [stream.topic for stream in workload.streams]
     with streaming(ground, url, topics, settings, "--until-caught-up") as process:
         run = Observation(contender, ground, workload, process.pid).follow(applied_counts(url, process), tell)
         require_success(ground, process)
@@ -39,7 +39,7 @@ def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[
 def streaming(
     ground: Ground, url: str, topics: Sequence[str], settings: Mapping[str, str], *options: str
 ) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """A `stream run` at work; ended, if it still is, when the block is left."""
+    """Run a `stream run`; it ends, if it still runs, when the block is left."""
     chosen = [part for topic in topics for part in ("--topic", topic)]
     return running(ground, url, settings, "run", *chosen, *options)
 
@@ -48,7 +48,7 @@ def streaming(
 def running(
     ground: Ground, url: str, settings: Mapping[str, str], *arguments: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A `stream` command at work; ended, if it still is, when the block is left."""
+    """Run a `stream` command; it ends, if it still runs, when the block is left."""
     environment = ground.environment(url, {"STREAM_LOG_FORMAT": "json", **settings})
     command = [sys.executable, "-m", "stream", *arguments]
     with ground.log.open("ab") as output:
@@ -61,13 +61,13 @@ def running(
 
 
 def require_success(ground: Ground, process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end. Raises RuntimeError where it is not a good one."""
+    """Wait for the end. Raises RuntimeError where the process failed."""
     if process.wait(END_SECONDS_MAX) != 0:
         raise RuntimeError(f"a command ended with {process.returncode}: see {ground.log}")
 
 
 def applied_counts(url: str, process: subprocess.Popen[bytes], group_prefix: str = "") -> Iterator[int | None]:
-    """How many records are applied, again and again until the process has ended; None while none are.
+    """The number of records that are applied, again and again until the process has ended; None while none are.
 
     Of the groups whose names begin so: a replay keeps its progress beside the live group's.
     """
@@ -83,5 +83,5 @@ def applied_counts(url: str, process: subprocess.Popen[bytes], group_prefix: str
 
 
 def is_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it runs; one that has ended is left unreaped, for its CPU time to be read."""
+    """Whether the process runs. A process that has ended is left unreaped, for its CPU time to be read."""
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

@@ -16,7 +16,7 @@ from deploy.local import Database, Kafka, start_database, start_kafka, start_mar
 from deploy.local.parts import locked
 from stream.catalog import Stream
 from stream.declaration.service_tables import LEDGER
-from stream.kafka.source import admin_client
+from stream.kafka.client import admin_client
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS
@@ -30,7 +30,7 @@ STARTERS = {"": start_database, "mysql": start_mysql, "mariadb": start_mariadb}
 DATABASE_NAME = "stream_bench"
 
 HASH_KEY = "for-benchmarks-only-0123456789abcdef"
-"""Topics with hashes need one; what it guards is made up."""
+"""The hash key that topics with hashes need; the persons that it guards are made up."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Ground:
 
     @property
     def log(self) -> Path:
-        """What our commands print."""
+        """The log of our commands."""
         return self.folder / "stream.log"
 
     @property
@@ -59,7 +59,7 @@ class Ground:
         return url
 
     def count_rows(self, tables: Sequence[str]) -> int:
-        """How many rows these tables have together."""
+        """The number of rows that these tables have together."""
         with connect_engine(self.url).connect() as connection:
             # The names are the catalog's.
             return sum(
@@ -68,14 +68,14 @@ class Ground:
             )
 
     def count_rows_sent(self) -> int:
-        """How many rows were sent to all tables, from the ledger."""
+        """The number of rows that were sent to all tables, from the ledger."""
         with connect_engine(self.url).connect() as connection:
             return int(connection.execute(select(func.sum(LEDGER.c.rows_sent))).scalar_one())
 
     def empty_topics(self, streams: Sequence[Stream]) -> None:
         """Make topics anew."""
         admin = admin_client({"bootstrap.servers": self.kafka.bootstrap_servers})
-        names = [one.topic for one in streams]
+        names = [stream.topic for stream in streams]
         there = [name for name in names if name in admin.list_topics(timeout=10).topics]
         for deleted in admin.delete_topics(there).values() if there else ():
             deleted.result()
@@ -83,7 +83,7 @@ class Ground:
             time.sleep(0.1)
 
     def environment(self, url: str, settings: Mapping[str, str]) -> dict[str, str]:
-        """What a `stream` subprocess is told: only what we say, whatever the shell has set."""
+        """The environment of a `stream` subprocess: only our settings, whatever the shell has set."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_")}
         return {
             **inherited,

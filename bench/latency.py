@@ -1,4 +1,4 @@
-"""How long an event of a quiet topic takes to be visible in MySQL, end to end.
+"""The time until an event of a quiet topic is visible in MySQL, end to end.
 
 Single events are published a few times a second while `stream run` is at work and has nothing else to do; MySQL is
 asked for each until it shows. The clock starts just before the producer is given the event.
@@ -25,14 +25,14 @@ from stream.stages.decode import decode_record
 
 EVENTS_A_SECOND = 5
 LOOK_SECONDS = 0.004
-"""How often MySQL is asked; the latency is overstated by half of it."""
+"""The pause between queries to MySQL; the latency is overstated by half of it."""
 
 VISIBLE_SECONDS_MAX = 30.0
 
 
 @dataclass(frozen=True)
 class Latency:
-    """From publishing to visible, in milliseconds."""
+    """The time from publishing to visibility, in milliseconds."""
 
     events: int
     median_ms: float
@@ -76,7 +76,7 @@ def _latencies(ground: Ground, workload: Workload, connection: Connection, tell:
 
 
 def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
-    """The messages, each with the primary key of the row that it becomes."""
+    """The messages, each with the primary key of the row that becomes of it."""
     readers = workload.readers()
     feed = workload.route.feeds[0]
     for message in list(workload.messages(QUIET_SEED)):

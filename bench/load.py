@@ -55,7 +55,7 @@ def write_files(ground: Ground, workload: Workload, tell: Tell) -> list[RowFile]
             path = ground.database.files / f"{feed.table.name}-{len(files)}.tsv"
             columns = _write_file(path, feed, origins)
             files.append(RowFile(path, feed.table, columns, len(origins)))
-        tell(sum(one.rows for one in files) // len(workload.tables))
+        tell(sum(file.rows for file in files) // len(workload.tables))
     return files
 
 
@@ -97,7 +97,7 @@ def _write_file(path: Path, feed: Feed, origins: Sequence[Origin]) -> tuple[str,
 
 
 def _format_of(table: Table, column_name: str) -> Callable[[Any], bytes]:
-    """How LOAD DATA wants a column's values."""
+    """The format in which LOAD DATA takes a column's values."""
     kind = table.c[column_name].type
     if isinstance(kind, mysql.DATETIME):
         return _moment
@@ -118,7 +118,7 @@ def _escaped_bytes(digits: str) -> bytes:
 
 
 def _loaded_records(engine: Engine, files: Sequence[RowFile], connections: int) -> Iterator[int]:
-    """How many records are in the database: none when all are connected and the clock starts, then after each file."""
+    """The number of records in the database: none when all are connected and the clock starts, then after each file."""
     todo: queue.SimpleQueue[RowFile] = queue.SimpleQueue()
     done: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
     opened = [_connected(engine) for _ in range(connections)]
@@ -162,6 +162,6 @@ def _work(connection: Any, todo: queue.SimpleQueue[RowFile], done: queue.SimpleQ
 
 
 def _statement(file: RowFile) -> str:
-    """The file's bytes are taken as they are; only the version's 16 bytes are no text."""
+    """The LOAD DATA statement of a file. Bytes are taken as they are; only the version's 16 bytes are no text."""
     columns = ", ".join(f"`{name}`" for name in file.columns)
     return f"LOAD DATA INFILE '{file.path}' INTO TABLE `{file.table.name}` CHARACTER SET binary ({columns})"

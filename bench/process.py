@@ -1,4 +1,4 @@
-"""What a process, and the whole machine, has used so far: from Linux's /proc."""
+"""Resources that a process, and the whole machine, has used so far: from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def machine_cpu_seconds() -> float:
-    """CPU time of all that runs here, and what was stolen by other machines on the same host."""
+    """CPU time of all processes here, and the time that other machines on the same host stole."""
     _, user, nice, system, _idle, _iowait, *rest = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     interrupts_and_steal = rest[:3]
     return sum(int(ticks) for ticks in (user, nice, system, *interrupts_and_steal)) / TICKS_A_SECOND

@@ -1,4 +1,4 @@
-"""What a run of the benchmark prints: a table for each workload, then what it means beside the goals."""
+"""The print-out of a benchmark: a table for each workload, then the figures beside the goals."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.answers import Answers
 from bench.latency import Latency
 from bench.run import Run
 from bench.stages import Stage
-from bench.suite import BACKFILL, LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, REPLAY, STREAM, USUAL, VERIFY, Findings
+from bench.suite import BACKFILL, LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, REPLAY, STREAM, USUAL, VERIFY, Results
 from bench.workload import ALL_TOPICS
 from stream.reports.learners import SEARCH
 
 MEGABYTE = 1_000_000
 OTHERS_CPUS_MAX = 0.2
-"""More than this many CPUs busy with other things, and a run is called disturbed."""
+"""The CPUs that may be busy with other things: with more, a run is called disturbed."""
 
 Rounds = Mapping[str, Sequence[Run]]
 """The runs of one workload, by contender."""
@@ -33,43 +33,43 @@ class Verdict:
     figure: str
     goal: str
     is_reached: bool | None
-    """None where there is no goal."""
+    """Whether the goal is reached; None where there is no goal."""
 
 
-def show(console: Console, findings: Findings) -> None:
-    """Print all that was found."""
-    console.print(f"{findings.server}; medians of {findings.options.rounds} round(s)", highlight=False)
-    for record_name, rounds in findings.runs.items():
+def show(console: Console, results: Results) -> None:
+    """Print all results."""
+    console.print(f"{results.server}; medians of {results.options.rounds} round(s)", highlight=False)
+    for record_name, rounds in results.runs.items():
         console.print(_runs_table(record_name, rounds))
-    for record_name, stages in findings.stages.items():
+    for record_name, stages in results.stages.items():
         console.print(_stages_table(record_name, stages))
-    if findings.answers:
-        console.print(_answers_table(findings.answers))
-    console.print(_verdicts_table(list(verdicts(findings))))
-    for line in _disturbances(findings):
+    if results.answers:
+        console.print(_answers_table(results.answers))
+    console.print(_verdicts_table(list(verdicts(results))))
+    for line in _disturbances(results):
         console.print(line, highlight=False)
 
 
-def verdicts(findings: Findings) -> Iterator[Verdict]:
+def verdicts(results: Results) -> Iterator[Verdict]:
     """Each figure that has a goal, and a few that have none."""
-    for record_name, rounds in findings.runs.items():
+    for record_name, rounds in results.runs.items():
         yield from _ratios(record_name, rounds)
         yield from _rates_again(record_name, rounds)
         yield from _economy(record_name, rounds)
-    yield from _mixture(findings)
-    if findings.latency:
-        yield _latency(findings.latency)
-    if findings.answers:
-        yield _slowest(findings.answers)
-        yield from _searches(findings.answers)
+    yield from _mixture(results)
+    if results.latency:
+        yield _latency(results.latency)
+    if results.answers:
+        yield _slowest(results.answers)
+        yield from _searches(results.answers)
 
 
 def _ratios(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
     for other, goal in ((USUAL, 3.0), (LOAD_TWO, 0.3), (LOAD_ONE, None), (ONE_LANE, None)):
         if STREAM in rounds and other in rounds:
             ratio = median(
-                ours.records_a_second / theirs.records_a_second
-                for ours, theirs in zip(rounds[STREAM], rounds[other], strict=True)
+                ours.records_a_second / others.records_a_second
+                for ours, others in zip(rounds[STREAM], rounds[other], strict=True)
             )
             wanted = "" if goal is None else f"at least {goal:g}"
             yield Verdict(
@@ -78,7 +78,8 @@ def _ratios(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
 
 
 def _rates_again(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
-    """What reads the log again, beside the live drain. A verify has no window, so both count with their start-up."""
+    """Commands that read the log again, beside the live drain. A verify has no window, so both count with their
+    start-up."""
     for contender, goal in ((REPLAY, 0.9), (BACKFILL, 0.9), (VERIFY, 0.5)):
         if contender not in rounds:
             continue
@@ -91,7 +92,7 @@ def _rates_again(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
 
 
 def _economy(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
-    """What `stream` itself uses."""
+    """The resources that `stream` itself uses."""
     for contender in (STREAM, VERIFY, REPLAY, BACKFILL, MILLION):
         if contender not in rounds:
             continue
@@ -107,10 +108,10 @@ def _economy(record_name: str, rounds: Rounds) -> Iterator[Verdict]:
         yield Verdict(f"{record_name}: memory at its peak, {contender}", f"{peak:.0f} MB", "at most 200", peak <= 200)
 
 
-def _mixture(findings: Findings) -> Iterator[Verdict]:
+def _mixture(results: Results) -> Iterator[Verdict]:
     """Rows of all topics at once, beside those of one table."""
-    single = findings.runs.get(findings.options.record_names[0], {}).get(STREAM)
-    mixed = findings.runs.get(ALL_TOPICS, {}).get(STREAM)
+    single = results.runs.get(results.options.record_names[0], {}).get(STREAM)
+    mixed = results.runs.get(ALL_TOPICS, {}).get(STREAM)
     if single and mixed:
         ratio = middle(mixed, "rows_a_second") / middle(single, "rows_a_second")
         yield Verdict(
@@ -129,16 +130,16 @@ def _latency(latency: Latency) -> Verdict:
 
 
 def _searches(answers: Answers) -> Iterator[Verdict]:
-    for one in answers.answers:
-        if one.report == SEARCH.name:
-            what = f"{one.report} among {answers.ledger_rows:,}"
-            yield Verdict(what, f"{one.seconds * 1000:.1f} ms", "under 10 ms", one.seconds < 0.010)
+    for answer in answers.answers:
+        if answer.report == SEARCH.name:
+            what = f"{answer.report} among {answers.ledger_rows:,}"
+            yield Verdict(what, f"{answer.seconds * 1000:.1f} ms", "under 10 ms", answer.seconds < 0.010)
 
 
 def _slowest(answers: Answers) -> Verdict:
-    one = max(answers.answers, key=lambda answer: answer.seconds)
-    what = " ".join(["slowest report:", one.report, one.asked]).strip()
-    return Verdict(what, f"{one.seconds:.2f} s", "under 1 s", one.seconds < 1)
+    slowest = max(answers.answers, key=lambda answer: answer.seconds)
+    what = " ".join(["slowest report:", slowest.report, slowest.asked]).strip()
+    return Verdict(what, f"{slowest.seconds:.2f} s", "under 1 s", slowest.seconds < 1)
 
 
 def middle(runs: Sequence[Run], name: str) -> float:
@@ -190,23 +191,25 @@ def _answers_table(answers: Answers) -> Table:
         table.add_column(heading)
     for heading in ("rows", "ms", "of a full scan"):
         table.add_column(heading, justify="right")
-    for one in answers.answers:
-        table.add_row(one.report, one.asked, f"{one.rows:,}", f"{one.seconds * 1000:.0f}", f"{one.scan_ratio:.3f}")
+    for answer in answers.answers:
+        table.add_row(
+            answer.report, answer.asked, f"{answer.rows:,}", f"{answer.seconds * 1000:.0f}", f"{answer.scan_ratio:.3f}"
+        )
     return table
 
 
-def _verdicts_table(found: Sequence[Verdict]) -> Table:
+def _verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     table = _table("Beside the goals")
     for heading in ("", "measured", "goal", ""):
         table.add_column(heading)
-    for one in found:
-        reached = "" if one.is_reached is None else "[green]yes[/]" if one.is_reached else "[red]no[/]"
-        table.add_row(one.what, one.figure, one.goal, reached)
+    for verdict in verdicts:
+        reached = "" if verdict.is_reached is None else "[green]yes[/]" if verdict.is_reached else "[red]no[/]"
+        table.add_row(verdict.what, verdict.figure, verdict.goal, reached)
     return table
 
 
-def _disturbances(findings: Findings) -> Iterator[str]:
-    for record_name, rounds in findings.runs.items():
+def _disturbances(results: Results) -> Iterator[str]:
+    for record_name, rounds in results.runs.items():
         for contender, runs in rounds.items():
             for number, run in enumerate(runs, 1):
                 if run.others_cpus > OTHERS_CPUS_MAX:

@@ -42,7 +42,7 @@ def fill(database: Engine, rows: int, tell: Tell) -> None:
 
 
 def total_rows(rows: int) -> int:
-    """How many rows `fill` makes."""
+    """The number of rows that `fill` makes."""
     return sum(count for count, _ in _tables(rows).values())
 
 
@@ -50,7 +50,8 @@ def total_rows(rows: int) -> int:
 
 
 def _chance(salt: str, of: str = "n") -> str:
-    """From 0 to below 1, for one number always the same. A checksum would make what has two salts alike."""
+    """A number from 0 to below 1, always the same for the same row. With a checksum two salts would give similar
+    numbers."""
     return f"CONV(LEFT(SHA2(CONCAT('{salt}', {of}), 256), 8), 16, 10) / 4294967296"
 
 
@@ -76,12 +77,12 @@ MODE = _one_of("mode", "driving", "transit", "walking")
 NAME = _one_of("name", "ann", "Anna", "bob", "Chloe", "dmitri", "eva", "farid")
 COURSE = _one_of("course", "3rd_stream", "4th_stream", "5th_stream")
 AMOUNT = f"ROUND(100 * {_chance('amount')} - 20, 2)"
-"""A fifth of the amounts is below 0."""
+"""An amount; a fifth of the amounts is below 0."""
 
 ROWS_A_USER = 20
-"""In the largest ledgers, in the mean."""
+"""Rows of a user in the largest ledgers, in the mean."""
 TIMES_SMALLER = 5
-"""What the ledgers of money are, beside the largest."""
+"""The ratio of the largest ledgers to those of money."""
 
 OF_APP = {"id": "n", "user_id": "who"}
 OF_BOT = {"id": "n", "user_id": f"{FIRST_TELEGRAM_ID} + who", "created_on": ACTED}
@@ -100,7 +101,7 @@ LEARNER = {"user_id": f"{FIRST_TELEGRAM_ID} + n", "username": f"CONCAT({NAME}, n
 
 
 def _tables(rows: int) -> Mapping[str, tuple[int, Mapping[str, str]]]:
-    """How many rows each table gets, and what of these."""
+    """The number of rows of each table, and SQL for the values of their columns."""
     users, small = rows // ROWS_A_USER, rows // TIMES_SMALLER
     return {
         "auth_user": (users, {"id": "n", "first_name": NAME, "created_on": REGISTERED}),
@@ -133,10 +134,10 @@ def _fill(connection: Connection, table: Table, values: Mapping[str, str], count
         f"""
         INSERT INTO {table.name} ({", ".join(written)})
         WITH RECURSIVE counter AS (
-            SELECT 0 AS one UNION ALL SELECT one + 1 FROM counter WHERE one < 999
+            SELECT 0 AS number UNION ALL SELECT number + 1 FROM counter WHERE number < 999
         ), numbers AS (
-            SELECT :before + thousand.one * 1000 + counter.one + 1 AS n
-            FROM counter thousand JOIN counter WHERE thousand.one * 1000 + counter.one < :count
+            SELECT :before + thousand.number * 1000 + counter.number + 1 AS n
+            FROM counter thousand JOIN counter WHERE thousand.number * 1000 + counter.number < :count
         ), rows_of_users AS (
             SELECT n, 1 + FLOOR(:users * POW({_chance("user")}, 1.5)) AS who FROM numbers
         )
@@ -148,12 +149,12 @@ def _fill(connection: Connection, table: Table, values: Mapping[str, str], count
 
 
 def _filler(kind: type) -> str:
-    """For columns that no report reads."""
+    """SQL for columns that no report reads."""
     return {datetime: "UTC_TIMESTAMP()", bytes: "UNHEX(LEFT(SHA2(n, 256), 32))", str: "''"}.get(kind, "0")
 
 
 def _sum(connection: Connection, rollup: Table) -> None:
-    """As the refresher does it, but the whole year at once."""
+    """Sum a rollup as the refresher does, but the whole year at once."""
     now = datetime.now(UTC).replace(tzinfo=None)
     sums = rollups.summed(rollup, now - YEAR - timedelta(days=1), now + timedelta(days=1))
     connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))

@@ -1,4 +1,4 @@
-"""One run of one contender, and how it is observed from outside."""
+"""A run of a contender, and its observation from outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reading:
     database: float
     kafka: float
     others: float
-    """Of the whole machine without these three and ourselves."""
+    """CPU time of the whole machine without the client, the servers and the benchmark itself."""
 
     @classmethod
     def of(cls, ground: Ground, client_pid: int) -> Reading:
@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Run:
-    """What a contender did with a workload.
+    """The outcome of a contender with a workload.
 
     The window reaches from the first applied records to the last one: process start, imports and joining the group
     are outside. What was applied by its beginning does not count as done in it.
@@ -51,13 +51,13 @@ class Run:
     window_records: int
     window_seconds: float
     seconds: float
-    """From the start of the process to the last record."""
+    """Seconds from the start of the process to the last record."""
     client_micros: float
     """CPU time in the window for each record, all threads."""
     database_micros: float
     kafka_micros: float
     others_cpus: float
-    """How many CPUs were busy with other things than this benchmark: a disturbed run shows here."""
+    """The CPUs that were busy with other things than this benchmark: a disturbed run shows here."""
     memory_peak: int = 0
     memory_quarters: list[int] = field(default_factory=list)
     """Resident bytes when a quarter, half, three quarters and all of the records were applied."""
@@ -84,7 +84,7 @@ class Observation:
         self.quarters: list[int] = []
 
     def follow(self, applied: Iterable[int | None], tell: Tell) -> Run:
-        """Until `applied`, which tells how many records are (None: not yet begun), has told of the last one.
+        """Follow the contender until `applied` has told of the last record; None means that it has not begun yet.
 
         Raises RuntimeError where it ends before.
         """

@@ -1,4 +1,4 @@
-"""What each stage of the line costs: the product's own functions, timed over batches of real records in this process.
+"""The cost of each stage of the line: the product's own functions, timed over batches of real records here.
 
 Nothing runs beside them, so their sum is what a single lane alone would need; in `stream run` the lanes overlap.
 """
@@ -30,7 +30,7 @@ GROUP_ID = "bench-stages"
 
 Result = TypeVar("Result")
 Batch = dict[TopicPartition, list[Record]]
-"""What one poll brought."""
+"""The records of one poll."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Stage:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Sums what some work took: on the clock, of this thread and of the whole process, in seconds."""
+    """The sum of some work's time: on the clock, of this thread and of the whole process, in seconds."""
 
     wall: float = 0.0
     thread: float = 0.0
@@ -63,7 +63,7 @@ class Stopwatch:
 
 @dataclass(slots=True)
 class Watches:
-    """One for each stage; `decode` includes `read`, and `write` includes `compact` and `encode`."""
+    """A stopwatch for each stage; `decode` includes `read`, and `write` includes `compact` and `encode`."""
 
     all: Stopwatch = field(default_factory=Stopwatch)
     poll: Stopwatch = field(default_factory=Stopwatch)
@@ -101,7 +101,7 @@ def _stages(watches: Watches, micros: Callable[[float], float]) -> Iterator[Stag
 
 
 def _take_through(ground: Ground, workload: Workload, records_wanted: int, watches: Watches, tell: Tell) -> int:
-    """How many records went through all stages, to fresh tables."""
+    """Take the records through all stages into fresh tables, and return their number."""
     readers = workload.readers()
     writer = Writer(connect_engine(ground.fresh_database(), for_lane=True), GROUP_ID, GROUP_ID)
     claims: dict[TopicPartition, Claim] = {}
@@ -110,7 +110,7 @@ def _take_through(ground: Ground, workload: Workload, records_wanted: int, watch
         for partition in batch.keys() - claims.keys():
             claims[partition] = Claim(partition, "bench")
             writer.claim(claims[partition])
-        slices = [_decoded(claims[one], records, readers, watches) for one, records in batch.items()]
+        slices = [_decoded(claims[partition], records, readers, watches) for partition, records in batch.items()]
         watches.write.time(writer.write, slices)
         done += sum(len(records) for records in batch.values())
         tell(done)
@@ -121,7 +121,7 @@ def _take_through(ground: Ground, workload: Workload, records_wanted: int, watch
 
 
 def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Batch]:
-    """The topic from its beginning, without end."""
+    """The batches of the topic from its beginning, without end."""
     waiting: list[TopicPartition] = []
     source = Source({"bootstrap.servers": ground.kafka.bootstrap_servers}, GROUP_ID)
     source.subscribe([workload.topic], on_assign=waiting.extend, on_revoke=lambda _: None, on_lost=lambda _: None)
@@ -131,7 +131,7 @@ def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Ba
                 source.fetch(dict.fromkeys(waiting, 0), waiting)
                 waiting.clear()
             fetched = watch.time(source.poll, BATCH_RECORDS_MAX, LINGER_SECONDS)
-            batch = {partition: one.records for partition, one in fetched.items() if one.records}
+            batch = {partition: piece.records for partition, piece in fetched.items() if piece.records}
             if batch:
                 yield batch
     finally:
@@ -139,7 +139,7 @@ def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Ba
 
 
 def _decoded(claim: Claim, records: list[Record], readers: Readers, watches: Watches) -> DecodedSlice:
-    """The slice as `write` wants it; what `write` does with it by itself is tried here as well."""
+    """The slice that `write` wants. Parts of `write` are timed here on their own as well."""
     watches.read.time(_read_data, records, readers)
     decoded = watches.decode.time(decode, records, readers)
     compacted = watches.compact.time(compact, decoded.accepted)

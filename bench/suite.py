@@ -1,4 +1,4 @@
-"""The benchmark's parts in their order, and what they found."""
+"""The benchmark's parts in their order, and their results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LATENCY_SECONDS = 20
 
 
 class Part(StrEnum):
-    """What can be measured."""
+    """A part of the benchmark."""
 
     LOAD = "load"
     USUAL = "usual"
@@ -56,26 +56,26 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a run of the benchmark is asked to do."""
+    """The options of a run of the benchmark."""
 
     parts: frozenset[Part]
     record_names: tuple[str, ...]
     records: int
     report_rows: int
-    """In the largest ledgers of which reports are asked."""
+    """The rows of the largest ledgers of which reports are asked."""
     rounds: int
     settings: Mapping[str, str]
-    """For `stream run`, beside those that it needs."""
+    """Settings for `stream run`, beside those that it needs."""
 
 
 @dataclass
-class Findings:
-    """What a run of the benchmark found."""
+class Results:
+    """The results of a run of the benchmark."""
 
     options: Options
     server: str
     runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
-    """By record name and contender, a run for each round."""
+    """The runs by record name and contender, one for each round."""
     stages: dict[str, list[Stage]] = field(default_factory=dict)
     latency: Latency | None = None
     answers: Answers | None = None
@@ -97,39 +97,39 @@ class Findings:
         }
 
 
-def measure(ground: Ground, options: Options, steps: Steps) -> Findings:
+def measure(ground: Ground, options: Options, steps: Steps) -> Results:
     """Run all parts that are asked for."""
-    findings = Findings(options, f"{ground.database.name} {ground.database.version}")
+    results = Results(options, f"{ground.database.name} {ground.database.version}")
     if options.parts - {Part.REPORTS}:
-        _measure_topics(ground, findings, steps)
+        _measure_topics(ground, results, steps)
     if Part.REPORTS in options.parts:
-        _ask_reports(ground, findings, steps)
-    return findings
+        _ask_reports(ground, results, steps)
+    return results
 
 
-def _measure_topics(ground: Ground, findings: Findings, steps: Steps) -> None:
-    options = findings.options
+def _measure_topics(ground: Ground, results: Results, steps: Steps) -> None:
+    options = results.options
     workloads = [Workload(options.records, name) for name in options.record_names]
     for workload in workloads:
         with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
             workload.publish(ground, tell)
-        _compete(ground, workload, findings, steps)
+        _compete(ground, workload, results, steps)
         if Part.STAGES in options.parts:
             with steps.step(f"{workload.record_name}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
-                findings.stages[workload.record_name] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
+                results.stages[workload.record_name] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
     if Part.LATENCY in options.parts:
         quiet = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, workloads[0].record_name)
         with steps.step(f"{quiet.record_name}: latency of a quiet topic", quiet.count) as tell:
-            findings.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
+            results.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
     if Part.MIXED in options.parts:
-        _drain_mixture(ground, findings, steps)
+        _drain_mixture(ground, results, steps)
     if Part.MILLION in options.parts:
-        _drain_a_million(ground, workloads[0], findings, steps)
+        _drain_a_million(ground, workloads[0], results, steps)
 
 
-def _compete(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
+def _compete(ground: Ground, workload: Workload, results: Results, steps: Steps) -> None:
     """All contenders take turns, round after round, so that a disturbance of the machine meets each of them."""
-    name, options = workload.record_name, findings.options
+    name, options = workload.record_name, results.options
     files: list[RowFile] = []
     if Part.LOAD in options.parts:
         with steps.step(f"{name}: preformat", workload.count) as tell:
@@ -138,7 +138,7 @@ def _compete(ground: Ground, workload: Workload, findings: Findings, steps: Step
     for number in range(1, options.rounds + 1):
         for contender, run in contenders.items():
             with steps.step(f"{name}, round {number} of {options.rounds}: {contender}", workload.count) as tell:
-                findings.runs.setdefault(name, {}).setdefault(contender, []).append(run(tell))
+                results.runs.setdefault(name, {}).setdefault(contender, []).append(run(tell))
             _require_all_rows(ground, workload, contender)
     for file in files:
         file.path.unlink()
@@ -164,40 +164,40 @@ def _contenders(
 
 
 def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> None:
-    """Whoever is quick because it leaves something out doesn't count."""
-    found, wanted = ground.count_rows(workload.table_names), workload.count * len(workload.tables)
-    if found != wanted:
-        raise RuntimeError(f"{contender} left {found} rows, not {wanted}")
+    """Raise RuntimeError where a contender is quick because it leaves something out."""
+    counted, wanted = ground.count_rows(workload.table_names), workload.count * len(workload.tables)
+    if counted != wanted:
+        raise RuntimeError(f"{contender} left {counted} rows, not {wanted}")
 
 
-def _drain_mixture(ground: Ground, findings: Findings, steps: Steps) -> None:
+def _drain_mixture(ground: Ground, results: Results, steps: Steps) -> None:
     """All topics at once: small slices of many tables instead of large ones of one."""
-    mixture, options = Mixture(findings.options.records), findings.options
+    mixture, options = Mixture(results.options.records), results.options
     ground.empty_topics(mixture.streams)
     with steps.step(f"{mixture.record_name}: publish", mixture.count) as tell:
         mixture.publish(ground, tell, MORE_SEED)
     for number in range(1, options.rounds + 1):
         with steps.step(f"{mixture.record_name}, round {number} of {options.rounds}", mixture.count) as tell:
             run = drain(STREAM, ground, mixture, options.settings, tell)
-        findings.runs.setdefault(mixture.record_name, {}).setdefault(STREAM, []).append(run)
+        results.runs.setdefault(mixture.record_name, {}).setdefault(STREAM, []).append(run)
 
 
-def _drain_a_million(ground: Ground, workload: Workload, findings: Findings, steps: Steps) -> None:
-    """For the memory figure: the topic is filled up to a million, and all of it drained once."""
+def _drain_a_million(ground: Ground, workload: Workload, results: Results, steps: Steps) -> None:
+    """Measure memory: the topic is filled up to a million records, and all of it is drained once."""
     million = Workload(1_000_000, workload.record_name)
     missing = Workload(million.count - workload.count, workload.record_name)
     with steps.step(f"{workload.record_name}: publish up to a million", missing.count) as tell:
         missing.publish(ground, tell, MORE_SEED)
     with steps.step(f"{workload.record_name}: {MILLION}", million.count) as tell:
-        run = drain(MILLION, ground, million, findings.options.settings, tell)
-    findings.runs.setdefault(workload.record_name, {})[MILLION] = [run]
+        run = drain(MILLION, ground, million, results.options.settings, tell)
+    results.runs.setdefault(workload.record_name, {})[MILLION] = [run]
 
 
-def _ask_reports(ground: Ground, findings: Findings, steps: Steps) -> None:
-    """Of tables that are filled without any topic."""
-    rows = findings.options.report_rows
+def _ask_reports(ground: Ground, results: Results, steps: Steps) -> None:
+    """Ask reports about tables that are filled without any topic."""
+    rows = results.options.report_rows
     database = connect_engine(ground.fresh_database())
     with steps.step("reports: fill the tables", total_rows(rows)) as tell:
         fill(database, rows, tell)
     with steps.step("reports", len(list(questions()))) as tell:
-        findings.answers = answers(ground, rows, tell)
+        results.answers = answers(ground, rows, tell)

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    """Drain a topic and print, after each batch, how many records are in the database."""
+    """Drain a topic and print, after each batch, the number of records in the database."""
     options = json.loads(sys.stdin.readline())
     workload = Workload(options["count"], options["record_name"])
     engine = create_engine(options["url"])

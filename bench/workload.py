@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from bench.ground import HASH_KEY, Ground
 from stream.catalog import STREAMS, Route, Stream
 from stream.hashing import Hasher
-from stream.kafka.source import admin_client
+from stream.kafka.brokers import Brokers
 from stream.kafka.topics import create
 from stream.produce import Message, Plan, publish, synthesize
 from stream.produce.plan import record_names
@@ -22,12 +22,12 @@ from stream.schemas.readers import Readers
 from stream.schemas.store import SchemaStore
 
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
-"""Fixed, so that two runs have the same events."""
+"""A fixed moment, so that two runs have the same events."""
 
 SEED = 1
 MORE_SEED = 2
 QUIET_SEED = 3
-"""Different seeds are about different entities."""
+"""Another seed: different seeds are about different entities."""
 
 ALL_TOPICS = "all topics"
 
@@ -35,7 +35,7 @@ READ_RECORDS_MAX = 5000
 READ_SECONDS_MAX = 30.0
 
 Tell = Callable[[int], None]
-"""Is told how many records are done."""
+"""A function that is told the number of records that are done."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class Workload:
 
     @cached_property
     def stream(self) -> Stream:
-        return next(one for one in STREAMS.values() if self.record_name in record_names([one.topic]))
+        return next(stream for stream in STREAMS.values() if self.record_name in record_names([stream.topic]))
 
     @cached_property
     def route(self) -> Route:
-        return next(one for one in self.stream.bound_routes if one.record_name == self.record_name)
+        return next(route for route in self.stream.bound_routes if route.record_name == self.record_name)
 
     @property
     def topic(self) -> str:
         return self.stream.topic
 
     def readers(self) -> Readers:
-        """How to decode the topic's records."""
+        """The readers that decode the topic's records."""
         return SchemaStore(hasher=Hasher.parse(HASH_KEY)).readers(self.topic)
 
     @property
@@ -74,7 +74,7 @@ class Workload:
         return [self.stream]
 
     def row_count(self, _ground: Ground) -> int:
-        """How many rows its records become."""
+        """The number of rows that the workload's records become."""
         return self.count * len(self.tables)
 
     def messages(self, seed: int = SEED) -> Iterator[Message]:
@@ -83,7 +83,7 @@ class Workload:
     def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
         """Make the topic where it is missing and fill it."""
         properties = {"bootstrap.servers": ground.kafka.bootstrap_servers}
-        create(admin_client(properties), self.streams, replication_factor=1)
+        create(Brokers(properties), self.streams, replication_factor=1)
         published = publish(self.messages(seed), properties, progress=tell)
         if published.delivered_count != self.count:
             raise RuntimeError(f"only {published.delivered_count} of {self.count} records reached Kafka")

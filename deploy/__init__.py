@@ -1,1 +1,1 @@
-"""How the parts are set up and run: on this machine (`deploy.local`) and in containers."""
+"""Set-up of the parts: on this machine (`deploy.local`) and in containers."""

@@ -26,47 +26,48 @@ def asyncapi() -> str:
             "The rules are in docs/events.md, and in the README.md beside each topic's schemas.",
         },
         "defaultContentType": "avro/binary",
-        "channels": {one.topic: _channel(one) for one in STREAMS.values()},
-        "operations": {f"consume {one.topic}": _operation(one) for one in STREAMS.values()},
-        "components": {"messages": {_name(one, route): _message(one, route) for one, route in _routes()}},
+        "channels": {stream.topic: _channel(stream) for stream in STREAMS.values()},
+        "operations": {f"consume {stream.topic}": _operation(stream) for stream in STREAMS.values()},
+        "components": {"messages": {_name(stream, route): _message(stream, route) for stream, route in _routes()}},
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _routes() -> list[tuple[Stream, Route]]:
-    return [(one, route) for one in STREAMS.values() for route in one.bound_routes]
+    return [(stream, route) for stream in STREAMS.values() for route in stream.bound_routes]
 
 
-def _name(one: Stream, route: Route) -> str:
-    return f"{one.topic}.{route.record_name}"
+def _name(stream: Stream, route: Route) -> str:
+    return f"{stream.topic}.{route.record_name}"
 
 
-def _channel(one: Stream) -> Json:
+def _channel(stream: Stream) -> Json:
     return {
-        "address": one.topic,
+        "address": stream.topic,
         "messages": {
-            route.record_name: {"$ref": f"#/components/messages/{_name(one, route)}"} for route in one.bound_routes
+            route.record_name: {"$ref": f"#/components/messages/{_name(stream, route)}"}
+            for route in stream.bound_routes
         },
         "bindings": {
             "kafka": {
-                "partitions": one.partitions,
+                "partitions": stream.partitions,
                 "topicConfiguration": {
                     "cleanup.policy": ["delete"],
-                    "retention.ms": int(declared_config(one)["retention.ms"]),
-                    "max.message.bytes": int(declared_config(one)["max.message.bytes"]),
+                    "retention.ms": int(declared_config(stream)["retention.ms"]),
+                    "max.message.bytes": int(declared_config(stream)["max.message.bytes"]),
                 },
             }
         },
     }
 
 
-def _operation(one: Stream) -> Json:
-    return {"action": "receive", "channel": {"$ref": f"#/channels/{one.topic}"}}
+def _operation(stream: Stream) -> Json:
+    return {"action": "receive", "channel": {"$ref": f"#/channels/{stream.topic}"}}
 
 
-def _message(one: Stream, route: Route) -> Json:
-    newest = SchemaStore().newest(one.topic, route.record_name)
-    path = f"../schemas/{one.topic}/{newest.name}.avsc"
+def _message(stream: Stream, route: Route) -> Json:
+    newest = SchemaStore().newest(stream.topic, route.record_name)
+    path = f"../schemas/{stream.topic}/{newest.name}.avsc"
     message = {
         "name": route.record_name,
         "title": newest.source["doc"],

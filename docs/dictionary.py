@@ -30,9 +30,9 @@ def dictionary() -> str:
     example = next(iter(STREAMS.values())).tables[0]
     lines += ["## In every table of events\n", *_columns(example.c[name] for name in SHARED)]
     described: set[str] = set()
-    for one in STREAMS.values():
-        lines.append(f"\n## Topic {one.topic}")
-        for table in one.tables:
+    for topic, declared in STREAMS.items():
+        lines.append(f"\n## Topic {topic}")
+        for table in declared.tables:
             described.add(table.name)
             lines += [
                 "",
@@ -52,8 +52,8 @@ def _table(table: Table) -> Iterator[str]:
     yield f"{table.comment}."
     fed = [
         f"`{route.record_name}`"
-        for one in STREAMS.values()
-        for route in one.bound_routes
+        for stream in STREAMS.values()
+        for route in stream.bound_routes
         if table.name in {feed.table.name for feed in route.feeds}
     ]
     if fed:

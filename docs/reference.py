@@ -115,11 +115,11 @@ def metrics() -> str:
     """The page of metrics and reasons, from `stream.engine.metrics` and `stream.errors`."""
     lines = ["# Metrics\n", "`stream run` serves them at `/metrics`.\n"]
     lines += ["| metric | labels | meaning |", "|---|---|---|"]
-    found = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
-    for one in sorted(found, key=lambda one: one._name):
-        name = f"{one._name}_total" if one._type == "counter" else one._name
-        labels = ", ".join(f"`{label}`" for label in one._labelnames) or "none"
-        lines.append(f"| `{name}` ({one._type}) | {labels} | {one._documentation} |")
+    metrics = [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
+    for metric in sorted(metrics, key=lambda metric: metric._name):
+        name = f"{metric._name}_total" if metric._type == "counter" else metric._name
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"
+        lines.append(f"| `{name}` ({metric._type}) | {labels} | {metric._documentation} |")
     lines += ["\n## Reasons for a dead letter\n", "| reason | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {reason.meaning} |" for reason in Reason]
     return NOTE + "\n".join(lines) + "\n"
@@ -142,7 +142,9 @@ def reports() -> str:
         lines += ["| column | meaning |", "|---|---|"]
         lines += [f"| `{name}` | {meaning} |" for name, meaning in report.columns.items()]
         lines += ["\n| option | default | meaning |", "|---|---|---|"] if report.parameters else []
-        lines += [f"| `{one.option}` | {_default(one)} | {one.help} |" for one in report.parameters]
+        lines += [
+            f"| `{parameter.option}` | {_default(parameter)} | {parameter.help} |" for parameter in report.parameters
+        ]
         lines.append(f"\nExample: `{report.example}`\n")
     return NOTE + "\n".join(lines)
 
@@ -150,7 +152,7 @@ def reports() -> str:
 def quality() -> str:
     """The page of the checks of data quality, from their declarations."""
     lines = ["# Data quality\n", QUALITY_INTRODUCTION, "| check | table | a row at fault is |", "|---|---|---|"]
-    lines += [f"| `{one.name}` | `{one.table.name}` | {one.meaning} |" for one in CHECKS.values()]
+    lines += [f"| `{check.name}` | `{check.table.name}` | {check.meaning} |" for check in CHECKS.values()]
     return NOTE + "\n".join(lines) + "\n\n" + QUALITY_NOTES
 
 

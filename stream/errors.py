@@ -5,6 +5,7 @@
     ├── TransientError          the environment's fault: wait and do the same again, never dead-letter
     │   ├── DatabaseUnavailable     MySQL refused or vanished: drop the connection, back off
     │   ├── TransactionConflict     deadlock or lock wait: the same transaction again, on the same connection
+    │   ├── KafkaUnavailable        the brokers did not answer a question in time: ask again, polling goes on
     │   ├── StatementTimeout        a query took longer than it was given: ask for less, or give it more
     │   ├── RegistryUnavailable     the schema registry does not answer, or has not heard of an id yet: ask again
     │   └── Fenced                  another owner claimed a partition: ask the group, then claim again or let go
@@ -112,6 +113,12 @@ class TransactionConflict(TransientError):
         super().__init__(f"the transaction met another one ({reason}, errno {errno})")
         self.reason = reason
         self.errno = errno
+
+
+class KafkaUnavailable(TransientError):
+    """The brokers did not answer a question in time; polling goes on and the question is asked again."""
+
+    reason = "kafka_unavailable"
 
 
 class StatementTimeout(TransientError):

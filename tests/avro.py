@@ -15,9 +15,9 @@ class Unreadable(Exception):
 
 
 class Tolerated(Exception):
-    """What the specification forbids and fastavro lets pass: a number of more than 64 bits (it wraps), a union's
-    negative branch (it counts from the end), a boolean that is neither 0 nor 1, and a block of an array whose size
-    is not the one that it says. The product's judgement is left open there."""
+    """Bytes that the specification forbids and fastavro lets pass: a number of more than 64 bits (it wraps), a union's
+    negative branch (it counts from the end), a boolean that is neither 0 nor 1, and a block of an array whose size is
+    not the declared one. The product's judgement is left open there."""
 
 
 class Bytes:

@@ -1,4 +1,4 @@
-"""What must hold whenever the log is drained: tables as the model has them, dead letters, and both ledgers."""
+"""The balance of a drained log: tables as the model has them, dead letters, and both ledgers."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def assert_tables(database: Database, expected: Expected) -> None:
     """Each table holds the model's rows, no more, no less, in every column but those of origin."""
     complaints: list[str] = []
     for name, wanted in expected.tables.items():
-        found = {tuple(row[column] for column in TABLES[name].key): row for row in database.rows(name)}
-        for one, candidates in expected.undecided[name].items():
-            row = found.pop(one, None)
+        stored = {tuple(row[column] for column in TABLES[name].key): row for row in database.rows(name)}
+        for key, candidates in expected.undecided[name].items():
+            row = stored.pop(key, None)
             if row is not None and all(_differences(candidate, row) for candidate in candidates):
-                complaints.append(f"{name} {one}: none of those that it may be")
-        complaints += [f"{name} {one}: missing" for one in sorted(wanted.keys() - found.keys())]
-        complaints += [f"{name} {one}: not expected" for one in sorted(found.keys() - wanted.keys())]
-        for one in sorted(wanted.keys() & found.keys()):
-            complaints += [f"{name} {one}: {line}" for line in _differences(wanted[one], found[one])]
+                complaints.append(f"{name} {key}: none of those that it may be")
+        complaints += [f"{name} {key}: missing" for key in sorted(wanted.keys() - stored.keys())]
+        complaints += [f"{name} {key}: not expected" for key in sorted(stored.keys() - wanted.keys())]
+        for key in sorted(wanted.keys() & stored.keys()):
+            complaints += [f"{name} {key}: {line}" for line in _differences(wanted[key], stored[key])]
     assert not complaints, _listed(complaints)
 
 
-def _differences(wanted: Row, found: Mapping[str, Any]) -> list[str]:
-    compared = {name: value for name, value in found.items() if name not in ORIGIN + COMPUTED}
+def _differences(wanted: Row, stored: Mapping[str, Any]) -> list[str]:
+    compared = {name: value for name, value in stored.items() if name not in ORIGIN + COMPUTED}
     assert compared.keys() == wanted.keys(), f"columns differ: {sorted(compared.keys() ^ wanted.keys())}"
     return [
         f"{name} is {compared[name]!r}, expected {value!r}"
@@ -75,17 +75,18 @@ def assert_origins(database: Database, expected: Expected) -> None:
 
 def assert_erasures(database: Database, expected: Expected) -> None:
     """The erased persons are marked, each as of the earliest moment, perhaps under other names too; nobody else is."""
-    found = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
-    assert found.keys() - expected.maybe_erased == set(expected.erased)
+    stored = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
+    assert stored.keys() - expected.maybe_erased == set(expected.erased)
     for person, erased_on in expected.erased.items():
-        assert erased_on is None or found[person] == erased_on, person
+        assert erased_on is None or stored[person] == erased_on, person
 
 
 def assert_dead_letters(database: Database, records: Sequence[LogRecord], expected: Expected) -> None:
     """Exactly the broken records are dead letters, each for a reason that the model sees, and the one announced."""
     letters = {_coordinates(row): row for row in database.rows("dead_letter")}
-    complaints = [f"{one}: no dead letter" for one in sorted(expected.dead_letters.keys() - letters.keys())]
-    complaints += [f"{one}: dead-lettered" for one in sorted(letters.keys() - expected.dead_letters.keys())]
+    wanted = expected.dead_letters.keys()
+    complaints = [f"{coordinates}: no dead letter" for coordinates in sorted(wanted - letters.keys())]
+    complaints += [f"{coordinates}: dead-lettered" for coordinates in sorted(letters.keys() - wanted)]
     for record in records:
         letter = letters.get(record.coordinates)
         if letter is None or record.coordinates not in expected.dead_letters:
@@ -113,8 +114,8 @@ def assert_dead_letters(database: Database, records: Sequence[LogRecord], expect
 
 def assert_record_ledger(database: Database, records: Sequence[LogRecord], expected: Expected, group_id: str) -> None:
     """Per partition: consumed = what lies in the log = written + superseded + dead-lettered, each counted once."""
-    in_log = Counter((one.topic, one.partition) for one in records)
-    broken = Counter((one.topic, one.partition) for one in expected.dead_letters)
+    in_log = Counter((record.topic, record.partition) for record in records)
+    broken = Counter((coordinates.topic, coordinates.partition) for coordinates in expected.dead_letters)
     progress = [row for row in database.rows("progress") if row["group_id"] == group_id]
     assert {(row["topic"], row["kafka_partition"]) for row in progress} >= set(in_log)
     for row in progress:

@@ -19,8 +19,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from deploy.local import Kafka
 from stream.catalog import STREAMS
+from stream.errors import KafkaUnavailable
 from stream.kafka import topics
-from stream.kafka.source import KafkaUnavailable, end_offsets, offset_ranges
+from stream.kafka.brokers import Brokers
 from tests.events import TOPICS, Datum, encode, key_of
 from tests.model import LogRecord
 from tests.rawclient import put_with_header
@@ -42,7 +43,11 @@ class Broker:
         self.server = server
         self._changed: set[str] = set()
         """Topics that were altered: they are made anew even where they are empty."""
+        self._connect()
+
+    def _connect(self) -> None:
         self.admin = AdminClient(self.config)
+        self.brokers = Brokers({"bootstrap.servers": self.server.bootstrap_servers})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -50,19 +55,19 @@ class Broker:
 
     def renew(self) -> None:
         """Make the topics anew of which a test has made use; most tests use few, and all take a second."""
-        self.admin = AdminClient(self.config)  # a client may forget a broker that was restarted
+        self._connect()  # a client may forget a broker that was restarted
         self.delete_topics(self._used())
-        topics.create(self.admin, list(STREAMS.values()), replication_factor=1)
+        topics.create(self.brokers, STREAMS.values(), replication_factor=1)
         wait_for(lambda: self._is_each_led(), "the new topics' leaders")
 
     def _used(self) -> set[str]:
         """Those that have records, or had, or are otherwise not as they were made."""
         there = set(STREAMS) & set(self._existing())
         try:
-            ranges = offset_ranges(self.admin, there) if there else {}
+            logs = self.brokers.logs(there) if there else {}
         except KafkaUnavailable:
             return there  # one is half made, or half gone
-        return self._changed | {one.topic for one, (_, end) in ranges.items() if end}
+        return self._changed | {where.topic for where, log in logs.items() if log.high}
 
     def delete_topics(self, names: Collection[str] = STREAMS) -> None:
         existing = [name for name in self._existing() if name in names]
@@ -72,7 +77,7 @@ class Broker:
         self._changed -= set(names)
 
     def create_topic(self, topic: str) -> None:
-        topics.create(self.admin, [STREAMS[topic]], replication_factor=1)
+        topics.create(self.brokers, [STREAMS[topic]], replication_factor=1)
         wait_for(lambda: self._is_each_led(), "the new topic's leaders")
 
     def delete_topic(self, topic: str) -> None:
@@ -113,7 +118,7 @@ class Broker:
 
     def ends(self) -> Mapping[Any, int]:
         """Where each partition ends, for readers of committed records."""
-        return end_offsets(self.admin, STREAMS)
+        return self.brokers.end_offsets(STREAMS)
 
     def producer(self, **config: Any) -> Producer:
         return Producer(

@@ -87,9 +87,9 @@ class Running(ABC):
         return wait_for(lambda: self._logged_or_dead(event), f"the log line {event!r}", seconds)[0]
 
     def _logged_or_dead(self, event: str) -> list[dict[str, Any]]:
-        found = self.logged(event)
-        assert found or self.is_running, f"it ended without {event!r}:\n{self.log_text()[-4000:]}"
-        return found
+        lines = self.logged(event)
+        assert lines or self.is_running, f"it ended without {event!r}:\n{self.log_text()[-4000:]}"
+        return lines
 
     def _lines(self) -> list[dict[str, Any]]:
         # The last line may be half written.

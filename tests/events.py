@@ -23,7 +23,7 @@ SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
 
 NOON = 1_780_000_000 * SECOND
-"""Where tests' events happen, in microseconds since 1970: in May 2026."""
+"""The moment of tests' events, in microseconds since 1970: in May 2026."""
 
 RECORDED_MS = NOON // 1000 + 60_000
 """Kafka's timestamp of tests' records: a minute later."""
@@ -32,7 +32,7 @@ _VERSIONS = [(path.parent.name, *path.name.split(".")[:2]) for path in sorted(SC
 """Topic, record and version of each schema."""
 
 TOPICS = {record: topic for topic, record, _ in _VERSIONS}
-NEWEST = {record: max(int(one[2][1:]) for one in _VERSIONS if one[1] == record) for record in TOPICS}
+NEWEST = {record: max(int(version[2][1:]) for version in _VERSIONS if version[1] == record) for record in TOPICS}
 
 Datum = dict[str, Any]
 
@@ -371,8 +371,8 @@ def single_object_header(record_name: str, version: int | None = None) -> bytes:
 def confluent_header(record_name: str, version: int | None = None) -> bytes:
     path = schema_file(record_name, version)
     ids: dict[str, str] = json.loads(path.with_name("ids.json").read_text())
-    found = [int(one) for one, name in ids.items() if name == path.name]
-    return b"\x00" + found[0].to_bytes(4, "big")
+    schema_ids = [int(schema_id) for schema_id, name in ids.items() if name == path.name]
+    return b"\x00" + schema_ids[0].to_bytes(4, "big")
 
 
 def body(record_name: str, datum: Datum, version: int | None = None) -> bytes:
@@ -394,7 +394,7 @@ def key_of(record_name: str, datum: Datum) -> bytes:
 def record(
     record_name: str, datum: Datum, *, offset: int = 0, version: int | None = None, timestamp_ms: int = RECORDED_MS
 ) -> Record:
-    """What Kafka would hand out."""
+    """The record as Kafka hands it out."""
     return Record(offset, timestamp_ms, key_of(record_name, datum), encode(record_name, datum, version))
 
 

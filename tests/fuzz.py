@@ -67,7 +67,7 @@ class Mutator:
 
     def __init__(self, records: list[Record], chance: Random) -> None:
         self._records = records
-        self._keys = [one.key for one in records]
+        self._keys = [record.key for record in records]
         self._chance = chance
         self._changes: list[Callable[[bytearray], None]] = [
             self._flip_bit,
@@ -83,10 +83,10 @@ class Mutator:
         chance = self._chance
         offset = 0
         while True:
-            one = chance.choice(self._records)
-            value = None if one.value is None else self._mutated(one.value)
-            key = one.key if chance.random() < 0.7 else chance.choice(self._keys)
-            timestamp_ms = one.timestamp_ms if chance.random() < 0.98 else chance.randint(-(2**63), 2**63 - 1)
+            record = chance.choice(self._records)
+            value = None if record.value is None else self._mutated(record.value)
+            key = record.key if chance.random() < 0.7 else chance.choice(self._keys)
+            timestamp_ms = record.timestamp_ms if chance.random() < 0.98 else chance.randint(-(2**63), 2**63 - 1)
             yield Record(offset, timestamp_ms, self._mutated(key) if key and chance.random() < 0.1 else key, value)
             offset += 1
 

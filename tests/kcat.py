@@ -14,7 +14,7 @@ SECONDS_MAX = 30.0
 
 
 def kcat(*arguments: str) -> bytes:
-    """What kcat prints. Raises UnavailableError where it can't be had, and CalledProcessError."""
+    """The output of kcat. Raises UnavailableError where it can't be had, and CalledProcessError."""
     command = [*unpacked_command(part("kcat", _build), "usr/bin/kcat"), *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=SECONDS_MAX).stdout
 

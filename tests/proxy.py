@@ -44,8 +44,8 @@ class LossyProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for one in list(self._sockets):
-            _close(one)
+        for connection in list(self._sockets):
+            _close(connection)
         for thread in self._threads:
             thread.join(5)
 
@@ -112,7 +112,7 @@ class SlowProxy(LossyProxy):
         super()._back(client, server, lost)
 
 
-def _close(one: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

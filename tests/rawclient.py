@@ -10,7 +10,7 @@ import confluent_kafka
 
 PRODUCER = 0
 TOPIC, VALUE, KEY, FLAGS, HEADERS, END = 1, 4, 5, 7, 10, 0
-"""What an argument of rd_kafka_producev is (rd_kafka_vtype_t)."""
+"""The kinds of arguments of rd_kafka_producev (rd_kafka_vtype_t)."""
 COPY = 2
 FLUSH_MS = 30_000
 

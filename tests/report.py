@@ -1,4 +1,4 @@
-"""What the report of a test run tells at its end: the servers, times that were measured, and what chaos did.
+"""The last lines of a test run: the servers, times that were measured, and the deeds of chaos.
 
 Tests may run in several processes; each hands its lines to the one that reports.
 """

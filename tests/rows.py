@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from stream.catalog import METADATA
 
 MOMENT = datetime(2026, 5, 28, 20, 26, 40)
-"""When everything happened of which a test says nothing else."""
+"""The moment of all that a test gives no other moment."""
 
 Row = Mapping[str, Any]
 

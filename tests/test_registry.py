@@ -67,18 +67,18 @@ def narrow_a_field(schema: dict[str, Any]) -> None:
 def test_all_versions_are_registered_once_and_keep_their_ids(registry: Registry, versions: Versions) -> None:
     ours = versions(add_field)
     would = registry.register(ours, is_dry_run=True)
-    assert [(one.version, one.schema_id, one.state) for one in would] == [
+    assert [(row.version, row.schema_id, row.state) for row in would] == [
         ("TripRated.v1", None, "would be registered"),
         ("TripRated.v2", None, "would be registered"),
     ]
     assert registry.ids(ours) == {}, "a dry run changes nothing"
     first = registry.register(ours)
     again = registry.register(ours)
-    assert [one.state for one in (*first, *again)] == ["registered"] * 2 + ["was registered"] * 2
-    assert [one.schema_id for one in first] == [one.schema_id for one in again]
+    assert [row.state for row in (*first, *again)] == ["registered"] * 2 + ["was registered"] * 2
+    assert [row.schema_id for row in first] == [row.schema_id for row in again]
     assert first[0].schema_id != first[1].schema_id
     assert registry.compatibility_of(subject_of(ours[0])) == COMPATIBILITY
-    assert registry.ids(ours) == {one.schema_id: version.file_name for one, version in zip(first, ours, strict=True)}
+    assert registry.ids(ours) == {row.schema_id: version.file_name for row, version in zip(first, ours, strict=True)}
     assert registry.schema(first[1].schema_id or 0)["fields"][-1]["name"] == "weather"
 
 
@@ -200,17 +200,17 @@ def test_the_commands_register_everything_once(registry_server: RegistryServer) 
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == len(STORE.versions)
     again = run_command(settings, "schemas", "register", "--format", "json")
-    assert {one["state"] for one in json.loads(again.stdout)} == {"was registered"}
+    assert {row["state"] for row in json.loads(again.stdout)} == {"was registered"}
     checked = run_command(settings, "schemas", "check", "--format", "json")
     assert checked.returncode == 0, checked.stdout
-    areas = [one["area"] for one in json.loads(checked.stdout)]
+    areas = [finding["area"] for finding in json.loads(checked.stdout)]
     assert areas.count("schema registry") == areas.count("compatibility") > 10
 
 
 def test_without_a_registry_only_the_files_are_compared() -> None:
     checked = run_command({}, "schemas", "check", "--format", "json")
     assert checked.returncode == 0, checked.stderr
-    assert {one["area"] for one in json.loads(checked.stdout)} == {"compatibility"}
+    assert {finding["area"] for finding in json.loads(checked.stdout)} == {"compatibility"}
     refused = run_command({}, "schemas", "register")
     assert refused.returncode == 78
     assert "STREAM_SCHEMA_REGISTRY_URL" in refused.stderr

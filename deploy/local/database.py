@@ -1,4 +1,4 @@
-"""What the local MySQL and the local MariaDB have in common."""
+"""The common part of the local MySQL and the local MariaDB."""
 
 import json
 import os

@@ -155,7 +155,7 @@ def _architecture() -> str:
 
 def archive_addresses(sources: Path = SOURCES) -> list[str]:
     """Return the addresses of Debian's archive that this machine's apt sources name, likeliest first."""
-    found: dict[str, None] = {}
+    addresses: dict[str, None] = {}
     for file in sorted([sources / "sources.list", *sources.glob("sources.list.d/*")]):
         if file.suffix == ".sources":
             entries = _paragraph_entries(file.read_text(errors="replace"))
@@ -165,8 +165,8 @@ def archive_addresses(sources: Path = SOURCES) -> list[str]:
             continue
         for address, suites, components in entries:
             if _is_archive(address, suites, components):
-                found[address.rstrip("/")] = None
-    return sorted(found, key=lambda address: not address.endswith("/debian"))
+                addresses[address.rstrip("/")] = None
+    return sorted(addresses, key=lambda address: not address.endswith("/debian"))
 
 
 def _is_archive(address: str, suites: set[str], components: set[str]) -> bool:

@@ -24,7 +24,7 @@ from deploy.local import LocalError, start_database, start_kafka
 from deploy.local.stack import hash_key
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER, LEDGER, PROGRESS
-from stream.kafka.source import admin_client, end_offsets
+from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
 
 FOLDER = Path(".local/demo")
@@ -75,7 +75,7 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 def show_all(environment: dict[str, str]) -> bool:
-    """The whole life of some events; whether the ledgers balance."""
+    """Show the whole life of some events; return whether the ledgers balance."""
     engine = connect_engine(environment["STREAM_DATABASE_URL"])
     say("Tables and topics")
     run(["migrate"], environment)
@@ -112,7 +112,7 @@ def drain(environment: dict[str, str], engine: Engine) -> None:
     """Run the service until it has caught up, and watch MySQL's progress meanwhile."""
     console.print("[green]$ stream run --until-caught-up[/]")
     kafka = {"bootstrap.servers": environment["STREAM_KAFKA_BOOTSTRAP_SERVERS"]}
-    total = sum(end_offsets(admin_client(kafka), STREAMS).values())
+    total = sum(Brokers(kafka).end_offsets(STREAMS).values())
     command = [sys.executable, "-m", "stream", "run", "--until-caught-up"]
     columns = (
         TextColumn("applied"),
@@ -156,25 +156,25 @@ def show_tables(connection: Connection) -> None:
 
 
 def show_ledgers(connection: Connection) -> bool:
-    """Print both ledgers, by topic and by table; whether each line balances."""
+    """Print both ledgers, by topic and by table; return whether each line balances."""
     records = _sums(connection, PROGRESS, "topic", "records_")
     rows = _sums(connection, LEDGER, "table_name", "rows_")
-    for one in records:
-        parts = one["written"] + one["superseded"] + one["dead_lettered"]
-        one["balances"] = "yes" if one["consumed"] == parts else "NO"
-    for one in rows:
-        parts = one["inserted"] + one["updated"] + one["unchanged"] + one["suppressed"]
-        one["balances"] = "yes" if one["sent"] == parts else "NO"
+    for line in records:
+        parts = line["written"] + line["superseded"] + line["dead_lettered"]
+        line["balances"] = "yes" if line["consumed"] == parts else "NO"
+    for line in rows:
+        parts = line["inserted"] + line["updated"] + line["unchanged"] + line["suppressed"]
+        line["balances"] = "yes" if line["sent"] == parts else "NO"
     console.print("records consumed = written + superseded + dead-lettered")
     show(records)
     console.print("\nrows sent = inserted + updated + unchanged + suppressed")
     show(rows)
-    return all(one["balances"] == "yes" for one in [*records, *rows])
+    return all(line["balances"] == "yes" for line in [*records, *rows])
 
 
 def _sums(connection: Connection, table: Any, by: str, prefix: str) -> list[dict[str, Any]]:
     counts = [column for column in table.columns if column.name.startswith(prefix)]
-    query = select(table.c[by], *(func.sum(one).label(one.name.removeprefix(prefix)) for one in counts))
+    query = select(table.c[by], *(func.sum(count).label(count.name.removeprefix(prefix)) for count in counts))
     return [
         {name: value if name == by else int(value) for name, value in row.items()}
         for row in connection.execute(query.group_by(table.c[by]).order_by(table.c[by])).mappings()

@@ -1,4 +1,4 @@
-"""What can go wrong with the local servers, in words for the person at the keyboard.
+"""Errors of the local servers, in words for the person at the keyboard.
 
 LocalError               says what failed, why, and what to do; shown without a traceback
 ├── UnavailableError     a server's program could not be had (no network, other system, changed content)

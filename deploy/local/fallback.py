@@ -1,4 +1,4 @@
-"""Which database we run: MySQL, or MariaDB where MySQL cannot be had, and then we say so."""
+"""The choice of the database: MySQL, or MariaDB where MySQL cannot be had, and then a line says so."""
 
 from pathlib import Path
 

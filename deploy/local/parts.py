@@ -79,11 +79,11 @@ def part(name: str, build: Callable[[Path], str], version: str = "") -> Path:
     Raises UnavailableError if the part cannot be had.
     """
     folder = parts_folder()
-    if found := _found(folder, name, version):
-        return found
+    if fetched := _found(folder, name, version):
+        return fetched
     with locked(folder / f"{name}.lock"):
-        if found := _found(folder, name, version):
-            return found
+        if fetched := _found(folder, name, version):
+            return fetched
         for leftover in folder.glob(f".{name}-*"):  # of a build that was killed: we hold the lock
             shutil.rmtree(leftover, ignore_errors=True)
         return _build(folder, name, build)

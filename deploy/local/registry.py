@@ -36,7 +36,7 @@ class Registry(Server):
 
     @property
     def url(self) -> str:
-        """Where clients of Confluent's API find it."""
+        """The address for clients of Confluent's API."""
         return f"http://{LOOPBACK}:{self.port}/apis/ccompat/v7"
 
     @property

@@ -1,4 +1,4 @@
-"""What all local servers have in common: a folder, a port, a process, and a way to start and end it."""
+"""The common part of all local servers: a folder, a port, a process, and a way to start and end it."""
 
 import atexit
 import json
@@ -208,6 +208,6 @@ def is_open(port: int) -> bool:
 
 @atexit.register
 def _stop_all() -> None:
-    """Stop politely what this program started and forgot."""
+    """Stop politely the servers that this program started and forgot."""
     for server in list(_running):
         server.stop()

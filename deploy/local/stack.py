@@ -1,4 +1,4 @@
-"""The servers that `make stack` leaves running in the background: Kafka, a database, and a schema registry if asked."""
+"""The stack of `make stack`, left running in the background: Kafka, a database, and a schema registry if asked."""
 
 import secrets
 import shlex
@@ -34,8 +34,8 @@ def start_stack(folder: Path = STACK, flavour: str = "", *, with_registry: bool 
         starting = [pool.submit(_ensure, server) for server in wanted]
         database = _database(folder, flavour)
         _ensure(database)
-        for one in starting:
-            one.result()
+        for start in starting:
+            start.result()
         settings = {
             "STREAM_DATABASE_URL": database.create_database(DATABASE),
             "STREAM_KAFKA_BOOTSTRAP_SERVERS": _kafka(folder).bootstrap_servers,
@@ -63,7 +63,7 @@ def export_lines(settings: dict[str, str]) -> str:
 
 
 def hash_key(folder: Path) -> str:
-    """The key of hashes that belongs to the data of this folder; made when it is first asked for.
+    """The key of hashes that belongs to the data of this folder; made at the first call.
 
     With another key the same participants would get other hashes.
     """

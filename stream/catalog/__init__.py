@@ -1,4 +1,4 @@
-"""Every topic that we consume: one file here each, found by looking, so that nothing else has to name it."""
+"""Every topic that we consume: one file here each, discovered here, so that nothing else has to name it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["METADATA", "STREAMS", "Event", "Feed", "Route", "Stream"]
 
 
 def _find_streams() -> dict[str, Stream]:
-    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     streams = [module.STREAM for module in modules if hasattr(module, "STREAM")]
     return {stream.topic: stream for stream in sorted(streams, key=lambda stream: stream.topic)}
 

@@ -14,9 +14,9 @@ class OrderPaid(Event):
     payment_id: EntityId
     user_id: EntityId
     payment_type: TextId32
-    """Such as credit_card, stored_value or points."""
+    """The means of payment, such as credit_card, stored_value or points."""
     card: TextId32 | None
-    """What is shown of the card, such as its last four digits; None where it was none."""
+    """The part of the card that is shown, such as its last four digits; None for another means of payment."""
     total_price: Money
     created_on: Micros
 

@@ -13,9 +13,9 @@ class BytemarkPassLogged(Event):
     bytemark_pass_id: EntityId
     user_id: AppIdText
     interaction: TextId32
-    """What happened, such as activated, validated or expired."""
+    """The kind of interaction, such as activated, validated or expired."""
     logged_on: Micros | None = None
-    """A producer may leave it to `occurred_at`."""
+    """The moment of the interaction; a producer may leave it to `occurred_at`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,13 +11,13 @@ from stream.errors import Reason, Rejection, Stage
 
 
 class LearnerEvent(Event):
-    """What a user of the Telegram bot does, and who they are as they do it."""
+    """An act of a Telegram bot's user, and who they are as they do it."""
 
     user_id: TelegramId
     username: LongText | None
     first_name: LongText | None
     joined_on: Micros
-    """When the bot first met the user."""
+    """The moment at which the bot first met the user."""
 
     one_of = ("username", "first_name")
 
@@ -89,11 +89,11 @@ EVENTS = upserted_table(
 )
 
 SEARCH_LENGTH = 64
-"""How many characters of a name can be searched: TEXT itself can't be indexed in order."""
+"""The characters of a name that can be searched: TEXT itself can't be indexed in order."""
 
 SEARCH_COLLATION = "utf8mb4_unicode_520_ci"
-"""Tells neither case nor accents apart. Both servers have it, and unlike utf8mb4_unicode_ci it knows characters of four
-bytes: there every emoji would be the same."""
+"""A collation that tells neither case nor accents apart. Both servers have it. Unlike utf8mb4_unicode_ci it knows
+characters of four bytes: there every emoji would be the same."""
 
 
 def _searched(name: str) -> Column[Any]:

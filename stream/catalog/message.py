@@ -13,7 +13,7 @@ RECIPIENTS_MAX = 10_000
 
 
 class Recipient(msgspec.Struct):
-    """To whom a message goes, and how far it is."""
+    """A person to whom a message goes, and how far its delivery is."""
 
     user_id: TelegramId
     delivery_status: Literal["pending", "sent", "delivered", "failed"]
@@ -26,7 +26,7 @@ class MessageSaved(Event):
     message_id: EntityId
     text: Text4096 | None
     media_type: TextId32 | None
-    """Such as photo, video or document; None for text alone."""
+    """The type of media, such as photo, video or document; None for text alone."""
     caption: Text1024 | None
     recipients: Annotated[list[Recipient], Meta(min_length=1, max_length=RECIPIENTS_MAX)]
     created_on: Micros
@@ -36,16 +36,16 @@ class MessageSaved(Event):
     def __post_init__(self) -> None:
         super().__post_init__()
         # Of a recipient who is named twice the last entry counts; in the order of their ids, as rows are written.
-        merged = {one.user_id: one for one in self.recipients}
+        merged = {recipient.user_id: recipient for recipient in self.recipients}
         self.recipients = [merged[user_id] for user_id in sorted(merged)]
 
 
 class MessageDeleted(Event):
-    """A message is gone, and with it its text and its recipients."""
+    """The end of a message: its text and its recipients are gone."""
 
     message_id: EntityId
     created_on: Micros
-    """When the message was written."""
+    """The moment at which the message was written."""
 
     is_deleted = True
     text = media_type = caption = None

@@ -20,7 +20,7 @@ class TargetUserSelected(HashedEvent):
     created_on: Micros
 
     key_id: ClassVar[str | None] = None
-    """Names our key where the hash is ours."""
+    """The id of our key, where the hash is ours."""
 
     def seal(self, hasher: Hasher) -> None:
         if (self.user_id is None) is (self.hash_id is None):

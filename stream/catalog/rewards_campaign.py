@@ -12,7 +12,7 @@ class CampaignSaved(Event):
     token_id: ReferenceId
     name: Text32
     tokens: Money
-    """How many it may hand out."""
+    """The tokens that the campaign may hand out."""
     created_on: Micros
 
 

@@ -8,13 +8,13 @@ from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text2
 
 
 class PointsTransacted(Event):
-    """Points that a user got or spent, and what they have since."""
+    """Points that a user got or spent, and the balance since."""
 
     transaction_id: EntityId
     user_id: EntityId
     activity_type: ReferenceId
     points: Money
-    """Negative where they were spent."""
+    """The amount; negative for points that were spent."""
     balance: Money
     note: Text200 | None
     payer: ReferenceId

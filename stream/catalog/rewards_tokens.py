@@ -8,22 +8,22 @@ from stream.declaration.types import EntityId, Micros, Money, ReferenceId, colum
 
 
 class TokensTransacted(Event):
-    """Tokens that a user got or spent, and what they have since."""
+    """Tokens that a user got or spent, and the balance since."""
 
     transaction_id: EntityId
     user_id: EntityId
     enterprise_id: ReferenceId | None
     activity_type: ReferenceId | None
     tokens: Money | None
-    """Negative where they were spent."""
+    """The amount; negative for tokens that were spent."""
     balance: Money | None
     campaign_id: ReferenceId | None
-    """The campaign's ap_campaign_id; None where they are of no campaign."""
+    """The campaign's ap_campaign_id; None for tokens of no campaign."""
     f_agency_id: ReferenceId
     f_token_id: ReferenceId
     expired_on: Micros | None
     issued_on: Micros | None = None
-    """A producer may leave it to `occurred_at`."""
+    """The moment of the transaction; a producer may leave it to `occurred_at`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

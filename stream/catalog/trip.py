@@ -28,14 +28,14 @@ class TripRecorded(Event):
     travel_mode: TextId32
     started_on: Micros
     ended_on: Micros | None
-    """None while the trip is under way."""
+    """The end; None while the trip is under way."""
     distance: Metres
     origin_latitude: Latitude | None
     origin_longitude: Longitude | None
     destination_latitude: Latitude | None
     destination_longitude: Longitude | None
     fare: Money | None
-    """Since version 2; None where no fare is known."""
+    """The fare, since version 2 of the schema; None where no fare is known."""
     created_on: Micros
 
     @property

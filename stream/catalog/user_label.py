@@ -14,7 +14,7 @@ class LabelDefined(Event):
 
     @property
     def subject_id(self) -> int:
-        """What the Kafka key names."""
+        """The id that the Kafka key names."""
         return self.label_id
 
 
@@ -24,7 +24,7 @@ class UserLabelled(Event):
     user_id: EntityId
     label_id: EntityId
     created_on: Micros
-    """When the user first got the label."""
+    """The moment at which the user first got the label."""
 
     is_deleted = False
 
@@ -39,7 +39,7 @@ class UserUnlabelled(Event):
     user_id: EntityId
     label_id: EntityId
     created_on: Micros
-    """When the user first got the label."""
+    """The moment at which the user first got the label."""
 
     is_deleted = True
 

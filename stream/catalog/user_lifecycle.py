@@ -32,7 +32,7 @@ from stream.errors import Reason, Rejection, Stage
 
 
 class AppEvent(Event):
-    """What happens to a user of the app."""
+    """An event in the life of an app account."""
 
     user_id: EntityId
 
@@ -58,11 +58,11 @@ class AppUserSaved(AppEvent):
 
 
 class AppUserDeleted(AppEvent):
-    """The app user is gone and is to be forgotten."""
+    """The end of an app account: its holder is to be forgotten."""
 
 
 class ClerkEvent(Event):
-    """What happens to a Clerk account."""
+    """An event in the life of a Clerk account."""
 
     clerk_id: TextId256
 
@@ -118,20 +118,21 @@ class UserUpdated(ClerkAccount, kw_only=True):
     """A Clerk account as it stands after a change."""
 
     changed_by: TextId256 | None
-    """The Clerk id of the administrator who changed it; None where the user did."""
+    """The Clerk id of the administrator who changed the account; None where the user did."""
 
     @property
     def has_name(self) -> bool:
-        """A change of name is recorded only where a name is given."""
+        """Whether a change of name is recorded: only where a name is given."""
         return bool(self.first_name or self.last_name)
 
 
 class UserDeleted(ClerkEvent):
-    """The holder of the Clerk account is gone and is to be forgotten."""
+    """The end of a Clerk account: its holder is to be forgotten."""
 
 
 Moment = Annotated[datetime, Meta(tz=True)]
-"""ISO 8601 with date, time and offset, such as 2026-11-21T09:45:00Z: without an offset it would name no moment."""
+"""A moment in ISO 8601 with date, time and offset, such as 2026-11-21T09:45:00Z: without an offset it would name no
+moment."""
 
 
 class Preferences(msgspec.Struct, forbid_unknown_fields=True):
@@ -156,18 +157,18 @@ USER_DATA_READERS: dict[str, msgspec.json.Decoder[Any]] = {
     "signup_date": msgspec.json.Decoder(Moment),
     "signup_source": msgspec.json.Decoder(SignupSource),
 }
-"""The keys that may be set, and what reads their JSON, by its shape. What grows (session_count, last_active,
-login_history, name_history) is kept as rows of its own and shown beside them by the view `user_data_with_history`;
-nobody sets it, for two sources of one value would contradict each other."""
+"""The readers of JSON, by its shape, for the keys that may be set. Data that grows (session_count, last_active,
+login_history, name_history) is kept as rows of its own, and the view `user_data_with_history` shows both. Nobody sets
+such data, for two sources of one value would contradict each other."""
 
 
 class UserDataSet(ClerkEvent):
-    """One key of what is known of a Clerk account, set to a JSON value."""
+    """One key of a Clerk account's data, set to a JSON value."""
 
     key: TextId64
     value: JsonText
     created_on: Micros
-    """When the key was first set."""
+    """The moment at which the key was first set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -190,7 +191,7 @@ class UserSignedIn(ClerkEvent):
 
 
 class TelegramUserDeleted(Event):
-    """The Telegram user is gone and is to be forgotten."""
+    """The end of a Telegram account: its holder is to be forgotten."""
 
     telegram_user_id: TelegramId
 
@@ -200,7 +201,7 @@ class TelegramUserDeleted(Event):
 
 
 def iso_text(micros: int) -> str:
-    """A moment as the JSON values have it: ISO 8601, UTC."""
+    """The text of a moment in JSON values: ISO 8601, UTC."""
     seconds, rest = divmod(micros, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
 

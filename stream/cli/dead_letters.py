@@ -1,4 +1,4 @@
-"""Commands for dead letters: what was rejected and why, and what becomes of it."""
+"""Commands for dead letters: the rejected records, the reasons, and their redrive or disposal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from sqlalchemy import Engine
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.counts import Reached
 from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.errors import Reason, TerminalError
-from stream.kafka.record_reader import LogReader
+from stream.kafka.record_reader import RecordReader
 from stream.mysql import dead_letters as letters
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.mysql.dead_letters import Selection, Status, Waiting
 from stream.operate.content import content_of
-from stream.operate.dead_letter_topic import Published, Publisher
+from stream.operate.dead_letter_topic import DeadLetterTopics, Published
 from stream.operate.redrive import Redrive, Redriven
 from stream.schemas.decoder import opened_decoder
 from stream.settings import Settings
 
-app = typer.Typer(help="Records that were rejected: each kept once, with why.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 HIDDEN = "(hidden: --reveal shows it)"
 NOTHING_WAITS = "no dead letter that waits is selected"
@@ -42,7 +43,6 @@ UntilOption = Annotated[datetime | None, moment_option(help="Only those rejected
 CoordinatesArgument = Annotated[
     list[str] | None, typer.Argument(help="topic/partition/offset, as `list` prints them; may be several.")
 ]
-ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")]
 
 
 @app.command("list")
@@ -64,8 +64,8 @@ def list_command(
     """
     selection = Selection(topic, reason, status, since, until)
     with read_connection(_database(config.load())) as connection:
-        found = letters.find(connection, selection, limit)
-    rows = [{"coordinates": _coordinates(row), **_without_coordinates(row)} for row in found]
+        listed = letters.find(connection, selection, limit)
+    rows = [{"coordinates": _coordinates(row), **_without_coordinates(row)} for row in listed]
     show(rows, output_format, empty="no dead letters")
 
 
@@ -87,11 +87,11 @@ def show_command(
     settings = config.load()
     (where,) = _parsed([coordinates])
     with read_connection(_database(settings)) as connection:
-        found = letters.get(connection, where)
-    if found is None:
+        letter = letters.get(connection, where)
+    if letter is None:
         raise TerminalError(f"no dead letter at {coordinates}: `stream dead-letters list` shows what there is")
-    rows = [{"name": name, "value": _shown(name, value, reveal)} for name, value in found.items()]
-    rows += [{"name": name, "value": value} for name, value in _decoded(found, settings, reveal).items()]
+    rows = [{"name": name, "value": _shown(name, value, reveal)} for name, value in letter.items()]
+    rows += [{"name": name, "value": value} for name, value in _decoded(letter, settings, reveal).items()]
     show(rows, output_format, empty="")
 
 
@@ -120,13 +120,13 @@ def redrive_command(
     selection = _selected(coordinates, topic, reason, since, until)
     database = _database(settings)
     waiting = _show_plan(database, selection, output_format, is_shown=not execute)
-    topics = sorted({one.topic for one in waiting})
+    topics = sorted({row.topic for row in waiting})
     if not execute or not topics:
         return
-    total = min(sum(one.records for one in waiting), most or sys.maxsize)
+    total = min(sum(row.records for row in waiting), most or sys.maxsize)
     with (
         opened_decoder(settings, topics) as decoder,
-        LogReader(settings.required_kafka()) as log,
+        RecordReader(settings.required_kafka()) as log,
         shown("redriven") as tell,
     ):
         redrive = Redrive(
@@ -137,11 +137,11 @@ def redrive_command(
             settings.look_back_days,
         )
         done: dict[str, Redriven] = {}
-        for one in redrive.run(most):
-            done[one.topic] = done.get(one.topic, Redriven(one.topic)) + one
+        for redriven in redrive.run(most):
+            done[redriven.topic] = done.get(redriven.topic, Redriven(redriven.topic)) + redriven
             tell(Reached(sum(each.records for each in done.values()), total))
     show(list(done.values()), output_format, empty=NOTHING_WAITS)
-    if any(one.gone_from_log for one in done.values()):
+    if any(redriven.gone_from_log for redriven in done.values()):
         typer.echo(
             "gone_from_log: only their coordinates were kept, and Kafka no longer has the records; "
             "they can only be discarded",
@@ -220,14 +220,14 @@ def publish_command(
     if dry_run:
         _show_plan(database, selection, output_format, is_shown=True)
         return
-    publisher = Publisher(database, settings.required_kafka(), selection, again=again)
-    for name in publisher.create_topics(replication_factor, settings.dead_letter_days):
+    copies = DeadLetterTopics(database, settings.required_kafka(), selection, again=again)
+    for name in copies.create(replication_factor, settings.dead_letter_days):
         typer.echo(f"created: {name}", err=True)
     done: dict[str, int] = {}
-    total = publisher.count()
+    total = copies.count()
     with shown("published") as tell:
-        for one in publisher.run():
-            done[one.topic] = done.get(one.topic, 0) + one.records
+        for batch in copies.fill():
+            done[batch.topic] = done.get(batch.topic, 0) + batch.records
             tell(Reached(sum(done.values()), total))
     published = [Published(name, records) for name, records in done.items()]
     show(published, output_format, empty="nothing new to publish: --again publishes what was published before")
@@ -255,16 +255,16 @@ def _selected(
 
 
 def _show_plan(database: Engine, selection: Selection, output_format: Format, *, is_shown: bool) -> list[Waiting]:
-    """Show what waits among the selected, where that is wanted; what of it is of topics in the catalog."""
+    """Show the selected dead letters that wait, where a plan is wanted; return those of topics in the catalog."""
     with read_connection(database) as connection:
         waiting = letters.waiting(connection, selection)
     if is_shown or not waiting:
         show(waiting, output_format, empty=NOTHING_WAITS)
     if waiting and is_shown:
         typer.echo("a plan: without --execute nothing is changed", err=True)
-    for name in sorted({one.topic for one in waiting} - STREAMS.keys()):
+    for name in sorted({row.topic for row in waiting} - STREAMS.keys()):
         typer.echo(f"topic {name} is no longer in the catalog: its records can't be redriven", err=True)
-    return [one for one in waiting if one.topic in STREAMS]
+    return [row for row in waiting if row.topic in STREAMS]
 
 
 def _coordinates(row: Any) -> str:
@@ -285,7 +285,7 @@ def _shown(name: str, value: Any, is_revealed: bool) -> Any:
 
 
 def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
-    """What the record says; nothing where its content isn't kept, or nobody knows the topic's events any more."""
+    """The record's fields. Empty where its content isn't kept, or the catalog no longer has the topic."""
     if row["record_headers"] is None or row["topic"] not in STREAMS:
         return {}
     record = letters.record_of(row)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stream import settings as config
+from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.mysql.connection import connect_engine, read_connection
 from stream.operate import erase as erasing
@@ -15,7 +16,7 @@ from stream.operate import erase as erasing
 
 def erase_command(
     person: Annotated[str, typer.Argument(help="app:ID, clerk:ID or telegram:ID.")],
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     receipt: Annotated[bool, typer.Option("--receipt", help="Only show what an erasure has removed.")] = False,
     wait_seconds: Annotated[float, typer.Option(min=0, help="How long to wait for `stream run` to apply it.")] = 60.0,
     output_format: FormatOption = Format.TABLE,

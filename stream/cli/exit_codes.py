@@ -1,4 +1,4 @@
-"""What the exit code of a command tells whoever called it; 0 is done, and 2, wrong usage, is typer's own."""
+"""The meanings of a command's exit code; 0 is done, and 2, wrong usage, is typer's own."""
 
 EXIT_FAILED = 1
 EXIT_TRY_AGAIN = 75

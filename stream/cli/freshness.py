@@ -1,4 +1,4 @@
-"""Commands for those who serve analysts: how fresh tables are, and which data sets changed behind their windows."""
+"""Commands for those who serve analysts: the freshness of tables, and data sets that changed behind their windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream.mysql.late_changes import late_data_sets
 
 
 def freshness_command(output_format: FormatOption = Format.TABLE) -> None:
-    """Through which moment each table holds all that its topic does; the view `freshness` says the same.
+    """Say through which moment each table holds all that its topic does; the view `freshness` says the same.
 
     complete_through is empty while a partition was never applied. Records that wait as dead letters count as applied,
     and are counted beside it. rollup_behind_since tells since when rows wait to be summed, where any do.
@@ -26,15 +26,15 @@ def freshness_command(output_format: FormatOption = Format.TABLE) -> None:
         stream freshness --format json
     """
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
-        found = freshness(connection)
-    show(found, output_format, empty="nothing was ever consumed: start `stream run`")
+        tables = freshness(connection)
+    show(tables, output_format, empty="nothing was ever consumed: start `stream run`")
 
 
 def late_changes_command(
     since: Annotated[datetime | None, typer.Option(help="Only what changed at this moment (UTC) or after it.")] = None,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """Which data sets want a wider refresh, once: dates changed that their look-back window had passed.
+    """List the data sets that want a wider refresh, once: dates changed that their look-back window had passed.
 
     look_back_days tells how wide: in days before today (UTC). The window is STREAM_LOOK_BACK_DAYS.
 
@@ -44,5 +44,5 @@ def late_changes_command(
         stream late-changes --since 2026-03-01
     """
     with read_connection(connect_engine(config.load().required_database_url())) as connection:
-        found = late_data_sets(connection, since)
-    show(found, output_format, empty="no date changed behind the window")
+        data_sets = late_data_sets(connection, since)
+    show(data_sets, output_format, empty="no date changed behind the window")

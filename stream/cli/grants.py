@@ -1,4 +1,4 @@
-"""The command that says what an account for reading needs."""
+"""The command that prints the rights of an account for reading."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stream.mysql.grants import grant_statements
 FORBIDDEN = "\\\0\n\r"
 
 
-def _plain(name: str) -> str:
-    if not name or any(one in name for one in FORBIDDEN):
+def _usable(name: str) -> str:
+    if not name or any(character in name for character in FORBIDDEN):
         raise typer.BadParameter("must say something, without backslashes and line breaks")
     return name
 
 
 def grants_command(
-    user: Annotated[str, typer.Option("--user", callback=_plain, help="The account that is to read.")],
-    host: Annotated[str, typer.Option("--host", callback=_plain, help="From where it connects; % is anywhere.")] = "%",
+    user: Annotated[str, typer.Option("--user", callback=_usable, help="The account that is to read.")],
+    host: Annotated[str, typer.Option("--host", callback=_usable, help="From where it connects; % is anywhere.")] = "%",
 ) -> None:
     """Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.
 

@@ -1,4 +1,4 @@
-"""The commands, their exit codes, and the one place where an error becomes a sentence for a person.
+"""The command line, its exit codes, and the one place where an error becomes a sentence for a person.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something has to be configured first.
 """
@@ -13,27 +13,13 @@ from typing import Annotated, NoReturn
 import typer
 
 import stream
-from stream import logging_setup as logs
-from stream.cli import (
-    dead_letters,
-    erase,
-    freshness,
-    grants,
-    offsets,
-    operate,
-    produce,
-    quality,
-    replay,
-    report,
-    schemas,
-    setup,
-    verify,
-)
+from stream.cli.commands import Commands
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
 
 app = typer.Typer(
     name="stream",
+    cls=Commands,
     help="Keeps MySQL true to Kafka: validates Avro events, removes duplicates and upserts them, exactly once.\n\n"
     "Settings come from the environment (STREAM_DATABASE_URL, STREAM_KAFKA_BOOTSTRAP_SERVERS, …); "
     "docs/settings.md lists them.",
@@ -43,23 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("migrate")(setup.migrate_command)
-app.command("check")(setup.check_command)
-app.command("run")(operate.run_command)
-app.command("lag")(operate.lag_command)
-app.command("freshness")(freshness.freshness_command)
-app.command("late-changes")(freshness.late_changes_command)
-app.command("replay")(replay.replay_command)
-app.command("verify")(verify.verify_command)
-app.command("produce")(produce.produce_command)
-app.command("quality")(quality.quality_command)
-app.command("grants")(grants.grants_command)
-app.command("erase")(erase.erase_command)
-app.add_typer(setup.topics_app, name="topics")
-app.add_typer(schemas.app, name="schemas")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(offsets.app, name="offsets")
-app.add_typer(report.app, name="report")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -74,7 +43,9 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    logs.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
+    from stream import logging_setup  # here, for it takes as long as all else of `stream --help`
+
+    logging_setup.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
 
 
 def main() -> NoReturn:

@@ -14,8 +14,8 @@ def moment(text: str) -> datetime:
     Raises BadParameter for any other text.
     """
     try:
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+        typed = datetime.fromisoformat(text)
+        return typed.astimezone(UTC).replace(tzinfo=None) if typed.tzinfo else typed
     except (ValueError, OverflowError):  # OverflowError: in UTC it is before year 1, or after 9999
         raise typer.BadParameter(
             f"{text} is not a moment like 2026-03-01, 2026-03-01T12:00:00 (UTC) or 2026-03-01T12:00:00+02:00"

@@ -1,7 +1,8 @@
-"""Commands for where partitions stand, and where they go on."""
+"""Commands for the offsets of partitions: where they stand, and where they go on."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -11,21 +12,30 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
-from stream.kafka.source import KafkaUnavailable, admin_client, offset_ranges
-from stream.mysql.connection import connect_engine
-from stream.operate.offset_reset import Target, inform, partition_offsets, plan, require_inactive, reset
-from stream.operate.offsets import accept, acceptances
-from stream.records import TopicPartition
+from stream.errors import KafkaUnavailable
+from stream.kafka.brokers import Brokers
+from stream.mysql.connection import connect_engine, read_connection
+from stream.operate.offsets import (
+    Target,
+    accept,
+    acceptances,
+    inform,
+    partition_offsets,
+    plan_reset,
+    require_inactive,
+    reset,
+)
+from stream.operate.standing import Place, look
+from stream.settings import Settings
 
-app = typer.Typer(help="Where partitions stand, and where they go on.", no_args_is_help=True)
-
-TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated.")]
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("show")
-def show_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """Where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
+def show_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
     The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
 
@@ -34,18 +44,14 @@ def show_command(topic: TopicOption = None, output_format: FormatOption = Format
         stream offsets show --topic trip
     """
     settings = config.load()
-    found = partition_offsets(
-        admin_client(settings.required_kafka()),
-        connect_engine(settings.required_database_url()),
-        settings.group_id,
-        readable_topics(topic or []),
-    )
-    show(found, output_format, empty="the topics have no partitions")
+    brokers = Brokers(settings.required_kafka())
+    places = _places(settings, brokers, readable_topics(topic or []))
+    show(partition_offsets(brokers, settings.group_id, places), output_format, empty="the topics have no partitions")
 
 
 @app.command("reset")
 def reset_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
@@ -53,7 +59,7 @@ def reset_command(
     to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
     to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Have partitions go on elsewhere, while no `stream run` of the group runs.
@@ -71,23 +77,18 @@ def reset_command(
     if not target.is_one:
         raise typer.BadParameter("name one of --to-earliest, --to-latest, --to-offset, --to-datetime and --shift-by")
     settings = config.load()
-    admin = admin_client(settings.required_kafka())
-    database = connect_engine(settings.required_database_url())
+    brokers = Brokers(settings.required_kafka())
     topics = readable_topics(topic or [])
-    if partition:
-        chosen = [TopicPartition(name, number) for name in topics for number in partition]
-    else:
-        chosen = list(offset_ranges(admin, topics))
-    require_inactive(admin, settings.group_id)
-    resets = plan(admin, database, settings.group_id, chosen, target)
+    require_inactive(brokers, settings.group_id)
+    resets = plan_reset(brokers, _places(settings, brokers, topics), partition or (), target)
     hidden = ("topic_id", "epoch")
-    rows = [{name: value for name, value in asdict(one).items() if name not in hidden} for one in resets]
+    rows = [{name: value for name, value in asdict(move).items() if name not in hidden} for move in resets]
     show(rows, output_format, empty="nothing to reset: every partition stands there")
     if resets and execute:
-        reset(database, settings.group_id, resets)
+        reset(connect_engine(settings.required_database_url()), settings.group_id, resets)
         typer.echo(f"reset: {len(resets)} partition(s)", err=True)
         try:
-            inform(admin, settings.group_id, resets)
+            inform(brokers, settings.group_id, resets)
         except KafkaUnavailable as error:
             typer.echo(f"{error}: it is told when `stream run` goes on; MySQL's progress is what counts", err=True)
     elif resets:
@@ -99,7 +100,7 @@ def accept_command(
     partition: Annotated[
         list[str] | None, typer.Argument(help="topic/partition, as in trip/3; without one, all that are stopped.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Let partitions go on whose log changed under them: retention overtook us, or the topic was made anew.
@@ -112,17 +113,24 @@ def accept_command(
         stream offsets accept trip/3 --execute
     """
     settings = config.load()
-    database = connect_engine(settings.required_database_url())
-    plan = acceptances(admin_client(settings.required_kafka()), database, settings.group_id, list(STREAMS))
+    stopped = acceptances(_places(settings, Brokers(settings.required_kafka()), STREAMS))
     if partition:
-        unknown = set(partition) - {str(one.partition) for one in plan}
+        unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
             raise typer.BadParameter(f"not stopped: {', '.join(sorted(unknown))}")
-        plan = [one for one in plan if str(one.partition) in partition]
-    rows = [{**asdict(one), "partition": str(one.partition), "reason": one.reason.value} for one in plan]
+        stopped = [acceptance for acceptance in stopped if str(acceptance.partition) in partition]
+    rows = [
+        {**asdict(acceptance), "partition": str(acceptance.partition), "reason": acceptance.reason.value}
+        for acceptance in stopped
+    ]
     show(rows, output_format, empty="nothing to accept: every partition's progress fits its log")
-    if plan and execute:
-        accept(database, settings.group_id, plan)
-        typer.echo(f"accepted: {len(plan)} partition(s) go on", err=True)
-    elif plan:
+    if stopped and execute:
+        accept(connect_engine(settings.required_database_url()), settings.group_id, stopped)
+        typer.echo(f"accepted: {len(stopped)} partition(s) go on", err=True)
+    elif stopped:
         typer.echo("nothing was changed: --execute does it", err=True)
+
+
+def _places(settings: Settings, brokers: Brokers, topics: Collection[str]) -> list[Place]:
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        return look(brokers, connection, settings.group_id, topics)

@@ -1,4 +1,4 @@
-"""Commands for the daily work: run, and see how far it is."""
+"""Commands for the daily work: run, and see the lag."""
 
 from __future__ import annotations
 
@@ -9,26 +9,22 @@ import structlog
 import typer
 
 from stream import settings as config
-from stream.catalog import STREAMS, readable_topics
+from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
+from stream.cli.options import TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.engine.options import Ending
 from stream.engine.service import live_service
-from stream.kafka.source import admin_client
-from stream.mysql.connection import connect_engine
-from stream.operate.lag import partition_lags
+from stream.kafka.brokers import Brokers
+from stream.mysql.connection import connect_engine, read_connection
+from stream.operate.standing import lag_of, look
 
 log = structlog.get_logger(__name__)
 
-TopicOption = Annotated[
-    list[str] | None,
-    typer.Option("--topic", help=f"Only this topic; may be repeated. There are: {', '.join(STREAMS)}."),
-]
-
 
 def run_command(
-    topic: TopicOption = None,
+    topic: TopicsOption = None,
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End once what the topics hold now is in MySQL.")
     ] = False,
@@ -52,8 +48,8 @@ def run_command(
         raise typer.Exit(EXIT_TRY_AGAIN)
 
 
-def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.TABLE) -> None:
-    """How far MySQL is behind Kafka, per partition, from MySQL's own progress.
+def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
     lag_seconds is the time since the last record that was applied, where any is left.
 
@@ -62,10 +58,7 @@ def lag_command(topic: TopicOption = None, output_format: FormatOption = Format.
         stream lag --topic trip --format csv
     """
     settings = config.load()
-    lags = partition_lags(
-        admin_client(settings.required_kafka()),
-        connect_engine(settings.required_database_url()),
-        settings.group_id,
-        readable_topics(topic or []),
-    )
-    show(lags, output_format, empty="the topics have no partitions")
+    topics, brokers = readable_topics(topic or []), Brokers(settings.required_kafka())
+    with read_connection(connect_engine(settings.required_database_url())) as connection:
+        places = look(brokers, connection, settings.group_id, topics)
+    show([lag_of(place) for place in places], output_format, empty="the topics have no partitions")

@@ -1,4 +1,4 @@
-"""How commands print data: a table for people, JSON or CSV for programs."""
+"""Print data: a table for people, JSON or CSV for programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print: a 
 
 
 def show(rows: Sequence[Any], output_format: Format, *, empty: str) -> None:
-    """Print rows (mappings or dataclasses of one shape) to standard output; `empty` says what none means."""
+    """Print rows (mappings or dataclasses of one shape) to standard output, and `empty` where there are none."""
     plain = [_plain(row) for row in rows]
     match output_format:
         case Format.JSON:

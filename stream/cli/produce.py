@@ -13,7 +13,7 @@ from stream import settings as config
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
 from stream.cli.output import Format, FormatOption, show
-from stream.produce import Framing, Plan, Published, publish, synthesize
+from stream.produce import Deliveries, Framing, Plan, publish, synthesize
 from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
 
@@ -84,7 +84,7 @@ def produce_command(
 
 
 def _store(registry_url: str | None) -> SchemaStore:
-    """The schemas, with the ids that they have in the registry where one is asked."""
+    """The schemas, with the registry's ids where there is a registry."""
     if registry_url is None:
         return SchemaStore()
     with Registry(registry_url) as registry:
@@ -93,7 +93,7 @@ def _store(registry_url: str | None) -> SchemaStore:
 
 def _publish(
     plan: Plan, store: SchemaStore, kafka: dict[str, str], rate: float | None, seconds: float | None
-) -> Published:
+) -> Deliveries:
     columns = (TextColumn("published"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("published", total=plan.count)

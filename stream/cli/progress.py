@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, elsewhere a line of log now and then."""
+"""Progress of a long command: a bar on a terminal, elsewhere a line of log now and then."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stream.counts import Reached, Tell
 log = structlog.get_logger(__name__)
 
 LOG_SECONDS = 10.0
-"""How often a line says how far it is."""
+"""Seconds between lines."""
 
 
 @contextmanager
 def shown(verb: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Tell]:
-    """Shows how many records are `verb` (read, replayed, redriven) while the block runs, to standard error."""
+    """Show how many records are `verb` (read, replayed, redriven) while the block runs, to standard error."""
     pace = Pace(clock)
     if not sys.stderr.isatty():
         yield _Lines(verb, pace)

@@ -47,7 +47,7 @@ def quality_command(
     with read_connection(engine) as connection:
         findings = [inspect(connection, CHECKS[name], seconds_max) for name in check or CHECKS]
     show(findings, output_format, empty="there are no checks")
-    if any(one.faults for one in findings):
+    if any(finding.faults for finding in findings):
         raise typer.Exit(EXIT_FAILED)
-    if any(one.faults is None for one in findings):
+    if any(finding.faults is None for finding in findings):
         raise typer.Exit(EXIT_TRY_AGAIN)

@@ -14,12 +14,13 @@ from stream import settings as config
 from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
+from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.cli.progress import shown
 from stream.errors import TransientError
+from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import Wanted, plan
-from stream.kafka.source import admin_client
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine
 from stream.mysql.replay_runs import Run
@@ -48,7 +49,7 @@ def replay_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
     ] = False,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this the plan is only shown.")] = False,
+    execute: ExecuteOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")] = None,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
@@ -72,7 +73,7 @@ def replay_command(
         _run(settings, resume_run(settings, resume), output_format)
         return
     ranges = plan(
-        admin_client(settings.required_kafka()),
+        Brokers(settings.required_kafka()),
         _wanted(topic, partition, (from_offset, to_offset), (from_time, to_time)),
     )
     if not ranges:
@@ -83,7 +84,7 @@ def replay_command(
         show(_preview(settings, ranges), output_format, empty="")
         typer.echo("nothing was changed: --execute does it", err=True)
     else:
-        show([{**asdict(one), "records_max": one.records_max} for one in ranges], output_format, empty="")
+        show([{**asdict(part), "records_max": part.records_max} for part in ranges], output_format, empty="")
         typer.echo("nothing was changed: --dry-run tells what would, --execute does it", err=True)
 
 
@@ -93,7 +94,7 @@ def _wanted(
     offsets: tuple[int | None, int | None],
     times: tuple[datetime | None, datetime | None],
 ) -> Wanted:
-    """Raises BadParameter for bounds that don't go together."""
+    """The wanted part of the log. Raises BadParameter for bounds that don't go together."""
     if not topics:
         raise typer.BadParameter("say which topic to read again, or which run to --resume", param_hint="--topic")
     has_offsets = offsets != (None, None)
@@ -106,7 +107,7 @@ def _wanted(
 
 def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
     calm_garbage_collector()
-    topics = {one.topic for one in ranges}
+    topics = {part.topic for part in ranges}
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
         return preview(
             settings.required_kafka(),

@@ -1,4 +1,4 @@
-"""Commands for reports: one for each, made from its declaration."""
+"""Commands for reports: a command for each report, made from its declaration."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from stream.page import document
 from stream.reports import REPORTS, Parameter, Report, answer
 from stream.reports.scope import time_zone
 
-app = typer.Typer(help="What analysts ask, answered from MySQL; docs/reports.md explains all.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 def _command(report: Report) -> Callable[..., None]:
-    """The report as a function whose signature is what typer makes options of."""
+    """The report as a function; typer makes options of the function's signature."""
 
     def command(output_format: Format, **values: Any) -> None:
         database = connect_engine(config.load().required_database_url())
         show(answer(report, database, values), output_format, empty="nothing found")
 
-    options = {**{one.name: _option(one) for one in report.parameters}, "output_format": FormatOption}
+    options = {**{parameter.name: _option(parameter) for parameter in report.parameters}, "output_format": FormatOption}
     command.__annotations__ = options
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(report, name), annotation=one)
-            for name, one in options.items()
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=_default(report, name), annotation=annotation
+            )
+            for name, annotation in options.items()
         ]
     )
     return command
@@ -52,10 +54,10 @@ def _option(parameter: Parameter) -> Any:
 
 
 def _default(report: Report, name: str) -> Any:
-    """None where the declaration's default is to stand: typer would parse any other."""
+    """The default for typer, which parses any but None: None lets the declaration's own default stand."""
     if name == "output_format":
         return Format.TABLE
-    is_required = any(one.name == name and one.is_required for one in report.parameters)
+    is_required = any(parameter.name == name and parameter.is_required for parameter in report.parameters)
     return inspect.Parameter.empty if is_required else None
 
 

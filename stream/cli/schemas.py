@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED
+from stream.cli.options import DryRunOption
 from stream.cli.output import Format, FormatOption, show
 from stream.operate.check import check_schema_files, check_schema_registry, records
 from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
 
-app = typer.Typer(help="Avro schemas, in schemas/ and in the schema registry.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("check")
@@ -31,13 +30,13 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
     if settings.registry_url() is not None:
         findings += check_schema_registry(settings)
     show(findings, output_format, empty="there are no schemas")
-    if not all(one.is_right for one in findings):
+    if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("register")
 def register_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    dry_run: DryRunOption = False,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """Register every version of every schema, the oldest first, under the subject `<topic>-<record's full name>`.
@@ -53,8 +52,8 @@ def register_command(
     store = SchemaStore()
     with Registry(config.load().required_registry_url()) as registry:
         rows = [
-            one
+            row
             for topic, record_name in records()
-            for one in registry.register(store.versions_of(topic, record_name), is_dry_run=dry_run)
+            for row in registry.register(store.versions_of(topic, record_name), is_dry_run=dry_run)
         ]
     show(rows, output_format, empty="there are no schemas")

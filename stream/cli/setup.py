@@ -9,20 +9,19 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.exit_codes import EXIT_FAILED
+from stream.cli.options import DryRunOption
 from stream.cli.output import Format, FormatOption, show
 from stream.kafka import topics
-from stream.kafka.source import admin_client
+from stream.kafka.brokers import Brokers
 from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.operate.check import check
 from stream.reports import VIEWS
 
-topics_app = typer.Typer(help="Kafka's topics, as the catalog declares them.", no_args_is_help=True)
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+topics_app = typer.Typer(no_args_is_help=True)
 
 
-def migrate_command(dry_run: DryRun = False) -> None:
+def migrate_command(dry_run: DryRunOption = False) -> None:
     """Create or change the tables and views so that they are as declared. Doing it again changes nothing.
 
     Examples:
@@ -48,7 +47,7 @@ def migrate_command(dry_run: DryRun = False) -> None:
 
 @topics_app.command("create")
 def create_command(
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     replication_factor: Annotated[
         int, typer.Option(min=1, help="Copies of each partition; 3 is usual where there are three brokers.")
     ] = 1,
@@ -60,20 +59,21 @@ def create_command(
         stream topics create --dry-run
         stream topics create
     """
-    admin = admin_client(config.load().required_kafka())
+    brokers = Brokers(config.load().required_kafka())
     if dry_run:
-        differing = topics.differences(admin, STREAMS.values())
-        missing = [one.topic for one in differing if one.subject == "missing"]
+        differing = topics.differences(brokers, STREAMS.values())
+        missing = [difference.topic for difference in differing if difference.subject == "missing"]
     else:
         differing = []
-        missing = topics.create(admin, list(STREAMS.values()), replication_factor)
+        missing = topics.create(brokers, STREAMS.values(), replication_factor)
     for topic in missing:
         typer.echo(f"{'would create' if dry_run else 'created'}: {topic} ({STREAMS[topic].partitions} partitions)")
     if not missing:
         typer.echo("nothing to do: all topics exist")
-    for one in differing:
-        if one.subject != "missing":
-            typer.echo(f"differs: {one.topic} {one.subject} is {one.found}, declared {one.declared}")
+    for difference in differing:
+        if difference.subject != "missing":
+            subject = f"{difference.topic} {difference.subject}"
+            typer.echo(f"differs: {subject} is {difference.found}, declared {difference.declared}")
 
 
 def check_command(output_format: FormatOption = Format.TABLE) -> None:
@@ -87,5 +87,5 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
     """
     findings = check(config.load())
     show(findings, output_format, empty="nothing was compared")
-    if not all(one.is_right for one in findings):
+    if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)

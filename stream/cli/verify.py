@@ -12,7 +12,6 @@ from stream.cli.exit_codes import EXIT_FAILED
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector
 from stream.cli.progress import shown
-from stream.kafka.source import admin_client
 from stream.mysql.connection import connect_engine
 from stream.replay.verify import FAULTS, verify
 from stream.schemas.decoder import opened_decoder
@@ -36,17 +35,16 @@ def verify_command(
         stream verify --topic trip --format json
     """
     settings = config.load()
-    kafka, topics = settings.required_kafka(), readable_topics(topic or [])
+    topics = readable_topics(topic or [])
     calm_garbage_collector()
     with opened_decoder(settings, topics) as decoder, shown("read") as tell:
         findings = verify(
-            kafka,
-            admin_client(kafka),
+            settings.required_kafka(),
             connect_engine(settings.required_database_url()),
             settings.group_id,
             decoder,
             tell,
         )
     show(findings, output_format, empty="the tables are empty, and the log says so too")
-    if any(one.outcome in FAULTS for one in findings):
+    if any(finding.outcome in FAULTS for finding in findings):
         raise typer.Exit(EXIT_FAILED)

@@ -10,8 +10,10 @@ import structlog
 
 from stream.engine.assigned import Assigned, State
 from stream.engine.metrics import Metrics
-from stream.errors import StopReason
-from stream.kafka.source import KafkaUnavailable, Source, Watermarks
+from stream.errors import KafkaUnavailable, StopReason
+from stream.kafka.brokers import Watermarks
+from stream.kafka.source import Source
+from stream.operate.standing import stop_reason
 from stream.records import Claim, TopicPartition
 
 log = structlog.get_logger(__name__)
@@ -168,11 +170,10 @@ class Assignment:
         """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
         assert assigned.claim is not None
         assigned.read_offset = assigned.claim.next_offset
-        if assigned.read_offset < watermarks.low:
-            self._stop(assigned, StopReason.RETENTION_OVERTOOK)
-        elif assigned.read_offset > watermarks.high:
-            self._stop(assigned, StopReason.LOG_IS_SHORTER)
-        return assigned.state is not State.STOPPED
+        reason = stop_reason(assigned.read_offset, *watermarks)
+        if reason is not None:
+            self._stop(assigned, reason)
+        return reason is None
 
     # Once a second.
 

@@ -12,7 +12,7 @@ import structlog
 
 from stream.engine.metrics import Metrics
 from stream.errors import Fenced, TransientError
-from stream.kafka.source import REMEDIES as KAFKA_REMEDIES
+from stream.kafka.client import REMEDIES as KAFKA_REMEDIES
 from stream.mysql.connection import remedy
 from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
 

@@ -23,7 +23,8 @@ from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
 from stream.engine.poller import Engine
 from stream.engine.refresher import Refresher
-from stream.kafka.source import Brokers, Source, describe_topics
+from stream.kafka.brokers import Brokers
+from stream.kafka.source import Source
 from stream.mysql import freshness, progress
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.mysql.write import Writer
@@ -162,10 +163,9 @@ def live_service(settings: Settings, topics: Sequence[str], *, is_until_caught_u
 
 
 def _declare_feeds(database_url: str, brokers: Brokers, topics: Sequence[str]) -> None:
-    with brokers.asking() as admin:
-        described = describe_topics(admin, topics)
+    existing = brokers.existing_topics(topics)
     with translated_errors(), connect_engine(database_url).begin() as connection:
-        freshness.declare_feeds(connection, {name: len(topic.partitions) for name, topic in described.items()})
+        freshness.declare_feeds(connection, {name: len(topic.partitions) for name, topic in existing.items()})
 
 
 def new_owner() -> str:

@@ -1,1 +1,1 @@
-"""The edge to Kafka: all that imports Kafka's client."""
+"""All that imports Kafka's client: its configuration, questions to the brokers, the consumer, a producer, topics."""

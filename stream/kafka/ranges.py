@@ -7,19 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime
 
-from confluent_kafka.admin import AdminClient
-
-from stream.errors import TerminalError
-from stream.kafka.source import (
-    Fetched,
-    KafkaUnavailable,
-    OnPartitions,
-    Source,
-    end_offsets,
-    offset_ranges,
-    offsets_at,
-    topic_ids,
-)
+from stream.errors import KafkaUnavailable, TerminalError
+from stream.kafka.brokers import Brokers
+from stream.kafka.source import Fetched, OnPartitions, Source
 from stream.records import Range, Record, TopicPartition
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
@@ -27,16 +17,16 @@ MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 
 READ_RECORDS_MAX = 5_000
 READ_SECONDS = 0.2
-"""The most that `read` brings at once, and how long it waits for that."""
+"""The most that `read` brings at once, and the longest that it waits for that."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody asks for; a bound that is None is the log's own."""
+    """The parts of the log that somebody asks for; a bound that is None is the log's own."""
 
     topics: Sequence[str]
     partitions: Collection[int] = ()
-    """None means all of them."""
+    """Empty: all partitions."""
     from_offset: int | None = None
     to_offset: int | None = None
     from_time: datetime | None = None
@@ -44,36 +34,39 @@ class Wanted:
     """Both are UTC, without a zone."""
 
 
-def plan(admin: AdminClient, wanted: Wanted) -> list[Range]:
+def plan(brokers: Brokers, wanted: Wanted) -> list[Range]:
     """The ranges that hold anything, with bounds that are fixed from now on: what comes later is in none of them.
 
     Raises KafkaUnavailable, ConfigurationError where a topic doesn't exist, and TerminalError where a partition
     doesn't.
     """
-    ids = topic_ids(admin, wanted.topics)
-    lows = {one: low for one, (low, _) in offset_ranges(admin, wanted.topics).items()}
-    chosen = [one for one in sorted(lows) if not wanted.partitions or one.partition in wanted.partitions]
-    missing = set(wanted.partitions) - {one.partition for one in chosen}
+    logs = brokers.logs(wanted.topics)
+    missing = set(wanted.partitions) - {partition.partition for partition in logs}
     if missing:
         raise TerminalError(f"no partition {', '.join(map(str, sorted(missing)))} in {', '.join(wanted.topics)}")
-    ends = end_offsets(admin, wanted.topics)
-    first = _bounds(admin, lows, ends, wanted.from_offset, wanted.from_time)
-    behind = _bounds(admin, ends, ends, wanted.to_offset, wanted.to_time)
-    ranges = [Range(*one, ids[one.topic], max(first[one], lows[one]), min(behind[one], ends[one])) for one in chosen]
-    return [one for one in ranges if one.records_max > 0]
+    lows = {partition: log.low for partition, log in logs.items()}
+    ends = {partition: log.committed_end for partition, log in logs.items()}
+    first = _bounds(brokers, lows, ends, wanted.from_offset, wanted.from_time)
+    behind = _bounds(brokers, ends, ends, wanted.to_offset, wanted.to_time)
+    ranges = [
+        Range(*partition, log.topic_id, max(first[partition], log.low), min(behind[partition], log.committed_end))
+        for partition, log in logs.items()
+        if not wanted.partitions or partition.partition in wanted.partitions
+    ]
+    return [each for each in ranges if each.records_max > 0]
 
 
 def _bounds(
-    admin: AdminClient,
+    brokers: Brokers,
     natural: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
     offset: int | None,
     moment: datetime | None,
 ) -> Mapping[TopicPartition, int]:
-    """By partition the bound that was asked for, else its natural one. What is younger than a moment may be yet to
-    come: then the partition's end bounds."""
+    """The bound of each partition: the one that was asked for, else its natural one. What is younger than a moment may
+    be yet to come: then the partition's end bounds."""
     if moment is not None:
-        return {**ends, **offsets_at(admin, ends, moment)}
+        return {**ends, **brokers.offsets_at(ends.keys(), moment)}
     return natural if offset is None else dict.fromkeys(ends, offset)
 
 
@@ -154,7 +147,7 @@ class RangeSource(Source):
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         return self._holds(topic_partition)
 
-    def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:  # noqa: ARG002 - as above
+    def end_offsets(self, topics: Collection[str]) -> dict[TopicPartition, int]:  # noqa: ARG002 - as above
         return dict(self._ends)
 
 

@@ -11,15 +11,9 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaError, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from stream.kafka.source import (
-    KafkaUnavailable,
-    admin_client,
-    consumer_config,
-    make_client,
-    record_of,
-    topic_ids,
-    watermarks,
-)
+from stream.errors import KafkaUnavailable
+from stream.kafka.brokers import Brokers
+from stream.kafka.client import consumer_config, make_client, record_of
 from stream.records import Record, TopicPartition
 
 GROUP_ID = "(log reader)"
@@ -31,14 +25,14 @@ JUMP_OFFSETS = 1000
 """Up to so many records are read over; what lies farther away is asked for anew."""
 
 
-class LogReader:
+class RecordReader:
     """A client that reads records at given offsets."""
 
     def __init__(self, properties: Mapping[str, str]) -> None:
-        self._admin = admin_client(properties)
+        self._brokers = Brokers(properties)
         self._consumer: Any = make_client(KafkaConsumer, consumer_config(properties, GROUP_ID))
 
-    def __enter__(self) -> LogReader:
+    def __enter__(self) -> RecordReader:
         return self
 
     def __exit__(
@@ -52,13 +46,14 @@ class LogReader:
         A topic that was made anew has none of the older one's. Raises KafkaUnavailable, and ConfigurationError where
         the topic doesn't exist.
         """
-        if topic_ids(self._admin, [where.topic])[where.topic] != topic_id:
+        topic = self._brokers.existing_topics([where.topic])[where.topic]
+        if topic.topic_id != topic_id:
             return {}
-        low, high = watermarks(self._admin, [where])[where]
+        low, high = self._brokers.watermarks([where])[where]
         return self._read(where, sorted(offset for offset in offsets if low <= offset < high))
 
     def _read(self, where: TopicPartition, wanted: Sequence[int]) -> dict[int, Record]:
-        found: dict[int, Record] = {}
+        records: dict[int, Record] = {}
         position = -JUMP_OFFSETS - 1
         for offset in wanted:
             if offset - position > JUMP_OFFSETS:
@@ -67,11 +62,11 @@ class LogReader:
             while position <= offset:
                 message = self._next(where)
                 if message is None:
-                    return found
+                    return records
                 record = record_of(message)
-                found[record.offset] = record
+                records[record.offset] = record
                 position = record.offset + 1
-        return {offset: found[offset] for offset in wanted if offset in found}
+        return {offset: records[offset] for offset in wanted if offset in records}
 
     def _next(self, where: TopicPartition) -> Message | None:
         """The next record; None at the partition's end."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from stream.catalog import Stream
-from stream.kafka.source import REQUEST_TIMEOUT_SECONDS, KafkaUnavailable
+from stream.errors import KafkaUnavailable
+from stream.kafka.brokers import Brokers
+from stream.kafka.client import REQUEST_TIMEOUT_SECONDS
 
 CREATE_TIMEOUT_SECONDS = 30.0
 
@@ -25,6 +27,15 @@ class TopicDifference:
     found: str
 
 
+@dataclass(frozen=True)
+class TopicPlan:
+    """A topic as it is to be created."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
 def declared_config(stream: Stream) -> dict[str, str]:
     """Kafka's settings of a stream's topic."""
     return {
@@ -34,67 +45,52 @@ def declared_config(stream: Stream) -> dict[str, str]:
     }
 
 
-def differences(admin: AdminClient, streams: Iterable[Stream]) -> list[TopicDifference]:
-    """How Kafka's topics differ from the declared ones.
-
-    Raises KafkaUnavailable.
-    """
-    existing = _existing_partitions(admin)
-    found: list[TopicDifference] = []
-    for stream in streams:
-        if stream.topic not in existing:
-            found.append(TopicDifference(stream.topic, "missing", f"{stream.partitions} partitions", "no such topic"))
-            continue
-        if existing[stream.topic] != stream.partitions:
-            found.append(
-                TopicDifference(stream.topic, "partitions", str(stream.partitions), str(existing[stream.topic]))
-            )
-        config = _config(admin, stream.topic)
-        found += [
-            TopicDifference(stream.topic, name, value, config.get(name, "not set"))
-            for name, value in declared_config(stream).items()
-            if config.get(name) != value
-        ]
-    return found
+def differences(brokers: Brokers, streams: Iterable[Stream]) -> list[TopicDifference]:
+    """The differences of Kafka's topics from the declared ones. Raises KafkaUnavailable."""
+    with brokers.asking() as admin:
+        existing = _existing_partitions(admin)
+        return [difference for stream in streams for difference in _differences(admin, existing, stream)]
 
 
-def create(admin: AdminClient, streams: Sequence[Stream], replication_factor: int) -> list[str]:
+def _differences(admin: AdminClient, existing: Mapping[str, int], stream: Stream) -> list[TopicDifference]:
+    if stream.topic not in existing:
+        return [TopicDifference(stream.topic, "missing", f"{stream.partitions} partitions", "no such topic")]
+    config = _config(admin, stream.topic)
+    declared = {"partitions": str(stream.partitions), **declared_config(stream)}
+    there = {"partitions": str(existing[stream.topic]), **config}
+    return [
+        TopicDifference(stream.topic, name, value, there.get(name, "not set"))
+        for name, value in declared.items()
+        if there.get(name) != value
+    ]
+
+
+def create(brokers: Brokers, streams: Iterable[Stream], replication_factor: int) -> list[str]:
+    """Create the declared topics that are missing, as `create_missing`. Raises KafkaUnavailable."""
+    plans = [TopicPlan(stream.topic, stream.partitions, declared_config(stream)) for stream in streams]
+    return create_missing(brokers, plans, replication_factor)
+
+
+def create_missing(brokers: Brokers, plans: Sequence[TopicPlan], replication_factor: int) -> list[str]:
     """Create the topics that are missing and return their names; those that exist are left as they are.
 
     Raises KafkaUnavailable.
     """
-    existing = _existing_partitions(admin)
-    missing = [stream for stream in streams if stream.topic not in existing]
-    _create(
-        admin,
-        [
-            NewTopic(
-                stream.topic,
-                num_partitions=stream.partitions,
-                replication_factor=replication_factor,
-                config=declared_config(stream),
-            )
-            for stream in missing
-        ],
-    )
-    return [stream.topic for stream in missing]
+    with brokers.asking() as admin:
+        existing = _existing_partitions(admin)
+        missing = [
+            NewTopic(plan.name, plan.partitions, replication_factor, config=dict(plan.config))
+            for plan in plans
+            if plan.name not in existing
+        ]
+        _create(admin, missing)
+    return [topic.topic for topic in missing]
 
 
-def create_missing(admin: AdminClient, topics: Sequence[NewTopic]) -> list[str]:
-    """Create those of some topics that are missing, such as no catalog declares, and return their names.
-
-    Raises KafkaUnavailable.
-    """
-    existing = _existing_partitions(admin)
-    missing = [one for one in topics if one.topic not in existing]
-    _create(admin, missing)
-    return [one.topic for one in missing]
-
-
-def _create(admin: AdminClient, topics: Sequence[NewTopic]) -> None:
+def _create(admin: AdminClient, topics: list[NewTopic]) -> None:
     if not topics:
         return
-    for topic, future in admin.create_topics(list(topics), operation_timeout=CREATE_TIMEOUT_SECONDS).items():
+    for topic, future in admin.create_topics(topics, operation_timeout=CREATE_TIMEOUT_SECONDS).items():
         try:
             future.result()
         except KafkaException as error:
@@ -103,6 +99,7 @@ def _create(admin: AdminClient, topics: Sequence[NewTopic]) -> None:
 
 
 def _existing_partitions(admin: AdminClient) -> dict[str, int]:
+    """The number of partitions of each topic that exists."""
     try:
         metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS)
     except KafkaException as error:

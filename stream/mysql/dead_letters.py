@@ -360,6 +360,13 @@ def resolve_slice(connection: Connection, one: Slice, rejected: Collection[int])
     connection.execute(update(DEAD_LETTER).where(passed).values(status=Status.RESOLVED, **EMPTIED))
 
 
+def note_published(connection: Connection, part: LogPart, offsets: Sequence[int]) -> None:
+    """Note that copies of dead letters are in their topic."""
+    copied = and_(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute(update(DEAD_LETTER).where(copied).values(published_on=now))
+
+
 def discard_some(connection: Connection, selection: Selection, because: str) -> int:
     """Discard some of the selected ones that wait, within the caller's transaction; how many: 0 when none is left."""
     values = {"status": Status.DISCARDED, "discarded_because": because, **EMPTIED}

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream.counts import RecordCounts, RowCounts
-from stream.declaration.service_tables import LEDGER, PROGRESS
+from stream.declaration.service_tables import LEDGER, OFFSET_RESET, PROGRESS
 from stream.declaration.types import MICROS_MAX
-from stream.errors import Fenced
+from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
 
 
@@ -50,6 +50,59 @@ def prepare(connection: Connection, group_id: str, positions: Mapping[TopicParti
         connection.execute(_fresh(group_id, partition, topic_id, next_offset=offset))
 
 
+def move(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    topic_id: str,
+    from_offset: int,
+    to_offset: int,
+    epoch: int | None = None,
+    owner: str | None = None,
+) -> None:
+    """Have a partition go on elsewhere, and raise its epoch, which fences whoever still writes from the old place.
+
+    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another.
+    """
+    as_seen = _is_row(group_id, topic_partition) & (PROGRESS.c.next_offset == from_offset)
+    if epoch is not None:
+        as_seen &= PROGRESS.c.owner_epoch == epoch
+    moved = {
+        "topic_id": topic_id,
+        "owner_epoch": PROGRESS.c.owner_epoch + 1,
+        "owner": PROGRESS.c.owner if owner is None else owner,
+        "next_offset": to_offset,
+        "updated_on": func.utc_timestamp(6),
+    }
+    if connection.execute(update(PROGRESS).where(as_seen).values(moved)).rowcount != 1:
+        raise TerminalError(f"{topic_partition} moved meanwhile: look at the plan again; nothing was changed")
+
+
+def note_reset(
+    connection: Connection,
+    group_id: str,
+    topic_partition: TopicPartition,
+    *,
+    epoch: int,
+    from_offset: int | None,
+    to_offset: int,
+) -> None:
+    """Write down that an operator moved a partition, so that the ledgers and the log add up."""
+    moved = {
+        "owner_epoch": epoch,
+        "from_offset": from_offset,
+        "to_offset": to_offset,
+        "reset_on": func.utc_timestamp(6),
+    }
+    connection.execute(insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved))
+
+
+def remove(connection: Connection, group_id: str) -> int:
+    """Remove all progress of a group; the number of its rows."""
+    return connection.execute(delete(PROGRESS).where(PROGRESS.c.group_id == group_id)).rowcount
+
+
 def _fresh(
     group_id: str,
     topic_partition: TopicPartition,
@@ -61,9 +114,7 @@ def _fresh(
 ) -> Insert:
     """The first row of a partition; one that nobody has claimed has epoch 0."""
     return insert(PROGRESS).values(
-        group_id=group_id,
-        topic=topic_partition.topic,
-        kafka_partition=topic_partition.partition,
+        **_key(group_id, topic_partition),
         topic_id=topic_id,
         owner_epoch=owner_epoch,
         owner=owner,
@@ -165,9 +216,7 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
         statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
         [
             {
-                "group_id": group_id,
-                "topic": topic_partition.topic,
-                "kafka_partition": topic_partition.partition,
+                **_key(group_id, topic_partition),
                 "table_name": table_name,
                 "rows_sent": rows.sent,
                 "rows_inserted": rows.inserted,
@@ -232,8 +281,9 @@ def moment_of(timestamp_ms: int) -> datetime:
 
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
-    return and_(
-        PROGRESS.c.group_id == group_id,
-        PROGRESS.c.topic == topic_partition.topic,
-        PROGRESS.c.kafka_partition == topic_partition.partition,
-    )
+    return and_(*(PROGRESS.c[name] == value for name, value in _key(group_id, topic_partition).items()))
+
+
+def _key(group_id: str, topic_partition: TopicPartition) -> dict[str, str | int]:
+    topic, partition = topic_partition
+    return {"group_id": group_id, "topic": topic, "kafka_partition": partition}

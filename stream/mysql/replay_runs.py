@@ -104,13 +104,19 @@ def next_offsets(database: Engine, run: Run) -> dict[TopicPartition, int]:
 
 def skip_to(database: Engine, run: Run, offsets: Mapping[TopicPartition, int]) -> None:
     """Go on there: what is before has left the log, and can't be read again."""
+    topic_ids = {each.topic: each.topic_id for each in run.ranges}
     with translated_errors(), database.begin() as connection:
-        for (topic, partition), offset in offsets.items():
-            its = (PROGRESS.c.group_id == run.group_id) & (PROGRESS.c.topic == topic)
-            its &= (PROGRESS.c.kafka_partition == partition) & (PROGRESS.c.next_offset < offset)
-            connection.execute(
-                update(PROGRESS).where(its).values(next_offset=offset, owner_epoch=PROGRESS.c.owner_epoch + 1)
-            )
+        stored = progress.next_offsets(connection, run.group_id, run.topics)
+        for partition, offset in offsets.items():
+            if stored[partition] < offset:
+                progress.move(
+                    connection,
+                    run.group_id,
+                    partition,
+                    topic_id=topic_ids[partition.topic],
+                    from_offset=stored[partition],
+                    to_offset=offset,
+                )
 
 
 def end(database: Engine, run: Run) -> None:
@@ -137,7 +143,7 @@ def remove_old(connection: Connection, before: datetime) -> dict[str, int]:
     rows = delete(LEDGER).where(LEDGER.c.group_id == GROUP_PREFIX + run_id)
     removed = {LEDGER.name: connection.execute(rows.with_dialect_options(mysql_limit=REMOVED_ROWS_MAX)).rowcount}
     if removed[LEDGER.name] < REMOVED_ROWS_MAX:  # else the rest is for the next step
-        removed[PROGRESS.name] = connection.execute(delete(PROGRESS).where(its)).rowcount
+        removed[PROGRESS.name] = progress.remove(connection, GROUP_PREFIX + run_id)
         removed[REPLAY_RUN.name] = connection.execute(delete(REPLAY_RUN).where(REPLAY_RUN.c.run_id == run_id)).rowcount
     return removed
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
-from stream.kafka.source import admin_client
+from stream.kafka.brokers import Brokers
 from stream.mysql import migrate, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
 from stream.reports import VIEWS
@@ -190,7 +190,7 @@ def require_fit_database(database_url: str) -> str:
 
 def check_topics(settings: Settings) -> Iterator[Finding]:
     """Each declared topic exists, with its partitions and settings."""
-    differing = topics.differences(admin_client(settings.required_kafka()), STREAMS.values())
+    differing = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
     for topic in STREAMS:
         mine = [one for one in differing if one.topic == topic]
         if not mine:

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from confluent_kafka import KafkaError, Message, Producer
-from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-from sqlalchemy import Engine, RowMapping, func, or_, select, update
+from sqlalchemy import Engine, RowMapping, func, or_, select
 
 from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Stage
 from stream.kafka import topics
-from stream.kafka.source import KafkaUnavailable, admin_client, client_config, make_client
+from stream.kafka.brokers import Brokers
+from stream.kafka.publisher import Outgoing, Publisher
+from stream.kafka.topics import TopicPlan
 from stream.mysql import dead_letters
 from stream.mysql.connection import read_connection, translated_errors
 from stream.mysql.dead_letters import LogPart, Selection, headers_from_text
@@ -41,8 +41,6 @@ BYTES_MAX = 16 * 1024 * 1024
 HEADERS_BYTES_MAX = 64 * 1024
 """What our headers may add to the largest record of a topic."""
 
-DELIVERY_SECONDS_MAX = 60.0
-
 
 @dataclass(frozen=True)
 class Published:
@@ -52,8 +50,8 @@ class Published:
     records: int
 
 
-class Publisher:
-    """Publishes selected dead letters that wait: new ones alone, or again all."""
+class DeadLetterTopics:
+    """The topics `<topic>.dlq`, filled with selected dead letters that wait: new ones alone, or again all."""
 
     def __init__(self, database: Engine, properties: Mapping[str, str], selection: Selection, *, again: bool) -> None:
         self._database = database
@@ -63,38 +61,35 @@ class Publisher:
         now = datetime.now(UTC).replace(tzinfo=None)
         self._wanted = or_(is_new, DEAD_LETTER.c.published_on < now) if again else is_new
 
-    def create_topics(self, replication_factor: int, retention_days: int) -> list[str]:
-        """Create the topics that are missing; their names. Raises KafkaUnavailable."""
-        names = {part.topic for part in self._parts()}
-        wanted = [
-            NewTopic(
-                name + SUFFIX,
-                num_partitions=1,
-                replication_factor=replication_factor,
-                config={
-                    "retention.ms": str(retention_days * 24 * 3600 * 1000),  # no longer than the row keeps it
-                    "max.message.bytes": str(_record_bytes_max(name)),
-                },
-            )
-            for name in sorted(names)
+    def create(self, replication_factor: int, retention_days: int) -> list[str]:
+        """Create the topics that are missing and return their names. Raises KafkaUnavailable."""
+        kept = {"retention.ms": str(retention_days * 24 * 3600 * 1000)}  # no longer than the row keeps it
+        plans = [
+            TopicPlan(name + SUFFIX, 1, {**kept, "max.message.bytes": str(_record_bytes_max(name))})
+            for name in sorted({part.topic for part in self._parts()})
         ]
-        return topics.create_missing(admin_client(self._properties), wanted)
+        return topics.create_missing(Brokers(self._properties), plans, replication_factor)
 
     def count(self) -> int:
-        """How many there are to publish. Raises DatabaseUnavailable."""
+        """The number of dead letters to publish. Raises DatabaseUnavailable."""
         query = select(func.count()).where(dead_letters.IS_WAITING, self._selection.condition(), self._wanted)
         with read_connection(self._database) as connection:
             return int(connection.execute(query.select_from(DEAD_LETTER)).scalar_one())
 
-    def run(self) -> Iterator[Published]:
+    def fill(self) -> Iterator[Published]:
         """Publish, and tell of it batch by batch. Raises KafkaUnavailable and DatabaseUnavailable."""
         for part in self._parts():
-            producer = self._producer(part.topic)
+            publisher = Publisher(self._properties, record_bytes_max=_record_bytes_max(part.topic))
             after = -1
             while rows := self._next(part, after):
-                _deliver(producer, part.topic + SUFFIX, rows)
+                # Without the record's own time, by which Kafka would remove an old one at once; a header tells it.
+                publisher.publish(
+                    part.topic + SUFFIX,
+                    [Outgoing(row["record_key"], row["record_value"], headers_of(row)) for row in rows],
+                )
                 offsets = [row["kafka_offset"] for row in rows]
-                self._note_published(part, offsets)
+                with translated_errors(), self._database.begin() as connection:
+                    dead_letters.note_published(connection, part, offsets)
                 after = offsets[-1]
                 yield Published(part.topic + SUFFIX, len(rows))
 
@@ -115,18 +110,6 @@ class Publisher:
             )
             query = select(DEAD_LETTER).where(part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
             return connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all() if offsets else []
-
-    def _note_published(self, part: LogPart, offsets: Sequence[int]) -> None:
-        now = datetime.now(UTC).replace(tzinfo=None)
-        with translated_errors(), self._database.begin() as connection:
-            theirs = (part.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
-            connection.execute(update(DEAD_LETTER).where(*theirs).values(published_on=now))
-
-    def _producer(self, topic: str) -> Producer:
-        largest = {"message.max.bytes": _record_bytes_max(topic)}
-        safe = {"acks": "all", "enable.idempotence": True}
-        producer: Producer = make_client(Producer, {**largest, **client_config(self._properties), **safe})
-        return producer
 
 
 def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
@@ -163,22 +146,6 @@ def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
     }
     told = [(name, str(text).encode()) for name, text in added.items() if text is not None]
     return [*headers_from_text(row["record_headers"]), *told]
-
-
-def _deliver(producer: Producer, topic: str, rows: Sequence[RowMapping]) -> None:
-    """Raises KafkaUnavailable where not all are known to have arrived."""
-    failed: list[str] = []
-
-    def note(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failed.append(error.name())
-
-    for row in rows:
-        # Without the record's own time, by which Kafka would remove an old one at once; a header tells it.
-        producer.produce(topic, row["record_value"], row["record_key"], headers=headers_of(row), on_delivery=note)
-    if producer.flush(DELIVERY_SECONDS_MAX) or failed:
-        codes = f" ({', '.join(sorted(set(failed)))})" if failed else ""
-        raise KafkaUnavailable(f"{topic} did not take all records{codes}: run it again, which publishes the rest")
 
 
 def _record_bytes_max(topic: str) -> int:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from confluent_kafka import Producer
 from fastavro import schemaless_writer
 from sqlalchemy import Connection, Engine, func, select
 
@@ -21,7 +20,7 @@ from stream.catalog import STREAMS, Route, Stream
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL
 from stream.declaration.streams import NAMED_KINDS, PersonKind, persons_of
 from stream.errors import TerminalError
-from stream.kafka.source import KafkaUnavailable, client_config, make_client
+from stream.kafka.publisher import Outgoing, Publisher
 from stream.mysql.connection import read_connection
 from stream.mysql.erasure import is_theirs, tables_about
 from stream.operate.dead_letter_topic import SUFFIX
@@ -29,7 +28,6 @@ from stream.schemas.store import SchemaStore
 from stream.stages.compact import ErasedPerson
 from stream.stages.validate import is_person_id
 
-DELIVERY_SECONDS_MAX = 30.0
 LOOK_SECONDS = 0.2
 
 
@@ -82,10 +80,7 @@ def publish_deletion(properties: Mapping[str, str], person: ErasedPerson) -> str
     value.write(newest.header)
     datum = {"event_id": event_id, "occurred_at": time.time_ns() // 1000, attribute: person_id}
     schemaless_writer(value, newest.plain, datum)
-    producer: Producer = make_client(Producer, {**client_config(properties), "acks": "all", "enable.idempotence": True})
-    producer.produce(stream.topic, value.getvalue(), person.key.encode())
-    if producer.flush(DELIVERY_SECONDS_MAX):
-        raise KafkaUnavailable("the deletion event was not delivered in time: try again")
+    Publisher(properties).publish(stream.topic, [Outgoing(person.key.encode(), value.getvalue())])
     return event_id
 
 

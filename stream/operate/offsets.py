@@ -1,18 +1,54 @@
-"""Where partitions go on after the log changed under them: found out here, and decided by an operator."""
+"""Offsets as an operator sees and moves them: where each partition stands, and where it is to go on instead.
+
+MySQL's progress is what counts; Kafka's committed offset only follows. What is read again changes no row, for the
+version guard knows each event; what is skipped is never applied. The ledger of records counts what was read, as often
+as it was read: table `offset_reset` says what was read twice or not at all, so that the two add up to the log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
-from confluent_kafka.admin import AdminClient
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine
 
-from stream.declaration.service_tables import PROGRESS
-from stream.errors import StopReason, TerminalError
-from stream.kafka.source import offset_ranges, topic_ids
-from stream.mysql.connection import read_connection, translated_errors
+from stream.errors import DataRefused, StopReason, TerminalError
+from stream.kafka.brokers import Brokers
+from stream.mysql import progress
+from stream.mysql.connection import translated_errors
+from stream.operate.standing import Place
 from stream.records import TopicPartition
+
+OWNER = "stream offsets reset"
+
+
+class State(StrEnum):
+    """The state of a partition that nothing stops (else it is the `StopReason`)."""
+
+    HELD = "held"
+    """A member of the group has it."""
+    FREE = "free"
+    """No member has it now."""
+
+
+@dataclass(frozen=True)
+class PartitionOffsets:
+    """The offsets of one partition; `None` where nothing was applied, or told to Kafka, yet."""
+
+    topic: str
+    partition: int
+    progress: int | None
+    committed: int | None
+    """What Kafka was told; it may be a second behind."""
+    earliest: int
+    latest: int
+    lag_records: int
+    owner: str | None
+    """Who claimed it last."""
+    state: str
+    """A `State`, or the reason why it stops."""
 
 
 @dataclass(frozen=True)
@@ -30,38 +66,83 @@ class Acceptance:
     topic_id: str
 
 
-def acceptances(admin: AdminClient, database: Engine, group_id: str, topics: Sequence[str]) -> list[Acceptance]:
-    """The partitions whose progress doesn't fit their log.
+@dataclass(frozen=True)
+class Reset:
+    """A partition's new place, and what that means."""
 
-    Raises KafkaUnavailable, DatabaseUnavailable, and ConfigurationError where a topic doesn't exist.
-    """
-    ids = topic_ids(admin, topics)
-    ranges = offset_ranges(admin, topics)
-    query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
-    with read_connection(database) as connection:
-        rows = connection.execute(query.order_by("topic", "kafka_partition")).all()
-    found = []
-    for row in rows:
-        one = TopicPartition(row.topic, row.kafka_partition)
-        if one not in ranges:
-            continue
-        low, high = ranges[one]
-        reason = stop_reason(row.next_offset, low, high, is_same_topic=row.topic_id == ids[row.topic])
-        if reason is not None:
-            lost = max(0, low - (row.next_offset if reason is StopReason.RETENTION_OVERTOOK else 0))
-            found.append(Acceptance(one, reason, row.next_offset, low, high, low, lost, ids[row.topic]))
-    return found
+    topic: str
+    partition: int
+    from_offset: int | None
+    to_offset: int
+    read_again_max: int
+    """Records that are applied and will be read again; gaps among their offsets held none."""
+    skipped_max: int
+    """Records that are in the log and will never be applied."""
+    note: str | None
+    topic_id: str
+    epoch: int | None
+    """As it was when the plan was made; None where the partition had no progress."""
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
 
 
-def stop_reason(stored: int, low: int, high: int, *, is_same_topic: bool) -> StopReason | None:
-    """Why a partition can't go on at the stored offset; None where it can."""
-    if not is_same_topic:
-        return StopReason.TOPIC_RECREATED
-    if stored < low:
-        return StopReason.RETENTION_OVERTOOK
-    if stored > high:
-        return StopReason.LOG_IS_SHORTER
-    return None
+@dataclass(frozen=True)
+class Target:
+    """Where partitions are to go on; exactly one is given. The names are those of kafka-consumer-groups."""
+
+    to_earliest: bool = False
+    to_latest: bool = False
+    to_offset: int | None = None
+    to_datetime: datetime | None = None
+    shift_by: int | None = None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether exactly one is given."""
+        numbers = (self.to_offset, self.to_datetime, self.shift_by)
+        return self.to_earliest + self.to_latest + sum(number is not None for number in numbers) == 1
+
+
+# Looking.
+
+
+def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) -> list[PartitionOffsets]:
+    """The offsets of each partition, with what the group says of it. Raises KafkaUnavailable."""
+    committed = brokers.committed(group_id, [place.partition for place in places])
+    held = {partition for member in brokers.group(group_id).members for partition in member.partitions}
+    return [_offsets(place, committed.get(place.partition), place.partition in held) for place in places]
+
+
+def _offsets(place: Place, committed: int | None, is_held: bool) -> PartitionOffsets:
+    low, high, applied = place.log.low, place.log.high, place.applied
+    state = place.stop_reason or (State.HELD if is_held else State.FREE)
+    return PartitionOffsets(
+        *place.partition,
+        progress=applied.next_offset if applied else None,
+        committed=committed,
+        earliest=low,
+        latest=high,
+        lag_records=max(0, high - (max(applied.next_offset, low) if applied else low)),
+        owner=applied.owner if applied else None,
+        state=state.value,
+    )
+
+
+# Going on after the log changed.
+
+
+def acceptances(places: Iterable[Place]) -> list[Acceptance]:
+    """The partitions whose progress doesn't fit their log."""
+    plan = []
+    for place in places:
+        reason = place.stop_reason
+        if reason is not None and place.applied is not None:
+            stored, (topic_id, low, high, _) = place.applied.next_offset, place.log
+            lost = max(0, low - (stored if reason is StopReason.RETENTION_OVERTOOK else 0))
+            plan.append(Acceptance(place.partition, reason, stored, low, high, low, lost, topic_id))
+    return plan
 
 
 def accept(database: Engine, group_id: str, accepted: Collection[Acceptance]) -> None:
@@ -70,18 +151,113 @@ def accept(database: Engine, group_id: str, accepted: Collection[Acceptance]) ->
     Events that are read again change nothing. Raises TerminalError where progress moved since the plan was made.
     """
     with translated_errors(), database.begin() as connection:
-        for one in accepted:
-            as_planned = (
-                (PROGRESS.c.group_id == group_id)
-                & (PROGRESS.c.topic == one.partition.topic)
-                & (PROGRESS.c.kafka_partition == one.partition.partition)
-                & (PROGRESS.c.next_offset == one.stored_offset)
+        for each in accepted:
+            # Whatever the epoch: a running service claims a stopped partition again and again.
+            progress.move(
+                connection,
+                group_id,
+                each.partition,
+                topic_id=each.topic_id,
+                from_offset=each.stored_offset,
+                to_offset=each.goes_on_at,
             )
-            values = {
-                "next_offset": one.goes_on_at,
-                "topic_id": one.topic_id,
-                "owner_epoch": PROGRESS.c.owner_epoch + 1,  # fences whoever still writes from the old place
-                "updated_on": func.utc_timestamp(6),
-            }
-            if connection.execute(update(PROGRESS).where(as_planned).values(values)).rowcount != 1:
-                raise TerminalError(f"{one.partition} moved meanwhile: look at the plan again; nothing was changed")
+
+
+# Going on elsewhere.
+
+
+def require_inactive(brokers: Brokers, group_id: str) -> None:
+    """Raises TerminalError while anybody is in the group: its members would go on from where they are."""
+    group = brokers.group(group_id)
+    if not group.is_inactive:
+        who = ", ".join(sorted(member.name for member in group.members)) or "somebody who joins or leaves just now"
+        raise TerminalError(f"group {group_id} is active: stop every `stream run` first. In it: {who}")
+
+
+def plan_reset(brokers: Brokers, places: Sequence[Place], numbers: Collection[int], target: Target) -> list[Reset]:
+    """The resets of all places, or of those with some partitions' numbers; what already stands there is left out.
+
+    Raises KafkaUnavailable, and TerminalError where a topic has no such partition.
+    """
+    there = {place.partition for place in places}
+    wanted = {TopicPartition(partition.topic, number) for partition in there for number in numbers}
+    if wanted - there:
+        absent = ", ".join(sorted(map(str, wanted - there)))
+        raise TerminalError(f"no such partition: {absent}; `stream offsets show` lists them")
+    chosen = [place for place in places if not numbers or place.partition in wanted]
+    moment = target.to_datetime
+    at = brokers.offsets_at([place.partition for place in chosen], moment) if moment else {}
+    resets = [_reset_of(place, target, at.get(place.partition)) for place in chosen]
+    return [each for each in resets if each is not None]
+
+
+def _reset_of(place: Place, target: Target, at_time: int | None) -> Reset | None:
+    """The reset of one partition; None where it already stands there."""
+    low, end = place.log.low, place.log.committed_end  # an open transaction's records are not skipped: they come later
+    applied, known = place.applied, place.next_offset
+    start = low if known is None else known
+    wanted = _wanted(target, low, end, start, at_time)
+    to = min(max(wanted, low), end)
+    if known == to:
+        return None
+    return Reset(
+        *place.partition,
+        from_offset=applied.next_offset if applied else None,
+        to_offset=to,
+        read_again_max=max(0, min(start, end) - to),
+        skipped_max=max(0, to - max(start, low)),
+        note=None if to == wanted else f"{wanted} is outside the log ({low} to {end})",
+        topic_id=place.log.topic_id,
+        epoch=applied.epoch if applied else None,
+    )
+
+
+def _wanted(target: Target, low: int, end: int, current: int, at_time: int | None) -> int:
+    if target.to_earliest:
+        return low
+    if target.to_offset is not None:
+        return target.to_offset
+    if target.shift_by is not None:
+        return current + target.shift_by
+    return end if at_time is None else at_time  # None: no record is as young as the moment
+
+
+def reset(database: Engine, group_id: str, resets: Collection[Reset]) -> None:
+    """Move progress as planned, all or nothing, and write down that it was moved.
+
+    Raises TerminalError where progress moved since the plan was made.
+    """
+    try:
+        with translated_errors(), database.begin() as connection:
+            for each in resets:
+                epoch, from_offset = each.epoch, each.from_offset
+                if epoch is None or from_offset is None:
+                    epoch, from_offset = 0, each.to_offset  # as `prepare` leaves it
+                    progress.prepare(connection, group_id, {each.topic_partition: (each.topic_id, from_offset)})
+                progress.move(
+                    connection,
+                    group_id,
+                    each.topic_partition,
+                    topic_id=each.topic_id,
+                    from_offset=from_offset,
+                    to_offset=each.to_offset,
+                    epoch=epoch,
+                    owner=OWNER,
+                )
+                progress.note_reset(
+                    connection,
+                    group_id,
+                    each.topic_partition,
+                    epoch=epoch + 1,
+                    from_offset=each.from_offset,
+                    to_offset=each.to_offset,
+                )
+    except DataRefused:  # its row, which the plan did not find, is there
+        raise TerminalError(
+            "somebody claimed a partition meanwhile: look at the plan again; nothing was changed"
+        ) from None
+
+
+def inform(brokers: Brokers, group_id: str, resets: Collection[Reset]) -> None:
+    """Commit the new offsets to Kafka, for tools that show lag. Raises KafkaUnavailable."""
+    brokers.commit(group_id, {each.topic_partition: each.to_offset for each in resets})

@@ -21,7 +21,7 @@ FRAME = Template(files(__package__).joinpath("frame.html").read_text(encoding="u
 
 
 def document(database: Engine, asked: Mapping[str, Any], made_on: datetime) -> str:
-    """The whole page; `asked` are values for those reports that have a parameter of the name.
+    """The whole page; `asked` holds values for those reports that have a parameter of the name.
 
     Raises DatabaseUnavailable.
     """
@@ -45,7 +45,7 @@ def _rows(section: Section, database: Engine, asked: Mapping[str, Any]) -> Seque
             selected = text(f"SELECT {', '.join(section.columns)} FROM {section.table} ORDER BY 1")  # noqa: S608
             return [dict(row) for row in connection.execute(selected).mappings()]
     report = REPORTS[section.report]
-    names = {one.name for one in report.parameters}
+    names = {parameter.name for parameter in report.parameters}
     return answer(report, database, {name: value for name, value in asked.items() if name in names} | {**section.asked})
 
 
@@ -73,5 +73,5 @@ def _cell(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that can't end the script element that it is in."""
+    """JSON that can't end the script element around it."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")

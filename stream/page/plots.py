@@ -13,29 +13,29 @@ Plot = dict[str, Any]
 Draw = Callable[[Sequence[Row]], Plot]
 
 RANKED_MAX = 20
-"""How many bars a ranking has: more can't be read on a phone."""
+"""The most bars of a ranking: more can't be read on a phone."""
 
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-"""As MySQL counts them, from 1."""
+"""The days of the week as MySQL counts them, from 1."""
 
 
 COLOURS = "Viridis"
-"""Of heat maps: they grow lighter evenly, and can be told apart by the colour-blind."""
+"""The colours of heat maps: they grow lighter evenly, and can be told apart by the colour-blind."""
 
 
 def by_day(day: str, **named: str) -> Draw:
-    """A line for each column, over days; each keyword is a column, with what it is called. Days without a row are 0."""
+    """A line for each column, over days. A keyword is a column, its value the name for readers. Missing days are 0."""
 
     def draw(rows: Sequence[Row]) -> Plot:
-        found = {row[day]: row for row in rows}
-        days = _every_day(found)
+        row_of = {row[day]: row for row in rows}
+        days = _every_day(row_of)
         lines = [
             {
                 "type": "scatter",
                 "mode": "lines",
                 "name": name,
-                "x": [one.isoformat() for one in days],
-                "y": [_number(found[one][column]) if one in found else 0 for one in days],
+                "x": [shown_day.isoformat() for shown_day in days],
+                "y": [_number(row_of[shown_day][column]) if shown_day in row_of else 0 for shown_day in days],
             }
             for column, name in named.items()
         ]
@@ -49,7 +49,11 @@ def by_hour(hour: str, count: str) -> Draw:
 
     def draw(rows: Sequence[Row]) -> Plot:
         counts = {row[hour]: row[count] for row in rows}
-        bars = {"type": "bar", "x": list(range(24)), "y": [_number(counts.get(one, 0)) for one in range(24)]}
+        bars = {
+            "type": "bar",
+            "x": list(range(24)),
+            "y": [_number(counts.get(hour_of_day, 0)) for hour_of_day in range(24)],
+        }
         return {"data": [bars], "layout": {"xaxis": {"dtick": 3}}}
 
     return draw
@@ -68,7 +72,7 @@ def ranking(count: str, *labels: str, prefix: str = "") -> Draw:
 
 
 def frequencies(count: str) -> Draw:
-    """How many rows have each count."""
+    """A bar for each count, as high as the number of rows that have it."""
 
     def draw(rows: Sequence[Row]) -> Plot:
         return {"data": [{"type": "histogram", "x": [row[count] for row in rows]}], "layout": {"bargap": 0.05}}
@@ -95,19 +99,19 @@ def retention(rows: Sequence[Row]) -> Plot:
         "type": "heatmap",
         "colorscale": COLOURS,
         "x": after,
-        "y": [one.isoformat() for one in weeks],
+        "y": [week.isoformat() for week in weeks],
         "z": [[_number(shares.get((week, number))) for number in after] for week in weeks],
     }
     return {"data": [heat], "layout": {"yaxis": {"autorange": "reversed", "type": "category"}}}
 
 
-def _every_day(found: Mapping[date, Row]) -> list[date]:
-    if not found:
+def _every_day(days: Mapping[date, Row]) -> list[date]:
+    if not days:
         return []
-    first, last = min(found), max(found)
+    first, last = min(days), max(days)
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def _number(value: Any) -> Any:
-    """As JSON has it; a plot needs no more digits."""
+    """The value as JSON has it; a plot needs no more digits."""
     return float(value) if isinstance(value, Decimal) else value

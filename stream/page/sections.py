@@ -1,4 +1,4 @@
-"""What the page shows, from top to bottom."""
+"""The sections of the page, from top to bottom."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from stream.page import plots
 
 @dataclass(frozen=True)
 class Section:
-    """A plot of a report, or a table of the service's own as it is."""
+    """A plot of a report, or one of the service's own tables, printed in full."""
 
     title: str
     axes: str
-    """What the plot's axes are, in words."""
+    """The meaning of the plot's axes, in words."""
     report: str = ""
     draw: plots.Draw | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
     """Values of the report's parameters, besides those that the whole page has."""
     table: str = ""
     columns: tuple[str, ...] = ()
-    """Of the table, those that are shown."""
+    """The columns of the table that are shown."""
 
 
 SECTIONS = (

@@ -7,7 +7,7 @@ All but the last step are pure: equal plans give equal messages, byte for byte. 
 """
 
 from stream.produce.plan import Framing, Kind, Message, Plan
-from stream.produce.publish import Published, publish
+from stream.produce.publish import Deliveries, publish
 from stream.produce.synthesize import synthesize
 
-__all__ = ["Framing", "Kind", "Message", "Plan", "Published", "publish", "synthesize"]
+__all__ = ["Deliveries", "Framing", "Kind", "Message", "Plan", "publish", "synthesize"]

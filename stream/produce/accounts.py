@@ -16,10 +16,10 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-"""In microseconds, as all moments here are."""
+"""Moments and durations are in microseconds throughout `produce`."""
 
 EVERY = 50
-"""Riders are dealt their farewells anew every so many."""
+"""The riders among whom farewells are dealt; the next as many riders are dealt theirs anew."""
 
 FAREWELLS: dict[int, tuple[PersonKind, bool]] = {
     4: (PersonKind.APP, False),
@@ -29,20 +29,21 @@ FAREWELLS: dict[int, tuple[PersonKind, bool]] = {
     14: (PersonKind.CLERK, False),
     19: (PersonKind.CLERK, True),
 }
-"""Of each `EVERY` riders who leaves with which account, and whether by a tombstone or by the deletion event. All are
-among the first 20, for no town has fewer riders."""
+"""The riders of each `EVERY` who leave: with which account, and whether by a tombstone rather than by the deletion
+event. All are among the first 20, for no town has fewer riders."""
 
 ADMINISTRATORS = (3, 14)
-"""Who of a cohort changes others' names; the second one leaves."""
+"""The riders of a cohort who change others' names; the second rider leaves."""
 
 FAREWELL_FIRST, FAREWELL_LAST = 0.6, 0.85
-"""When they leave, as a share of the time that is told: much comes before it, and enough after it."""
+"""The span in which farewells lie, as shares of the time that is told: much comes before a farewell, and enough after
+it."""
 
 HISTORY_DAYS_MAX = 400
-"""How long before the time that is told the oldest accounts were opened."""
+"""The age of the oldest accounts when the time that is told begins."""
 
 TELEGRAM_ID_MIN = 5_000_000_000
-"""Beyond 32 bits, as Telegram's newer ids are."""
+"""The least Telegram id, beyond 32 bits as Telegram's newer ids are."""
 
 FIRST_NAMES = ("Maria", "José", "Zoë", "Linh", "Ahmed", "Grace", "美咲", "D'Andre", "Aaliyah", "Siobhán", "🦄", "")
 LAST_NAMES = ("Garcia", "O'Brien", "Nguyễn", "Smith-Jones", "Müller", "山田", "de la Cruz", "Okafor", "", "Lee")
@@ -63,7 +64,7 @@ class Farewell(NamedTuple):
     kind: PersonKind
     occurs_on: int
     is_tombstone: bool
-    """Told by a record without a value rather than by the deletion event."""
+    """Whether a record without a value tells the farewell, rather than the deletion event."""
 
 
 class Account(NamedTuple):
@@ -73,20 +74,20 @@ class Account(NamedTuple):
     last_name: str
     email: str | None
     opened_on: int
-    """When the app account came to be, mostly long before the time that is told."""
+    """The moment at which the app account came to be, mostly long before the time that is told."""
     saved_on: int
-    """When it is first told."""
+    """The moment at which the account is first told."""
     clerk_id: str | None
     joined_on: int
-    """When the Clerk account came to be."""
+    """The moment at which the Clerk account came to be."""
     administrator: str
-    """Who changes names on behalf of others: a Clerk id, perhaps the account's own."""
+    """The administrator who changes this rider's name: a Clerk id, perhaps the account's own."""
     is_administrator: bool
     telegram_id: int | None
     farewell: Farewell | None
 
     def has_left_on_day(self, midnight: int) -> bool:
-        """Whether one of the accounts ended on the day that begins then."""
+        """Whether the farewell falls on the day that begins at this midnight."""
         return self.farewell is not None and midnight <= self.farewell.occurs_on < midnight + DAY
 
 

@@ -1,4 +1,4 @@
-"""What ties riders to each other and to the app: who brought whom, labels, and what is in their purses.
+"""Bonds of riders with each other and with the app: referrals, labels, and what is in their purses.
 
 Who has which follows from the place in the cohort, so that even the smallest town has some of each.
 """
@@ -22,8 +22,8 @@ LABELS = (
 """Names and descriptions; each group of `EVERY` riders has labels of its own."""
 
 BROUGHT = (0, 4)
-"""Of each five riders those whom the rider before them brought. Those who leave, and whom they brought, are among
-them: see `FAREWELLS`."""
+"""The places, of each five riders, of those whom the rider before them brought. Riders who leave, and riders whom these
+brought, are at such places: see `FAREWELLS`."""
 
 
 class Label(NamedTuple):
@@ -33,7 +33,7 @@ class Label(NamedTuple):
 
 
 class Referral(NamedTuple):
-    """How a rider came to the app because of another."""
+    """A rider's way into the app: another rider, and perhaps a code."""
 
     referral_id: int
     sender_id: int
@@ -43,14 +43,14 @@ class Referral(NamedTuple):
 
 @dataclass(slots=True)
 class Purse:
-    """What a rider has, in hundredths. It fills as it is told of."""
+    """A rider's points and tokens, in hundredths. A purse fills as its events are told."""
 
     points: int = 0
     tokens: int = 0
 
 
 class Group(NamedTuple):
-    """What `EVERY` riders have in common."""
+    """The property that `EVERY` riders have in common."""
 
     labels: tuple[Label, ...]
 
@@ -81,7 +81,7 @@ def made_up_by(place: int, group: Group) -> Label | None:
 
 
 def is_brought(place: int) -> bool:
-    """Whether the rider before this one brought them."""
+    """Whether the rider at this place was brought by the rider before."""
     return place > 0 and place % 5 in BROUGHT
 
 
@@ -90,6 +90,6 @@ def referral(sender_id: int, sender: Account, ids: Iterator[int]) -> Referral:
     return Referral(next(ids), sender_id, sender, code)
 
 
-def brought_on(account: Account, found: Referral) -> int:
-    """When it came to be: nobody brings others before they came themselves."""
-    return max(account.opened_on, found.sender.opened_on + MINUTE)
+def brought_on(account: Account, referral: Referral) -> int:
+    """The moment of a referral: nobody refers others before joining."""
+    return max(account.opened_on, referral.sender.opened_on + MINUTE)

@@ -1,4 +1,4 @@
-"""Broken records, each with headers that say which dead letter it has to become."""
+"""Broken records, each with headers that name the dead letter that is to become of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What riders share with their neighbours: campaigns that hand out tokens, and messages to those who learn.
+"""Communities of neighbours: campaigns that hand out tokens, and messages to those who learn.
 
 A community is `EVERY` riders of a cohort, in the order in which they moved in, so that even the smallest town has one
 with some learners, and a large town tells no more of each than a small one.
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from stream.produce.accounts import DAY, EVERY, HOUR, MINUTE, Account, Span
 
 CAMPAIGNS = ("Ride to school", "Bike May 🚲", "Sin coche", 'Rain or shine "2x"')
-"""What a community's campaigns are called."""
+"""The names of a community's campaigns."""
 
 ANNOUNCEMENTS_DAILY_MAX = 2
 ANNOUNCED_SHARE = 0.6
-"""How many of a community's learners a message goes to."""
+"""The share of a community's learners that a message goes to."""
 
 WITHDRAWN_SHARE = 0.25
 
@@ -27,11 +27,11 @@ class Campaign(NamedTuple):
 
     campaign_id: int
     ap_campaign_id: int
-    """What tokens refer to; no other campaign has it."""
+    """The id by which tokens refer to the campaign; no other campaign has it."""
     token_id: int
     name: str
     token_cents: int
-    """How many tokens it may hand out to begin with, in hundredths."""
+    """The tokens that the campaign may hand out to begin with, in hundredths."""
     opens_on: int
 
 
@@ -40,7 +40,7 @@ class Community(NamedTuple):
 
     campaigns: Sequence[Campaign]
     learners: Sequence[Account]
-    """Those with a Telegram account."""
+    """The accounts with a Telegram account."""
 
 
 class Announcement(NamedTuple):
@@ -51,7 +51,7 @@ class Announcement(NamedTuple):
     recipients: Sequence[int]
     """Telegram ids."""
     withdrawn_on: int | None
-    """When it was deleted; None where it stays."""
+    """The moment of its deletion; None for a message that stays."""
 
 
 def communities_of(accounts: Sequence[Account], span: Span, chance: Random, ids: Iterator[int]) -> list[Community]:
@@ -77,7 +77,7 @@ def _campaign(name: str, span: Span, chance: Random, ids: Iterator[int]) -> Camp
 
 
 def announcements(community: Community, midnight: int, chance: Random, ids: Iterator[int]) -> list[Announcement]:
-    """What a community sends out on one day. Who left the day before gets it once more for sure."""
+    """Messages that a community sends out on one day. A learner who left the day before gets at least one more."""
     present = [account for account in community.learners if account.saved_on < midnight]
     just_left = [account for account in present if account.has_left_on_day(midnight - DAY)]
     count = chance.randrange(ANNOUNCEMENTS_DAILY_MAX + 1)

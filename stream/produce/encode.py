@@ -19,7 +19,7 @@ from stream.schemas.version import SchemaVersion
 
 Schema = Any
 Form = tuple[bytes, Schema]
-"""What stands before a datum, and the writer schema that it names."""
+"""The bytes before a datum, and the writer schema that they name."""
 
 
 def written(header: bytes, schema: Schema, datum: Mapping[str, Any]) -> bytes:
@@ -63,7 +63,7 @@ class Encoder:
         return Message(self.topic, self.key_of(datum), written(header, schema, datum), [], kind)
 
     def header(self, chance: Random) -> bytes:
-        """What may stand before a datum of the newest version."""
+        """Bytes that may stand before a datum of the newest version."""
         return chance.choice(self._forms)[0]
 
 

@@ -43,7 +43,7 @@ ID_MAX = 2**32 - 1
 UNKNOWN_SCHEMA_ID = 2**31 - 1
 
 YEAR_2999 = (datetime(2999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-"""Ahead of every clock that this will meet, so that the flaw does not depend on when it is published."""
+"""A moment ahead of every clock, so that the flaw does not depend on when it is published."""
 
 SOME_HASH = "0123456789abcdef" * 4
 
@@ -91,7 +91,7 @@ class Sound(NamedTuple):
         return self.written_with(self.encoder.newest.plain)
 
     def written_with(self, schema: Schema, **changes: Any) -> bytes:
-        """The value as one writes it who says one schema and follows another."""
+        """A value whose header names one schema and whose body follows another."""
         return written(self.header, schema, {**self.datum, **changes})
 
 
@@ -115,9 +115,9 @@ class Flaw:
     fields: Fields = lambda _: (NO_FIELD,)
     """The fields of a record that can have this flaw, or (NO_FIELD,); nothing where it can't."""
     is_field_known: bool = True
-    """False where the bytes are unfit before a consumer can tell which field they belong to."""
+    """Whether a consumer can tell which field is at fault before the bytes turn out unfit."""
     is_huge: bool = False
-    """So large that one for each record is enough."""
+    """Whether a broken record is so large that a single one for each record of the catalog is enough."""
 
 
 # --- The fields that can have a flaw
@@ -125,23 +125,23 @@ class Flaw:
 
 def field_types(struct: type[msgspec.Struct]) -> dict[str, tuple[type, Meta]]:
     """The fields with bounds or a length: Python's type and what the catalog says of it."""
-    found = {}
+    bounded = {}
     for field in msgspec.structs.fields(struct):
         try:
-            found[field.name] = (python_type_of(field.type), meta_of(field.type))
+            bounded[field.name] = (python_type_of(field.type), meta_of(field.type))
         except TypeError:  # event_id, whose rule is another
             continue
-    return found
+    return bounded
 
 
 def item_types(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     """The fields that are lists of structs, each with the struct."""
-    found = {}
+    items = {}
     for field in msgspec.structs.fields(struct):
         listed = get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
         if get_origin(listed) is list and is_struct_type(get_args(listed)[0]):
-            found[field.name] = get_args(listed)[0]
-    return found
+            items[field.name] = get_args(listed)[0]
+    return items
 
 
 IsMeant = Callable[[type, Meta], bool]
@@ -224,7 +224,7 @@ def _hashes(synthetic: Synthetic) -> Sequence[str]:
 
 
 def _hashes_that_we_make(synthetic: Synthetic) -> Sequence[str]:
-    """The hash of an event that names its person either by it or by their id."""
+    """The hash of an event that names its person either by hash or by id."""
     return _hashes(synthetic) if synthetic.route.is_hashed else ()
 
 
@@ -364,7 +364,7 @@ def _too_many_digits(sound: Sound, field: str, chance: Random) -> Spoilt:
 
 
 def _named(user_id: str | None, hash_id: str | None) -> Spoil:
-    """The person is named by these two, of which just one may be there."""
+    """The person is named by id and hash, of which just one may be there."""
 
     def spoil(sound: Sound, field: str, _chance: Random) -> Spoilt:
         users = dict.fromkeys(_app_ids_as_text(sound.encoder.synthetic), user_id)
@@ -418,7 +418,7 @@ def _without_a_field(sound: Sound, _chance: Random) -> bytes:
 
 
 def _by_other_writer(sound: Sound, fields: Sequence[Schema], **more: Any) -> bytes:
-    """What a producer writes and says whose schema we don't have."""
+    """A value that names a writer schema which we don't have."""
     schema = _with_fields(sound.encoder.newest.plain, fields)
     digest = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
     return written(SINGLE_OBJECT_MARKER + bytes.fromhex(digest), schema, {**sound.datum, **more})
@@ -447,10 +447,10 @@ def _text_as_bytes(schema: Schema) -> Schema:
 
 
 def _with_field_type(schema: Schema, name: str, change: Callable[[Schema], Schema]) -> Schema:
-    fields = schema["fields"]
-    return _with_fields(
-        schema, [{**one, "type": change(one["type"])} if one["name"] == name else one for one in fields]
-    )
+    fields = [
+        {**field, "type": change(field["type"])} if field["name"] == name else field for field in schema["fields"]
+    ]
+    return _with_fields(schema, fields)
 
 
 def _with_fields(schema: Schema, fields: Sequence[Schema]) -> Schema:
@@ -467,7 +467,8 @@ def _key(change: Callable[[Sound], bytes | None]) -> Spoil:
 
 
 def _key_as_long(sound: Sound) -> bytes:
-    """As Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin with."""
+    """The key as Kafka's LongSerializer writes a number; text is only turned round, behind a byte that it can't begin
+    with."""
     return int(sound.key).to_bytes(8, "big") if sound.key.isdigit() else b"\0" + sound.key[::-1]
 
 
@@ -554,4 +555,4 @@ FLAWS: tuple[Flaw, ...] = (
         _no_field_with_tombstones,
     ),
 )
-"""The list. Its order is that of the stages that find the flaws."""
+"""The list of all flaws, in the order of the stages that discover them."""

@@ -1,4 +1,4 @@
-"""What happened, in the order in which it happened: cohorts of riders living up to the plan's last moment."""
+"""Events in the order in which they happen: cohorts of riders living up to the plan's last moment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Told = tuple[Synthetic, Datum]
 ID_MAX = 2**32 - 1
 IDS_PER_SEED = 10_000_000
 SEEDS_APART = 400
-"""So many seeds begin apart, with room for `IDS_PER_SEED` ids each: runs with different seeds into one topic are
-then about different riders and trips. 400 times 10 million is what 32 bits hold."""
+"""The number of seeds with ids of their own, `IDS_PER_SEED` each: runs with different seeds into one topic are then
+about different riders and trips. 400 times 10 million is what 32 bits hold."""
 
 DAYS_MAX = 28
-"""Four whole weeks, for reports by weekday; more events mean more riders."""
+"""The longest life of a cohort: four whole weeks, for reports by weekday; more events mean more riders."""
 
 RIDERS_MIN = 20
 RIDERS_MAX = 5000
@@ -33,15 +33,16 @@ RIDERS_MAX = 5000
 cohort can't fill is filled by the next."""
 
 ENDLESS_EVENTS = 200_000
-"""How many events a cohort tells where there is no end."""
+"""The events that a cohort tells where the plan has no end."""
 
 SAMPLE_RIDERS = EVERY
 SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
-"""Four weeks from a Monday in the year 2000: any would do. As long as a cohort lives, for not all happens evenly."""
+"""The time of the sample: four weeks from a Monday in the year 2000; any would do. A sample lasts as long as a cohort
+lives, for not all happens evenly."""
 
 
 class Cohort(NamedTuple):
-    """How many riders, living for how many days, tell about as much as is wanted."""
+    """The number of riders who tell about as many events as are wanted, and the days that they live."""
 
     riders: int
     days: int
@@ -117,7 +118,7 @@ def _day(
     chance: Random,
     ids: Iterator[int],
 ) -> list[tuple[int, Synthetic, Datum]]:
-    """What all of them did on one day, in order of time."""
+    """The events of all riders on one day, in order of time."""
     told: list[tuple[int, Synthetic, Datum]] = []
     for rider in riders:
         day = RiderDay(rider, midnight, chance, ids)

@@ -1,4 +1,4 @@
-"""What to synthesize, and what comes of it."""
+"""The input of the synthetic producer, and the messages that come of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from stream.errors import ConfigurationError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 UNTIL_MIN = datetime(2000, 1, 1, tzinfo=UTC)
-"""Early enough for everybody, and late enough that no event of the weeks before has a time that MySQL lacks."""
+"""The earliest `until`: early enough for everybody, and late enough that no event of the weeks before has a time that
+MySQL lacks."""
 
 
 class Framing(StrEnum):
-    """What stands before a datum and names its writer schema."""
+    """The kind of bytes before a datum, which name its writer schema."""
 
     SINGLE_OBJECT = "single-object"
     CONFLUENT = "confluent"
@@ -26,7 +27,7 @@ class Framing(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a message is in the mixture. It is never published: a consumer has to find out by itself."""
+    """The part that a message plays in the mixture. Kinds are never published: a consumer has to find out by itself."""
 
     EVENT = "event"
     DUPLICATE = "duplicate"  # the bytes of an earlier message again
@@ -51,23 +52,23 @@ class Message(NamedTuple):
 class Plan:
     """The input of `synthesize`. Equal plans give equal messages; plans that differ share no event id.
 
-    Raises ConfigurationError where it can't be followed.
+    Raises ConfigurationError for a plan that can't be followed.
     """
 
     seed: int
     until: datetime
     """No event but the broken ones from the future occurred after this moment."""
     count: int | None = None
-    """How many messages, of all kinds together; None for no end."""
+    """The number of messages, of all kinds together; None for no end."""
     topics: tuple[str, ...] = ()
-    """Which topics; none named means all."""
+    """The topics to synthesize. Empty: all topics."""
     records: tuple[str, ...] = ()
-    """Which of their records, such as TripRated; none named means all."""
+    """The records of these topics to synthesize, such as TripRated. Empty: all records."""
     duplicate_share: float = 0.0
     late_share: float = 0.0
     broken_share: float = 0.0
     older_version_share: float = 0.0
-    """Of the events whose schema has older versions, how many are written with one."""
+    """The share of events written with an older version, among those whose schema has older versions."""
     framing: Framing = Framing.SINGLE_OBJECT
 
     def __post_init__(self) -> None:
@@ -100,14 +101,14 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """Names the plan and seeds its chances: an event id must not come again with another content."""
+        """A text that names the plan and seeds its chances: an event id must not come again with another content."""
         shares = (self.duplicate_share, self.late_share, self.broken_share, self.older_version_share)
         what = (self.topics, self.records, str(self.framing))
         return repr((self.seed, self.until_micros, self.count, *shares, *what))
 
 
 def record_names(topics: Collection[str]) -> list[str]:
-    """The names of the records that these topics carry; of all topics where none is named."""
+    """The names of the records that these topics carry. Empty: of all topics."""
     streams = [STREAMS[topic] for topic in topics or STREAMS]
     return [route.record_name for stream in streams for route in stream.bound_routes]
 

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as DeliveryReport
 
 from stream.errors import ConfigurationError, TerminalError
-from stream.kafka.source import client_config, make_client
+from stream.kafka.client import client_config, make_client
 from stream.produce.plan import Kind, Message
 
 PRODUCER_CONFIG: Mapping[str, Any] = {
@@ -40,25 +40,25 @@ PRODUCER_CONFIG: Mapping[str, Any] = {
 }
 
 SLICE_MESSAGES_MAX = 1000
-"""How often reports are served, progress is told and the clock is read."""
+"""The number of messages after which reports are served, progress is told and the clock is read."""
 
 SLICE_SECONDS = 0.05
-"""With a rate, a slice is as many messages as belong into this time: small enough to look even."""
+"""The time into which a slice of messages belongs, where there is a rate: short enough to look even."""
 
 FLUSH_SECONDS_MAX = 65.0
-"""A little longer than `delivery.timeout.ms`, after which nothing can be left to wait for."""
+"""The longest wait for deliveries: a little longer than `delivery.timeout.ms`, after which no message can be left."""
 
 
 @dataclass
-class Published:
-    """What became of the messages."""
+class Deliveries:
+    """The fate of the messages."""
 
     sent: Counter[Kind] = field(default_factory=Counter)
-    """Messages handed to Kafka's client, by what they are in the mixture."""
+    """Messages handed to Kafka's client, by kind."""
     failed: Counter[str] = field(default_factory=Counter)
-    """Those of them that were not delivered, by the name of Kafka's error."""
+    """Messages that were handed over and not delivered, by the name of Kafka's error."""
     unconfirmed: int = 0
-    """Those of which nothing was heard when the wait ended."""
+    """Messages without any report when the wait for deliveries ended."""
     seconds: float = 0.0
 
     @property
@@ -77,8 +77,8 @@ def publish(
     rate: float | None = None,
     seconds_max: float | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Published:
-    """Publish messages, at most `rate` a second, until they or `seconds_max` end; then wait for the last of them.
+) -> Deliveries:
+    """Publish messages, at most `rate` a second, until they or `seconds_max` end; then wait for the last messages.
 
     `kafka_config` are librdkafka's properties; they take precedence over PRODUCER_CONFIG. `progress` is told now
     and then how many messages were sent so far. Failed deliveries are counted, not raised.
@@ -86,23 +86,23 @@ def publish(
     Raises ConfigurationError for a rate that is not greater than 0, and TerminalError where Kafka's client can't go
     on at all.
     """
-    published = Published()
+    deliveries = Deliveries()
     producer: Producer = make_client(Producer, {**client_config({}), **PRODUCER_CONFIG, **kafka_config})
     started = time.monotonic()
     pace = _Pace(started, rate, seconds_max)
     try:
-        _send_all(messages, producer, published, pace, progress)
+        _send_all(messages, producer, deliveries, pace, progress)
     finally:  # also when interrupted: what was handed over is on its way
-        published.unconfirmed = producer.flush(FLUSH_SECONDS_MAX)
-        published.seconds = time.monotonic() - started
+        deliveries.unconfirmed = producer.flush(FLUSH_SECONDS_MAX)
+        deliveries.seconds = time.monotonic() - started
     if progress:
-        progress(published.sent_count)
-    return published
+        progress(deliveries.sent_count)
+    return deliveries
 
 
 @dataclass(frozen=True)
 class _Pace:
-    """When to send what.
+    """The moment for each slice of messages.
 
     Raises ConfigurationError for a rate at which nothing is ever sent.
     """
@@ -121,7 +121,7 @@ class _Pace:
         return min(SLICE_MESSAGES_MAX, in_time)
 
     def wait_seconds(self, sent_count: int) -> float:
-        """How long to wait before the next slice, or until the time is over."""
+        """Seconds to wait before the next slice, or until the time is over."""
         if self.rate is None:
             return 0.0
         due = min(sent_count / self.rate, self.seconds_max or math.inf)
@@ -134,13 +134,13 @@ class _Pace:
 def _send_all(
     messages: Iterable[Message],
     producer: Producer,
-    published: Published,
+    deliveries: Deliveries,
     pace: _Pace,
     progress: Callable[[int], None] | None,
 ) -> None:
     def count_failure(error: KafkaError | None, _report: DeliveryReport) -> None:
         if error is not None:
-            published.failed[error.name()] += 1
+            deliveries.failed[error.name()] += 1
 
     slice_messages = pace.slice_messages
     for number, message in enumerate(messages):
@@ -152,13 +152,13 @@ def _send_all(
                 break
             if progress:
                 progress(number)
-        _send(message, producer, published, count_failure)
+        _send(message, producer, deliveries, count_failure)
 
 
 def _send(
     message: Message,
     producer: Producer,
-    published: Published,
+    deliveries: Deliveries,
     count_failure: Callable[[KafkaError | None, DeliveryReport], None],
 ) -> None:
     topic, key, value, headers, kind = message
@@ -169,13 +169,13 @@ def _send(
             producer.poll(1.0)
             continue
         except KafkaException as error:
-            _refused(error.args[0], published)
-        published.sent[kind] += 1
+            _refused(error.args[0], deliveries)
+        deliveries.sent[kind] += 1
         return
 
 
-def _refused(error: KafkaError, published: Published) -> None:
-    """The client itself refuses a message, such as one that is larger than it may send."""
+def _refused(error: KafkaError, deliveries: Deliveries) -> None:
+    """Count a message that the client itself refuses, such as one that is larger than it may send."""
     if error.fatal():
         raise TerminalError(f"Kafka's client can't go on ({error.name()}): start again")
-    published.failed[error.name()] += 1
+    deliveries.failed[error.name()] += 1

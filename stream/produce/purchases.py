@@ -1,4 +1,4 @@
-"""What riders buy for their rides: an order with the payments towards it and the tickets that come of it."""
+"""Purchases for rides: an order with the payments towards it and the tickets that come of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Payment(NamedTuple):
     payment_type: str
     card: str | None
     cents: int
-    """Negative where it is paid back."""
+    """The amount; negative for a refund."""
 
 
 class Item(NamedTuple):
@@ -45,7 +45,7 @@ class Purchase(NamedTuple):
     payments: tuple[Payment, ...]
     items: tuple[Item, ...]
     activated_on: int | None
-    """When the tickets were first shown; None where they weren't on that day."""
+    """The moment at which the tickets were first shown; None where they weren't on that day."""
 
 
 def buy(rider_id: int, bought_on: int, activated_on: int | None, chance: Random, ids: Iterator[int]) -> Purchase:

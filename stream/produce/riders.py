@@ -1,7 +1,6 @@
-"""The riders of a town and their days: what all topics tell about, so that their events fit together.
+"""The riders of a town and their days. All topics tell about the same days, so their events fit together.
 
-The town lies where Houston does, but its clocks show UTC, so that the peaks are at the hours where one looks
-for them.
+The town lies where Houston does, but its clocks show UTC: the peaks are at the hours where a reader looks for them.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stream.produce.purchases import Purchase, buy
 
 METRES_PER_DEGREE = 111_320
 DETOUR = 1.3
-"""How much longer the way is than the straight line."""
+"""The length of a way, as a multiple of the straight line."""
 
 ERRAND_DEGREES_MAX = 0.04
 """An errand leads at most about 4 km away from home."""
@@ -39,7 +38,7 @@ class Mode(NamedTuple):
     name: str
     metres_per_second: float
     fare_cents: int | None
-    """What a ride costs to begin with; None where nobody asks for a fare."""
+    """The price of a ride to begin with; None where nobody asks for a fare."""
     fare_cents_per_kilometre: int = 0
 
 
@@ -53,7 +52,7 @@ COMMUTE_MODES = (*[TRANSIT] * 5, *[DRIVING] * 3, CYCLING, RIDE_HAILING)
 ERRAND_MODES = (WALKING, WALKING, CYCLING, TRANSIT, DRIVING)
 
 TICKET_SHARE = 0.4
-"""On how many of the days with a ride by transit a ticket is bought."""
+"""The share of days with a ride by transit on which a ticket is bought."""
 
 
 class Rider(NamedTuple):
@@ -61,7 +60,7 @@ class Rider(NamedTuple):
     home: Place
     work: Place
     mode: Mode
-    """How the rider goes to work; who goes by transit has a pass."""
+    """The way to work is travelled so. A rider who goes by transit has a pass."""
     leaves_home: int
     leaves_work: int
     """The usual moments, counted from midnight."""
@@ -69,14 +68,14 @@ class Rider(NamedTuple):
     way_ids: tuple[int, int]
     """Names of the way to work and of the way back."""
     referral: Referral | None
-    """How the rider came to the app, where another brought them."""
+    """The referral that brought the rider to the app; None for a rider who came alone."""
     labels: tuple[Label, ...]
     made_up: Label | None
     """A label that this rider made up."""
     purse: Purse
     community: Community
     speaks_for_community: bool
-    """Of each community one rider tells what it does as such."""
+    """Whether this is the rider of the community who tells its events."""
 
     @property
     def campaign(self) -> Campaign:
@@ -98,7 +97,7 @@ class Journey(NamedTuple):
 
 
 class RiderDay:
-    """What one rider did on one day. Where they went is decided when it is first asked for: not every plan asks."""
+    """The events of one rider on one day. Journeys are decided when they are first asked for: not every plan asks."""
 
     __slots__ = ("_announcements", "_chance", "_has_shopped", "_ids", "_journeys", "_purchase", "midnight", "rider")
 
@@ -120,7 +119,7 @@ class RiderDay:
 
     @property
     def purchase(self) -> Purchase | None:
-        """What the rider bought on this day. Everybody tries it once, and whoever left may be told of once more."""
+        """The rider's purchase on this day. Everybody buys once, and a rider who left may do so again the day after."""
         if not self._has_shopped:
             self._has_shopped = True
             self._purchase = self._shop()
@@ -128,7 +127,7 @@ class RiderDay:
 
     def _shop(self) -> Purchase | None:
         rider, chance = self.rider, self._chance
-        rides_on = min((one.departs_on for one in self.journeys if one.mode is TRANSIT), default=None)
+        rides_on = min((journey.departs_on for journey in self.journeys if journey.mode is TRANSIT), default=None)
         if rides_on is not None and chance.random() < TICKET_SHARE:
             return buy(rider.rider_id, rides_on - 10 * MINUTE, rides_on - MINUTE, chance, self._ids)
         if self.has(rider.account.saved_on):
@@ -139,7 +138,7 @@ class RiderDay:
 
     @property
     def announcements(self) -> list[Announcement]:
-        """What the community sends to its learners, told by the rider who speaks for it."""
+        """The community's messages to its learners, told by the rider who speaks for it."""
         if self._announcements is None:
             community = self.rider.community if self.rider.speaks_for_community else None
             self._announcements = announcements(community, self.midnight, self._chance, self._ids) if community else []
@@ -215,7 +214,7 @@ def _there_and_back(
 
 
 def _times(leaves: int, metres: float, mode: Mode, chance: Random) -> tuple[int, int]:
-    """When a journey departs, within 15 minutes of the habit, and when it arrives, after a delay or none."""
+    """The moments of departure, within 15 minutes of the habit, and of arrival, after a delay or none."""
     departs = leaves + int((chance.random() - 0.5) * 30 * MINUTE)
     return departs, departs + int(metres / mode.metres_per_second * (1 + 0.4 * chance.random()) * SECOND)
 

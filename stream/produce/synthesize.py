@@ -1,4 +1,4 @@
-"""Plan → messages: what happened, and mixed into it what producers and networks make of it."""
+"""Plan → messages: events, and mixed into them the duplicates, late and broken ones of producers and networks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stream.produce.topics import SYNTHETICS, Datum
 from stream.schemas.store import SchemaStore
 
 MEMORY_MESSAGES = 4096
-"""How far back a duplicate or late event may reach: sometimes into the same batch of a consumer and sometimes into
-an earlier one, so that both compaction and the version guard get work."""
+"""The reach of a duplicate or late event. Some fall into the same batch of a consumer and some into a later one, so
+that both compaction and the version guard get work."""
 
 
 def synthesize(plan: Plan, store: SchemaStore | None = None) -> Iterator[Message]:
@@ -69,7 +69,7 @@ class _Mixture:
         return self.chance.choice(self.told)._replace(kind=Kind.DUPLICATE)
 
     def _late(self, told: Told) -> Message:
-        """An event of its own about an entity of which something newer was already told."""
+        """An event of its own about an entity whose newer state was already told."""
         synthetic, datum = told
         assert synthetic.earlier is not None, "only what has an earlier state is remembered for it"
         earlier = synthetic.earlier(datum)

@@ -1,4 +1,4 @@
-"""The checks of data quality: what is wrong with rows although each was applied as its event says.
+"""The checks of data quality: rows that are wrong although each was applied as its event says.
 
 A check is a query for the rows at fault. Rows that came from several topics may contradict each other for as long as
 one of the topics is behind.
@@ -34,24 +34,24 @@ class Check:
 
     name: str
     meaning: str
-    """What a row at fault is."""
+    """A row at fault, in words."""
     table: Table
     faults: Select[Any]
-    """The rows at fault: of each the columns that `naming` gives."""
+    """The rows at fault, each as the columns that `naming` gives."""
 
     def row_name(self, values: tuple[Any, ...]) -> str:
-        """A row at fault, by these columns, in words that a person can look for."""
+        """Return the name of a row at fault, given those columns, in words that a person can look for."""
         parts = values if _is_named_by_key(self.table) else (_topic_of(self.table), *values)
         return "/".join(map(str, parts))
 
 
 def naming(table: Table) -> list[Column[Any]]:
-    """The columns that name a row and no person: its key, or else where the event that wrote it came from."""
+    """Return the columns that name a row and no person: its key, or else the coordinates of the event that wrote it."""
     return list(table.primary_key) if _is_named_by_key(table) else [table.c.kafka_partition, table.c.kafka_offset]
 
 
 def _is_named_by_key(table: Table) -> bool:
-    return not {one.column for one in persons_of(table)} & {one.name for one in table.primary_key}
+    return not {person.column for person in persons_of(table)} & {column.name for column in table.primary_key}
 
 
 def _topic_of(table: Table) -> str:
@@ -121,7 +121,7 @@ class Ledger:
 
 
 def _repeats(table: Table, same: tuple[Column[Any], ...], *order: Column[Any]) -> Select[Any]:
-    """The rows that are not the first of those that are the same in these columns."""
+    """The rows that repeat an earlier row in these columns."""
     place = func.row_number().over(partition_by=same, order_by=order).label("place")
     placed = select(*naming(table), place).subquery()
     return select(*list(placed.c)[:-1]).where(placed.c.place > 1)
@@ -154,7 +154,7 @@ def _over_distributed() -> Check:
 
 
 def _is_missing(reference: Column[Any], target: Column[Any]) -> ColumnElement[bool]:
-    """Whether the row is not there that this column refers to; a null refers to none."""
+    """Whether this column refers to a row that is not there; a null refers to none."""
     other = target.table.alias("other")  # a table may refer to itself
     return and_(reference.is_not(None), ~exists().where(other.c[target.name] == reference))
 
@@ -162,7 +162,7 @@ def _is_missing(reference: Column[Any], target: Column[Any]) -> ColumnElement[bo
 def _orphans(
     name: str, meaning: str, reference: Column[Any], target: Column[Any], *conditions: ColumnElement[bool]
 ) -> Check:
-    """Rows that refer to a row that is not there, but for those who were erased and whose bare id had to stay."""
+    """Rows that refer to a missing row. An erased person's row is missing on purpose where the bare id had to stay."""
     assert isinstance(reference.table, Table)
     conditions = (_is_missing(reference, target), *conditions)
     for person in persons_of(reference.table):
@@ -246,4 +246,4 @@ def _checks() -> Iterator[Check]:
 
 
 CHECKS = {check.name: check for check in _checks()}
-"""Each check by its name, in the order in which they are told."""
+"""The checks by name, in the order in which they are reported."""

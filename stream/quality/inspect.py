@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
-from sqlalchemy.dialects.mysql import insert
 
 from stream.declaration.service_tables import DATA_QUALITY
 from stream.errors import StatementTimeout
+from stream.mysql import data_quality
 from stream.mysql.connection import limited_statements
 from stream.quality.checks import CHECKS, Check
 
@@ -73,17 +73,16 @@ def overdue(connection: Connection, interval: timedelta) -> Check | None:
 
 
 def remember(connection: Connection, finding: Finding) -> None:
-    """Keep what a check found, and forget those that there are no longer."""
-    values = {
-        "faults": finding.faults,
-        "sample": finding.sample,
-        "meaning": finding.meaning,
-        "seconds": finding.seconds,
-        "checked_on": func.utc_timestamp(6),
-    }
-    kept = insert(DATA_QUALITY).values(check_name=finding.check, **values)
-    connection.execute(kept.on_duplicate_key_update(values))
-    connection.execute(DATA_QUALITY.delete().where(DATA_QUALITY.c.check_name.not_in(CHECKS)))
+    """Keep what a check found, and forget the checks that are no longer declared."""
+    data_quality.keep(
+        connection,
+        finding.check,
+        faults=finding.faults,
+        sample=finding.sample,
+        meaning=finding.meaning,
+        seconds=finding.seconds,
+    )
+    data_quality.forget_others(connection, CHECKS)
 
 
 def remembered(connection: Connection) -> Mapping[str, int | None]:

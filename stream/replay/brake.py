@@ -14,7 +14,7 @@ from stream.every import Clock, Every
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 2.0
-"""How often the lag is looked at: it costs two questions to Kafka and one to MySQL."""
+"""How often the lag is looked at: it costs four questions to Kafka and two to MySQL."""
 
 LAG_RECORDS_MIN = 10_000
 """Less lag than one batch is no lag: it comes and goes with every poll."""

@@ -18,14 +18,14 @@ from stream.counts import Reached, Tell
 from stream.engine.options import Ending, EngineOptions
 from stream.engine.service import Service, new_owner
 from stream.errors import TerminalError, TransientError
+from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import RangeSource
-from stream.kafka.source import Brokers, admin_client, offset_ranges, topic_ids
 from stream.mysql import progress
 from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine, read_connection
 from stream.mysql.replay_runs import Run
 from stream.operate.check import require_fit_database
-from stream.operate.lag import partition_lags
+from stream.operate.standing import lag_of, look
 from stream.records import Range, TopicPartition
 from stream.replay.brake import Brake, LiveLag
 from stream.schemas.decoder import require_key
@@ -54,14 +54,14 @@ def resume_run(settings: Settings, run_id: str) -> Run:
     run = runs.load(database, run_id)
     if run.has_ended:
         raise TerminalError(f"replay {run_id} has ended: plan another one with --topic")
-    admin = admin_client(settings.required_kafka())
-    ids = topic_ids(admin, run.topics)
-    recreated = sorted({one.topic for one in run.ranges if ids[one.topic] != one.topic_id})
+    logs = Brokers(settings.required_kafka()).logs(run.topics)
+    ids = {partition.topic: log_.topic_id for partition, log_ in logs.items()}
+    recreated = sorted({part.topic for part in run.ranges if ids[part.topic] != part.topic_id})
     if recreated:
         raise TerminalError(
             f"{', '.join(recreated)} was deleted and made anew since the plan: plan another replay with --topic"
         )
-    _skip_what_is_gone(database, run, {one: low for one, (low, _) in offset_ranges(admin, run.topics).items()})
+    _skip_what_is_gone(database, run, {partition: log_.low for partition, log_ in logs.items()})
     return run
 
 
@@ -136,10 +136,8 @@ class Replay:
         """The lag of the live group, in the topics that it has ever applied anything of."""
         group_id = self._settings.group_id
         with read_connection(self._queries) as connection:
-            applied = progress.next_offsets(connection, group_id, STREAMS)
-        topics = sorted({where.topic for where in applied})
-        with self._brokers.asking() as admin:
-            lags = partition_lags(admin, self._queries, group_id, topics) if topics else []
+            topics = sorted({where.topic for where in progress.next_offsets(connection, group_id, STREAMS)})
+            lags = [lag_of(place) for place in look(self._brokers, connection, group_id, topics)] if topics else []
         return LiveLag(sum(lag.lag_records for lag in lags), sum(lag.next_offset or 0 for lag in lags))
 
 

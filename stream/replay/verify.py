@@ -12,14 +12,13 @@ the rest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
-from confluent_kafka.admin import AdminClient
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -37,14 +36,15 @@ from sqlalchemy import (
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
-from stream.declaration.service_tables import ERASURE, PROGRESS
+from stream.declaration.service_tables import ERASURE
 from stream.declaration.streams import LINEAGE_COLUMNS, OnErasure, persons_of
-from stream.errors import TerminalError
+from stream.errors import StopReason, TerminalError
+from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import read
-from stream.kafka.source import offset_ranges, topic_ids
 from stream.mysql.connection import read_connection
 from stream.mysql.digests import differing, digests, row_counts
-from stream.records import Range, TopicPartition
+from stream.operate.standing import Place, look
+from stream.records import Range
 from stream.replay.shadow_tables import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of, version_of
 from stream.schemas.decoder import Decoder
 
@@ -103,7 +103,6 @@ class Comparison:
 
 def verify(
     properties: Mapping[str, str],
-    admin: AdminClient,
     database: Engine,
     group_id: str,
     decoder: Decoder,
@@ -116,7 +115,7 @@ def verify(
     """
     tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, Shadow(database, [table for _, table in tables]) as shadow:
-        ranges = applied_ranges(admin, live, group_id, list(decoder.readers))
+        ranges = applied_ranges(look(Brokers(properties), live, group_id, list(decoder.readers)))
         total, done = sum(one.records_max for one in ranges), 0
         for written in shadow.apply(read(properties, "verify", ranges), decoder):
             done += written.records.consumed
@@ -170,21 +169,19 @@ def snapshot(database: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def applied_ranges(admin: AdminClient, live: Connection, group_id: str, topics: Sequence[str]) -> list[Range]:
-    """What of the log is applied in the snapshot, and still there.
+def applied_ranges(places: Iterable[Place]) -> list[Range]:
+    """The parts of the log that are applied, and still there.
 
-    Raises TerminalError where a topic was made anew since.
+    Raises TerminalError where the log is no longer the one that was applied.
     """
-    ids = topic_ids(admin, topics)
-    lows = {one: low for one, (low, _) in offset_ranges(admin, topics).items()}
-    query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
     ranges = []
-    for row in live.execute(query.order_by("topic", "kafka_partition")):
-        one = TopicPartition(row.topic, row.kafka_partition)
-        if row.topic_id != ids[row.topic] or one not in lows:
-            raise TerminalError(f"{one} is not the log that was applied: `stream offsets accept` says how to go on")
-        if lows[one] < row.next_offset:
-            ranges.append(Range(*one, row.topic_id, lows[one], row.next_offset))
+    for place in places:
+        if place.stop_reason in (StopReason.TOPIC_RECREATED, StopReason.LOG_IS_SHORTER):
+            raise TerminalError(
+                f"{place.partition} is not the log that was applied: `stream offsets accept` says how to go on"
+            )
+        if place.applied is not None and place.log.low < place.applied.next_offset:
+            ranges.append(Range(*place.partition, place.log.topic_id, place.log.low, place.applied.next_offset))
     return ranges
 
 

@@ -1,4 +1,4 @@
-"""What analysts ask: one file for each subject, found by looking, so that nothing else has to name a report."""
+"""Analysts' questions: one file for each subject, discovered here, so that nothing else has to name a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["REPORTS", "VIEWS", "Parameter", "Report", "answer"]
 
 
 def _find_reports() -> dict[str, Report]:
-    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     reports = [report for module in modules for report in getattr(module, "REPORTS", ())]
     return {report.name: report for report in sorted(reports, key=lambda report: report.name)}
 

@@ -1,4 +1,4 @@
-"""What a report is declared with: its parameters, its columns, and the one query of report and view.
+"""The language of a report: its parameters, its columns, and the one query of report and view.
 
 A query is a function from `Scope` to SQL. It names its parameters as `:days`, and asks the scope where days, hours
 or something that may be left out matter. The view of a report is its query with the defaults, in UTC.
@@ -26,7 +26,7 @@ Query = Callable[[Scope], str]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What may be asked of a report; `first_day` is the option --first-day and, in the query, :first_day."""
+    """A parameter of a report; `first_day` is the option --first-day and, in the query, :first_day."""
 
     name: str
     parse: Parse
@@ -35,7 +35,7 @@ class Parameter:
     is_required: bool = False
     is_list: bool = False
     example: str = ""
-    """How its value is written in the examples of reports; a required parameter has one, any other may."""
+    """The parameter's value in the examples of reports; a required parameter has one, any other may."""
 
     @property
     def option(self) -> str:
@@ -44,19 +44,19 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Report:
-    """A question, and how MySQL answers it."""
+    """A question, and the query that answers it."""
 
     name: str
     title: str
     """A sentence without its full stop."""
     columns: Mapping[str, str]
-    """What each column of the answer means, in their order."""
+    """The meaning of each column of the answer, in their order."""
     query: Query
     parameters: tuple[Parameter, ...] = ()
     note: str = ""
-    """What is worth knowing besides: where it differs from what people might expect, and why."""
+    """A remark for readers, such as where the answer differs from what people might expect, and why."""
     has_view: bool = True
-    """Whether there is a view as well; it is of everybody where the report is of one user."""
+    """Whether there is a view as well; where the report is of one user, the view is of everybody."""
 
     @property
     def view(self) -> str | None:
@@ -65,8 +65,8 @@ class Report:
 
     @property
     def example(self) -> str:
-        """How it is called, in a shell."""
-        options = [f" {one.option} {one.example}" for one in self.parameters if one.example]
+        """The report's command line, for a shell."""
+        options = [f" {parameter.option} {parameter.example}" for parameter in self.parameters if parameter.example]
         return f"stream report {self.name}{''.join(options)}"
 
 
@@ -80,7 +80,7 @@ def answer(report: Report, database: Engine, values: Mapping[str, Any]) -> list[
 
 
 def answer_on(connection: Connection, report: Report, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The same, on a connection that somebody has."""
+    """The report's rows, read on a connection that is open already."""
     sql, bound = statement(report, values)
     return [dict(row) for row in connection.execute(text(sql), bound).mappings()]
 
@@ -88,12 +88,12 @@ def answer_on(connection: Connection, report: Report, values: Mapping[str, Any])
 def statement(report: Report, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The SQL of one run, and the values that it names."""
     given = {name: value for name, value in values.items() if value is not None}
-    asked = {one.name: given.get(one.name, one.default) for one in report.parameters}
+    asked = {parameter.name: given.get(parameter.name, parameter.default) for parameter in report.parameters}
     days = {name: asked[name] for name in ("first_day", "last_day") if name in asked}
     zone = {"zone": asked["time_zone"]} if "time_zone" in asked else {}
     scope = Scope(**zone, **days, given=frozenset(name for name, value in asked.items() if value is not None))
     named = {**asked, "since": scope.since, "until": scope.until}
-    named |= {one.name: json.dumps(asked[one.name]) for one in report.parameters if one.is_list}
+    named |= {parameter.name: json.dumps(asked[parameter.name]) for parameter in report.parameters if parameter.is_list}
     sql = report.query(scope)
     return sql, {name: value for name, value in named.items() if name in text(sql).compile().params}
 
@@ -144,4 +144,4 @@ FIRST_DAY = Parameter(
 )
 LAST_DAY = Parameter("last_day", _day, "The last day that counts; without it, all after.")
 DAYS = (FIRST_DAY, LAST_DAY, TIME_ZONE)
-"""From which day to which, in which time zone."""
+"""The first day, the last day and their time zone."""

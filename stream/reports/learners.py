@@ -13,10 +13,10 @@ COURSE_STREAMS = ("3rd_stream", "4th_stream", "5th_stream")
 
 
 def _prefix(written: str) -> str:
-    """The pattern of what begins so; what would be a wildcard stands for itself."""
+    """The pattern of texts that begin so; a wildcard in `written` stands for itself."""
     if not 0 < len(written) <= SEARCH_LENGTH:
         raise ValueError(f"the start of a name has 1 to {SEARCH_LENGTH} characters")
-    return "".join(f"!{one}" if one in "!%_" else one for one in written) + "%"
+    return "".join(f"!{character}" if character in "!%_" else character for character in written) + "%"
 
 
 def _telegram_id(written: str) -> int:

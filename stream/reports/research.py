@@ -74,7 +74,7 @@ def _registered(scope: Scope) -> str:
 
 
 A_HASH = '"$HASH"'
-"""What stands for a hash in examples, which are lines of a terminal: a hash fills one by itself."""
+"""The stand-in for a hash in examples: a hash itself would fill a line of the terminal."""
 
 HASH_ID = Parameter(
     "hash_id", _hash_id, "The participant's hash: 64 hex digits in lower case.", is_required=True, example=A_HASH

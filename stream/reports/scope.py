@@ -1,4 +1,4 @@
-"""How a report's query sees time: days and hours of a time zone, the days that are asked for, in SQL.
+"""Time as a report's query sees it: days and hours of a time zone, the days that are asked for, in SQL.
 
 The server's own CONVERT_TZ isn't used: it knows no zones unless somebody filled its tables. So a zone's offsets are
 found here, and written into the query as a CASE by the moments at which they change.
@@ -17,10 +17,11 @@ DAY = timedelta(days=1)
 UTC_ZONE = ZoneInfo("UTC")
 
 FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
-"""No event has an earlier moment."""
+"""The earliest moment: no event has an earlier one."""
 
 YEARS_AHEAD = 2
-"""How far after now a zone's changes are looked for: no event is from later than tomorrow, lessons may be."""
+"""The years after now in which a zone's changes are looked for: events lie at most a day ahead, lessons may lie
+further."""
 
 
 def time_zone(name: str) -> ZoneInfo:
@@ -33,11 +34,11 @@ def time_zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True)
 class Scope:
-    """What one run of a report's query is about. Without arguments: everything, in UTC, as in a view."""
+    """The scope of one run of a report's query. Without arguments: everything, in UTC, as in a view."""
 
     zone: ZoneInfo = UTC_ZONE
     first_day: date | None = None
-    """In the zone; None for no bound. So is `last_day`, which is included."""
+    """The first day, in the zone; None for no bound. `last_day` is likewise, and is included."""
     last_day: date | None = None
     given: Collection[str] = ()
     """The names of the parameters that have a value."""
@@ -59,7 +60,7 @@ class Scope:
         return " AND ".join(bounds) or "TRUE"
 
     def only(self, parameter: str, condition: str) -> str:
-        """The condition, where that parameter was given."""
+        """The condition, where the parameter was given."""
         return condition if parameter in self.given else "TRUE"
 
     def local(self, moment: str) -> str:
@@ -76,7 +77,7 @@ class Scope:
         return f"HOUR({self.local(moment)})"
 
     def _offset(self, moment: str) -> str:
-        """The zone's offset at a moment, in seconds. Newest first, for most of what is asked is of late."""
+        """The zone's offset at a moment, in seconds. Newest first, for most questions are about recent days."""
         begin = self.since or FIRST_MOMENT.replace(tzinfo=None)
         end = self.until or (datetime.now(UTC) + YEARS_AHEAD * 365 * DAY).replace(tzinfo=None)
         first, *changes = offsets(self.zone, begin.date(), end.date() + DAY)
@@ -92,12 +93,12 @@ class Scope:
 def offsets(zone: ZoneInfo, begin: date, end: date) -> list[tuple[datetime, int]]:
     """The zone's offsets in seconds from `begin` to `end`, each with the moment (UTC) from which it holds."""
     moment = datetime.combine(begin, time.min, UTC)
-    found = [(moment.replace(tzinfo=None), _seconds(zone, moment))]
+    changes = [(moment.replace(tzinfo=None), _seconds(zone, moment))]
     for start in _days(moment, end):
-        if _seconds(zone, start + DAY) != found[-1][1]:
+        if _seconds(zone, start + DAY) != changes[-1][1]:
             change = _change(zone, start, start + DAY)
-            found.append((change.replace(tzinfo=None), _seconds(zone, change)))
-    return found
+            changes.append((change.replace(tzinfo=None), _seconds(zone, change)))
+    return changes
 
 
 def _days(first: datetime, end: date) -> Iterator[datetime]:

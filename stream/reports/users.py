@@ -45,7 +45,7 @@ def _retention(scope: Scope) -> str:
             FROM registered
             WHERE registration_week >= {this_week} - INTERVAL :weeks WEEK
             GROUP BY registration_week
-        ), active AS ({" UNION".join(_active(scope, *one) for one in ACTIVITIES.items())}
+        ), active AS ({" UNION".join(_active(scope, *activity) for activity in ACTIVITIES.items())}
         ), counted AS (
             SELECT registration_week, weeks_after, COUNT(*) AS users FROM active GROUP BY registration_week, weeks_after
         )
@@ -60,7 +60,7 @@ def _retention(scope: Scope) -> str:
 
 
 def _active(scope: Scope, table: str, moment: str) -> str:
-    """How many weeks after their own those who registered did what this table tells."""
+    """The weeks, counted from registration, in which the registered did what this table tells."""
     return f"""
             SELECT r.id, r.registration_week,
                 FLOOR(DATEDIFF({scope.local(f"a.{moment}")}, r.registration_week) / 7) AS weeks_after

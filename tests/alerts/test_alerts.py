@@ -15,7 +15,7 @@ from tests.alerts.rules import FOLDER, Rule, alerts, labels_by_metric, rules
 CASES = sorted(Path(__file__).parent.glob("*.yml"))
 
 LABELS_OF_TARGETS = {"job", "instance"}
-"""What Prometheus itself adds."""
+"""Labels that Prometheus itself adds."""
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +45,16 @@ def test_the_scrape_config_asks_where_stream_listens_by_default() -> None:
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert.name))
 def test_an_alert_is_tested_both_ways(alert: Rule) -> None:
     expected = re.compile(rf"alertname: {alert.name}\b,?\s+eval_time: [^,\n]+,?\s+exp_alerts:\s+(\[\]|\S)")
-    outcomes = [found == "[]" for case in CASES for found in expected.findall(case.read_text(encoding="utf-8"))]
+    outcomes = [begins == "[]" for case in CASES for begins in expected.findall(case.read_text(encoding="utf-8"))]
     assert set(outcomes) == {True, False}
 
 
 def expanded(rule: Rule) -> str:
     """The rule's expression, with the expressions of recorded ones in the place of their names."""
     expression = rule.expression
-    recorded = [one for one in rules() if not one.is_alert]
-    for one in reversed(recorded):  # a later one may refer to an earlier one
-        expression = expression.replace(one.name, one.expression)
+    recorded = [other for other in rules() if not other.is_alert]
+    for earlier in reversed(recorded):  # a later rule may refer to an earlier one
+        expression = expression.replace(earlier.name, earlier.expression)
     return expression
 
 
@@ -64,8 +64,8 @@ def test_a_rule_speaks_of_metrics_and_labels_that_there_are(rule: Rule) -> None:
     metrics = set(re.findall(r"\bstream_\w+", expression))
     labels = labels_by_metric()
     assert metrics <= labels.keys()
-    known = LABELS_OF_TARGETS.union(*(labels[one] for one in metrics))
-    grouped = {one for names in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for one in names.split(", ")}
+    known = LABELS_OF_TARGETS.union(*(labels[metric] for metric in metrics))
+    grouped = {label for names in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for label in names.split(", ")}
     matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
     assert grouped | matched | set(re.findall(r"\$labels\.(\w+)", rule.text)) <= known
 

@@ -38,6 +38,6 @@ def erase_somebody_in_the_middle_of_a_write(group: Group) -> None:
 
 def _put(broker: Broker, partition: int, *messages: Message) -> None:
     producer = broker.producer()
-    for one in messages:
-        producer.produce(one.topic, one.value, one.key, partition, headers=list(one.headers))
+    for message in messages:
+        producer.produce(message.topic, message.value, message.key, partition, headers=list(message.headers))
     assert producer.flush(30) == 0

@@ -1,4 +1,4 @@
-"""What consumers are fed while they are struck: town after town of synthetic events, with everything that can go wrong
+"""The feed of consumers while they are struck: town after town of synthetic events, with everything that can go wrong
 and planted personal values among them, published at a steady pace in the background."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from stream.produce import Framing, Kind, Message, Plan, Published, publish, synthesize
+from stream.produce import Deliveries, Framing, Kind, Message, Plan, publish, synthesize
 from stream.schemas.store import SchemaStore
 from tests.broker import Broker
 from tests.chaos.planted import SINCE, SOUND, Person, erasure, sound
@@ -35,10 +35,10 @@ HUGE_MAX = 6
 
 SHARES = {Kind.DUPLICATE: 0.1, Kind.LATE: 0.1, Kind.BROKEN: 0.04}
 SHARES_MIN = {Kind.DUPLICATE: 0.05, Kind.LATE: 0.05, Kind.BROKEN: 0.01}
-"""What has to be in the topics at the least, for the test to mean something."""
+"""The least shares of the topics' records with which the test means something."""
 
 NEW_PARTITIONS_MS = {"topic.metadata.refresh.interval.ms": 3_000}
-"""How soon a partition that is added gets its share."""
+"""The time after which a partition that is added gets its share."""
 
 
 class Feed:
@@ -50,7 +50,7 @@ class Feed:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._publishing = self._thread.submit(publish, messages, {**broker.config, **NEW_PARTITIONS_MS}, rate=rate)
 
-    def stop(self) -> Published:
+    def stop(self) -> Deliveries:
         """End, and see that all of it is in the log and that it was the mixture that is wanted."""
         self._stopping.set()
         published = self._publishing.result()

@@ -20,7 +20,7 @@ FREEZES_MAX = 6
 """A lane is within a transaction about half of the time."""
 
 HEAD_START_SECONDS = 1.0
-"""What the heir does alone before the zombie wakes up."""
+"""The heir's head start, before the zombie wakes up."""
 
 TAKEOVER_SECONDS_MAX = 60.0
 """The session timeout, then up to 10 s until the server takes a frozen process's row locks away, and a busy machine."""
@@ -61,11 +61,12 @@ def freeze_at_work(group: Group, zombie: Consumer) -> None:
 def _has_heir_moved(group: Group, partitions: Iterable[TopicPartition], since: Progress) -> bool:
     now = group.watch.progress()
     return any(
-        now[one]["owner_epoch"] > since[one]["owner_epoch"] and now[one]["next_offset"] > since[one]["next_offset"]
-        for one in partitions
+        now[partition]["owner_epoch"] > since[partition]["owner_epoch"]
+        and now[partition]["next_offset"] > since[partition]["next_offset"]
+        for partition in partitions
     )
 
 
 def _has_claimed(group: Group, member: Consumer, since: Progress) -> bool:
     now = group.watch.progress()
-    return any(now[one]["owner_epoch"] > since[one]["owner_epoch"] for one in group.owned_by(member))
+    return any(now[partition]["owner_epoch"] > since[partition]["owner_epoch"] for partition in group.owned_by(member))

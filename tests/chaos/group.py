@@ -64,19 +64,19 @@ class Group:
     def someone(self) -> Consumer:
         return self.chance.choice(self.members)
 
-    def other(self, one: Consumer) -> Consumer:
-        (other,) = (each for each in self.members if each is not one)
+    def other(self, member: Consumer) -> Consumer:
+        (other,) = (each for each in self.members if each is not member)
         return other
 
     def owned_by(self, member: Consumer) -> list[TopicPartition]:
-        return sorted(one for one, pid in self.watch.owners().items() if pid == member.pid)
+        return sorted(partition for partition, pid in self.watch.owners().items() if pid == member.pid)
 
     def wait_at(self, statement: str) -> Consumer:
         """The member that comes first to a statement that begins so."""
         return wait_for(lambda: self._at(statement), statement, SETTLE_SECONDS_MAX)[0]
 
     def _at(self, statement: str) -> list[Consumer]:
-        return [one for one in self.members if self._alive() and self.watch.is_at(statement, one.pid)]
+        return [member for member in self.members if self._alive() and self.watch.is_at(statement, member.pid)]
 
     def kill(self, victim: Consumer) -> None:
         """SIGKILL for a live process: one that ended by itself is a failure and no victim."""
@@ -96,20 +96,20 @@ class Group:
         self.note(f"  dismissed {member.pid} ({member.log.name})")
 
     def retries(self, reason: str) -> int:
-        """How often the members have tried again so far for a reason."""
-        return sum(int(one.metric("stream_retries_total", reason=reason)) for one in self.members)
+        """The number of the members' retries so far for a reason."""
+        return sum(int(member.metric("stream_retries_total", reason=reason)) for member in self.members)
 
     def kill_all(self) -> None:
-        for one in self.chance.sample(self.members, len(self.members)):
-            self.kill(one)
+        for member in self.chance.sample(self.members, len(self.members)):
+            self.kill(member)
 
     def fenced(self) -> int:
-        """How many transactions were refused because their partition had gone to another."""
-        return sum(len(one.logged("fenced")) for one in self._started)
+        """The number of transactions that were refused because their partition had gone to another."""
+        return sum(len(member.logged("fenced")) for member in self._started)
 
     def logs(self) -> list[Path]:
-        """What all that ever were members have logged."""
-        return [one.log for one in self._started]
+        """The logs of all that ever were members."""
+        return [member.log for member in self._started]
 
     def let_pass(self, seconds_max: float) -> None:
         """Let a random time pass: the only wait here that is not for a condition."""
@@ -120,7 +120,7 @@ class Group:
         log.info("%6.1f s  %s", time.monotonic() - self._began, line)
 
     def _is_shared(self) -> bool:
-        return {one.pid for one in self.members} == set(self.watch.owners().values())
+        return {member.pid for member in self.members} == set(self.watch.owners().values())
 
     def _has_each_moved(self, since: Progress) -> bool:
         moved = {
@@ -128,9 +128,9 @@ class Group:
             for where, row in self.watch.progress().items()
             if where in since and row["records_consumed"] > since[where]["records_consumed"]
         }
-        return {one.pid for one in self.members} <= moved
+        return {member.pid for member in self.members} <= moved
 
     def _alive(self) -> bool:
-        for one in self.members:
-            assert one.is_running, f"a consumer ended by itself with {one.wait()}:\n{one.log_text()[-6000:]}"
+        for member in self.members:
+            assert member.is_running, f"a consumer ended by itself with {member.wait()}:\n{member.log_text()[-6000:]}"
         return True

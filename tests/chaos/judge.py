@@ -22,7 +22,7 @@ COMMANDS = (
     ("dead-letters", "list", "--limit", "100000", "--format", "json"),
     ("check",),
 )
-"""What an operator prints and sends on to others."""
+"""The commands whose output an operator sends on to others."""
 
 ANSWERS_MIN = 20
 """Fewer answers overheard than this show nothing."""
@@ -71,7 +71,7 @@ def assert_nothing_personal_is_told(logs: Iterable[Path], overheard: Overheard, 
 
 
 def assert_the_broken_are_the_announced(records: Sequence[LogRecord], expected: Expected) -> None:
-    announced = {one.coordinates for one in records if FLAW_HEADER in dict(one.headers)}
+    announced = {record.coordinates for record in records if FLAW_HEADER in dict(record.headers)}
     assert announced == expected.dead_letters.keys()
 
 
@@ -86,8 +86,10 @@ def assert_each_dead_letter_was_written_once(watch: Watch) -> None:
 
 
 def assert_progress_is_at_the_ends(broker: Broker, watch: Watch) -> None:
-    reached = {one: row["next_offset"] for one, row in watch.progress().items()}
-    assert reached == {TopicPartition(one.topic, one.partition): end for one, end in broker.ends().items()}
+    reached = {partition: row["next_offset"] for partition, row in watch.progress().items()}
+    assert reached == {
+        TopicPartition(partition.topic, partition.partition): end for partition, end in broker.ends().items()
+    }
 
 
 def assert_ledgers_agree(watch: Watch) -> None:
@@ -106,7 +108,7 @@ def assert_ledgers_agree(watch: Watch) -> None:
             else:
                 by_event.setdefault(tuple(table.rows), set()).add(sent.get((where, name), 0))
         assert all(len(counts) == 1 for counts in by_event.values()), (where, by_event)
-        counts = [max(one) for one in by_event.values()]
+        counts = [max(counted) for counted in by_event.values()]
         least = max(counts) if _do_share_an_event(by_event) else sum(counts)
         assert least <= row["records_written"] <= sum(counts) + members, (where, by_event, row)
 

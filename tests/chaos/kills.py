@@ -9,10 +9,10 @@ ANY_SECONDS = 1.0
 """Dozens of transactions."""
 
 START_SECONDS = 3.0
-"""What a consumer takes from its start to its first batch, the rebalance included."""
+"""The time of a consumer from its start to its first batch, the rebalance included."""
 
 REBALANCE_SECONDS = 3.5
-"""What the group takes to miss a killed member, and its heir to claim and to read on."""
+"""The time of the group to miss a killed member, and of its heir to claim and to read on."""
 
 
 def kill_one_at_any_moment(group: Group) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from stream.produce import Published
+from stream.produce import Deliveries
 from tests.broker import Broker
 from tests.chaos.feed import Feed
 from tests.chaos.group import MEMBERS, Group
@@ -54,7 +54,7 @@ class Ordeal:
         self.overheard = Overheard(lambda: list(self.group.members))
         self.strikes: Counter[str] = Counter()
         self.longest_pause = (0.0, "none")
-        self.published = Published()
+        self.published = Deliveries()
         self.expected = Expected()
         self._start = start
 
@@ -90,8 +90,8 @@ class Ordeal:
 
     def drain(self) -> None:
         fresh = [self.start("--until-caught-up") for _ in range(MEMBERS)]
-        for one in fresh:
-            one.assert_ends(0, DRAIN_SECONDS_MAX)
+        for consumer in fresh:
+            consumer.assert_ends(0, DRAIN_SECONDS_MAX)
 
     def __str__(self) -> str:
         group = self.group

@@ -50,9 +50,9 @@ def kill_the_connections(group: Group) -> None:
     """The program's own: whatever a lane was at, it has to find out how far it came."""
     database = group.watch.database
     group.let_pass(ANY_SECONDS)
-    for one in database.connection_ids():
+    for connection_id in database.connection_ids():
         with suppress(OperationalError):  # it ended meanwhile
-            database.execute(f"KILL {one}")
+            database.execute(f"KILL {connection_id}")
 
 
 def lose_answers_to_commits(group: Group) -> None:
@@ -123,4 +123,4 @@ def fill_the_disk(group: Group) -> None:
 
 def _largest_file_bytes(group: Group) -> int:
     files = (group.watch.database.server.folder / "data").rglob("*")
-    return max(one.stat().st_size for one in files if one.is_file() and not one.name.startswith(LOGS))
+    return max(file.stat().st_size for file in files if file.is_file() and not file.name.startswith(LOGS))

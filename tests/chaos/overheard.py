@@ -1,4 +1,4 @@
-"""What consumers tell whoever asks, listened to all the time: none of it may be personal."""
+"""The answers of consumers to whoever asks, listened to all the time: none of them may be personal."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Overheard:
         if port:
             text = _answer(f"http://127.0.0.1:{port}{path}")
             self.answers += 1
-            self.traces += [f"{path}: …{one}…" for one in traces(text)]
+            self.traces += [f"{path}: …{trace}…" for trace in traces(text)]
 
     def _port_of(self, member: Consumer) -> str:
-        if member.pid not in self._ports and (found := PORT.search(member.log_text())):
-            self._ports[member.pid] = found[1]
+        if member.pid not in self._ports and (port := PORT.search(member.log_text())):
+            self._ports[member.pid] = port[1]
         return self._ports.get(member.pid, "")
 
 

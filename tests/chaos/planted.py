@@ -27,10 +27,10 @@ from tests.events import (
 )
 
 ENTITIES = 4_200_000_000
-"""Where the ids of trips, ratings and passes begin, behind those of all seeds."""
+"""The first id of trips, ratings and passes, behind those of all seeds."""
 
 SINCE = 1_770_000_000 * SECOND
-"""When the first of it happens, in February 2026."""
+"""The moment of the first event, in February 2026."""
 
 
 class Person(NamedTuple):
@@ -73,22 +73,22 @@ class Opinions(NamedTuple):
 
 
 def opinions(chance: Random) -> Opinions:
-    one = Person(chance, LAST_PERSON - chance.randrange(10_000), SINCE - 1 - chance.randrange(10**12))
-    other = one._replace(number=one.number - 20_000)
-    locked_id = one.entity()
-    key = f"app:{one.app_id}".encode()
+    person = Person(chance, LAST_PERSON - chance.randrange(10_000), SINCE - 1 - chance.randrange(10**12))
+    other = person._replace(number=person.number - 20_000)
+    locked_id = person.entity()
+    key = f"app:{person.app_id}".encode()
     return Opinions(
-        str(one.app_id),
+        str(person.app_id),
         locked_id,
         _rated(other, locked_id),
-        _rated(other._replace(moment=one.moment + SECOND), locked_id),
-        _rated(one, locked_id + 1),
+        _rated(other._replace(moment=person.moment + SECOND), locked_id),
+        _rated(person, locked_id + 1),
         message("user.lifecycle", key, None, Kind.EVENT),
     )
 
 
-def _rated(one: Person, rating_id: int) -> Message:
-    datum = _rating(one, rating_id=rating_id, trip_id=rating_id, feedback=WORD)
+def _rated(person: Person, rating_id: int) -> Message:
+    datum = _rating(person, rating_id=rating_id, trip_id=rating_id, feedback=WORD)
     return sound("TripRated", datum)
 
 
@@ -105,53 +105,61 @@ def sound(name: str, datum: dict[str, Any]) -> Message:
 SOUND: list[tuple[str, Callable[[Person], dict[str, Any]]]] = [
     (
         "AppUserSaved",
-        lambda one: app_user(
-            **one.version(),
-            user_id=one.app_id,
+        lambda person: app_user(
+            **person.version(),
+            user_id=person.app_id,
             first_name=WORD,
-            last_name=f"{WORD}-{one.number}",
-            email=one.email,
+            last_name=f"{WORD}-{person.number}",
+            email=person.email,
             google_id=WORD,
             facebook_id=WORD,
-            apple_id=f"{WORD}.{one.number}",
+            apple_id=f"{WORD}.{person.number}",
             device_token=f"token:{WORD}",
         ),
     ),
-    ("UserCreated", lambda one: user_created(**one.version(), **account(one))),
-    ("UserUpdated", lambda one: user_updated(**one.version(), **account(one), changed_by=one.clerk_id)),
-    ("UserDataSet", lambda one: user_data(**one.version(), clerk_id=one.clerk_id, value=json.dumps({WORD: True}))),
-    ("UserSignedIn", lambda one: signed_in(**one.version(), clerk_id=one.clerk_id, device=f"{WORD}'s phone")),
-    ("TripRecorded", lambda one: _trip(one, travel_mode=WORD)),
-    ("TripRated", lambda one: _rating(one, feedback=f"says {WORD}")),
-    ("BytemarkPassLogged", lambda one: _pass(one, user_id=one.clerk_id)),
-    ("BytemarkPassLogged", lambda one: _pass(one, user_id=str(one.app_id))),
+    ("UserCreated", lambda person: user_created(**person.version(), **account(person))),
+    ("UserUpdated", lambda person: user_updated(**person.version(), **account(person), changed_by=person.clerk_id)),
+    (
+        "UserDataSet",
+        lambda person: user_data(**person.version(), clerk_id=person.clerk_id, value=json.dumps({WORD: True})),
+    ),
+    ("UserSignedIn", lambda person: signed_in(**person.version(), clerk_id=person.clerk_id, device=f"{WORD}'s phone")),
+    ("TripRecorded", lambda person: _trip(person, travel_mode=WORD)),
+    ("TripRated", lambda person: _rating(person, feedback=f"says {WORD}")),
+    ("BytemarkPassLogged", lambda person: _pass(person, user_id=person.clerk_id)),
+    ("BytemarkPassLogged", lambda person: _pass(person, user_id=str(person.app_id))),
 ]
 
 
-def account(one: Person) -> dict[str, Any]:
-    return {"clerk_id": one.clerk_id, "email": one.email, "first_name": WORD, "last_name": f"{WORD}-{one.number}"}
+def account(person: Person) -> dict[str, Any]:
+    return {
+        "clerk_id": person.clerk_id,
+        "email": person.email,
+        "first_name": WORD,
+        "last_name": f"{WORD}-{person.number}",
+    }
 
 
-def _trip(one: Person, **changes: Any) -> dict[str, Any]:
-    return trip(**{**one.version(), "trip_id": one.entity(), "user_id": one.app_id, **changes})
+def _trip(person: Person, **changes: Any) -> dict[str, Any]:
+    return trip(**{**person.version(), "trip_id": person.entity(), "user_id": person.app_id, **changes})
 
 
-def _rating(one: Person, **changes: Any) -> dict[str, Any]:
-    own = {"rating_id": one.entity(), "trip_id": one.entity(), "user_id": one.app_id}
-    return rating(**{**one.version(), **own, **changes})
+def _rating(person: Person, **changes: Any) -> dict[str, Any]:
+    own = {"rating_id": person.entity(), "trip_id": person.entity(), "user_id": person.app_id}
+    return rating(**{**person.version(), **own, **changes})
 
 
-def _pass(one: Person, **changes: Any) -> dict[str, Any]:
-    return pass_logged(**{**one.version(), "bytemark_pass_id": one.entity(), **changes})
+def _pass(person: Person, **changes: Any) -> dict[str, Any]:
+    return pass_logged(**{**person.version(), "bytemark_pass_id": person.entity(), **changes})
 
 
-def erasure(one: Person) -> Message:
-    telegram_id = TELEGRAM_USERS + one.number
+def erasure(person: Person) -> Message:
+    telegram_id = TELEGRAM_USERS + person.number
     events = (
-        ("AppUserDeleted", app_user_deleted(**one.version(), user_id=one.app_id)),
-        ("UserDeleted", {**one.version(), "clerk_id": one.clerk_id}),
-        ("TelegramUserDeleted", telegram_user_deleted(**one.version(), telegram_user_id=telegram_id)),
+        ("AppUserDeleted", app_user_deleted(**person.version(), user_id=person.app_id)),
+        ("UserDeleted", {**person.version(), "clerk_id": person.clerk_id}),
+        ("TelegramUserDeleted", telegram_user_deleted(**person.version(), telegram_user_id=telegram_id)),
     )
-    name, datum = one.chance.choice(events)
-    value = one.chance.choice((None, encode(name, datum)))
+    name, datum = person.chance.choice(events)
+    value = person.chance.choice((None, encode(name, datum)))
     return message(TOPICS[name], key_of(name, datum), value, Kind.EVENT)

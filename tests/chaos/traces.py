@@ -10,7 +10,7 @@ WORD = "Plantezuma"
 """In every text: names, addresses, tokens, ids of accounts, headers and keys."""
 
 APP_USERS, TELEGRAM_USERS = 4_111_200_000, 7_111_200_000_000
-"""Where ids that are numbers begin: nobody else's are near, and no other number of ten digits looks like one."""
+"""The first ids that are numbers: nobody else's are near, and no other number of ten digits looks like one."""
 
 LAST_PERSON = 99_999
 
@@ -21,5 +21,5 @@ TRACE = re.compile("|".join([*map(re.escape, FORMS), r"(?<![\d.])(41112\d{5}|711
 
 
 def traces(text: str) -> list[str]:
-    """Where a text gives a personal value away, with what stands around it."""
-    return [text[max(0, found.start() - 80) : found.end() + 80] for found in TRACE.finditer(text)]
+    """The personal values that a text gives away, each with the text around it."""
+    return [text[max(0, trace.start() - 80) : trace.end() + 80] for trace in TRACE.finditer(text)]

@@ -25,81 +25,81 @@ def broken(
     return sent._replace(headers=[*sent.headers, *((name, text.encode()) for name, text in own.items())])
 
 
-def _unfit(one: Person, name: str, reason: str, field: str, value: str) -> Unfit:
+def _unfit(person: Person, name: str, reason: str, field: str, value: str) -> Unfit:
     """A sound event, but for one field."""
-    datum = {**dict(SOUND)[name](one), field: value}
+    datum = {**dict(SOUND)[name](person), field: value}
     return TOPICS[name], key_of(name, datum), encode(name, datum), reason, field
 
 
-def too_long_an_address(one: Person) -> Unfit:
-    return _unfit(one, "AppUserSaved", "too_long", "email", one.email * 40)
+def too_long_an_address(person: Person) -> Unfit:
+    return _unfit(person, "AppUserSaved", "too_long", "email", person.email * 40)
 
 
-def too_long_a_name(one: Person) -> Unfit:
-    return _unfit(one, "UserCreated", "too_long", "first_name", WORD * 13)
+def too_long_a_name(person: Person) -> Unfit:
+    return _unfit(person, "UserCreated", "too_long", "first_name", WORD * 13)
 
 
-def too_long_an_opinion(one: Person) -> Unfit:
-    return _unfit(one, "TripRated", "too_long", "feedback", WORD * 52)
+def too_long_an_opinion(person: Person) -> Unfit:
+    return _unfit(person, "TripRated", "too_long", "feedback", WORD * 52)
 
 
-def no_uuid(one: Person) -> Unfit:
-    return _unfit(one, "UserSignedIn", "invalid_value", "event_id", WORD)
+def no_uuid(person: Person) -> Unfit:
+    return _unfit(person, "UserSignedIn", "invalid_value", "event_id", WORD)
 
 
-def no_key_of_data(one: Person) -> Unfit:
-    return _unfit(one, "UserDataSet", "invalid_value", "key", WORD)
+def no_key_of_data(person: Person) -> Unfit:
+    return _unfit(person, "UserDataSet", "invalid_value", "key", WORD)
 
 
-def data_of_another_shape(one: Person) -> Unfit:
-    return _unfit(one, "UserDataSet", "invalid_value", "value", json.dumps([{WORD: one.email}]))
+def data_of_another_shape(person: Person) -> Unfit:
+    return _unfit(person, "UserDataSet", "invalid_value", "value", json.dumps([{WORD: person.email}]))
 
 
-def no_source_of_signups(one: Person) -> Unfit:
-    return _unfit(one, "UserCreated", "invalid_value", "signup_source", WORD)
+def no_source_of_signups(person: Person) -> Unfit:
+    return _unfit(person, "UserCreated", "invalid_value", "signup_source", WORD)
 
 
-def an_account_with_a_space(one: Person) -> Unfit:
-    return _unfit(one, "BytemarkPassLogged", "invalid_value", "user_id", f" {one.clerk_id}")
+def an_account_with_a_space(person: Person) -> Unfit:
+    return _unfit(person, "BytemarkPassLogged", "invalid_value", "user_id", f" {person.clerk_id}")
 
 
-def a_raw_key(one: Person) -> Unfit:
-    topic, _, value, _, _ = _unfit(one, "TripRated", "", "feedback", WORD)
-    return topic, one.email.encode(), value, "key_mismatch", "trip_id"
+def a_raw_key(person: Person) -> Unfit:
+    topic, _, value, _, _ = _unfit(person, "TripRated", "", "feedback", WORD)
+    return topic, person.email.encode(), value, "key_mismatch", "trip_id"
 
 
-def no_key_at_all(one: Person) -> Unfit:
-    topic, _, value, _, _ = _unfit(one, "AppUserSaved", "", "first_name", WORD)
+def no_key_at_all(person: Person) -> Unfit:
+    topic, _, value, _, _ = _unfit(person, "AppUserSaved", "", "first_name", WORD)
     return topic, None, value, "missing_key", ""
 
 
-def json_instead(one: Person) -> Unfit:
-    return "user.lifecycle", one.clerk_id.encode(), json.dumps(account(one)).encode(), "unknown_framing", ""
+def json_instead(person: Person) -> Unfit:
+    return "user.lifecycle", person.clerk_id.encode(), json.dumps(account(person)).encode(), "unknown_framing", ""
 
 
-def cut_short(one: Person) -> Unfit:
-    topic, key, value, _, _ = _unfit(one, "AppUserSaved", "", "device_token", WORD)
+def cut_short(person: Person) -> Unfit:
+    topic, key, value, _, _ = _unfit(person, "AppUserSaved", "", "device_token", WORD)
     return topic, key, (value or b"")[:-1], "truncated", ""
 
 
-def text_of_another_encoding(one: Person) -> Unfit:
-    topic, key, value, _, _ = _unfit(one, "AppUserSaved", "", "email", f"{WORD}~~@example.org")
+def text_of_another_encoding(person: Person) -> Unfit:
+    topic, key, value, _, _ = _unfit(person, "AppUserSaved", "", "email", f"{WORD}~~@example.org")
     return topic, key, (value or b"").replace(b"~~", b"\xe9\xe9"), "invalid_text", ""
 
 
-def another_type(one: Person) -> Unfit:
+def another_type(person: Person) -> Unfit:
     """A union's branch that the schema lacks stands before the text."""
     text = f"{WORD} of another type"
-    topic, key, value, _, _ = _unfit(one, "AppUserSaved", "", "device_token", text)
-    before, found, after = (value or b"").partition(bytes([2, 2 * len(text)]) + text.encode())
-    assert found
-    return topic, key, before + b"\x08" + found[1:] + after, "malformed", ""
+    topic, key, value, _, _ = _unfit(person, "AppUserSaved", "", "device_token", text)
+    before, marked, after = (value or b"").partition(bytes([2, 2 * len(text)]) + text.encode())
+    assert marked
+    return topic, key, before + b"\x08" + marked[1:] + after, "malformed", ""
 
 
-def tombstone_of_nobody(one: Person) -> Unfit:
+def tombstone_of_nobody(person: Person) -> Unfit:
     return (
         "user.lifecycle",
-        one.chance.choice([f"clerk: {one.clerk_id}", one.email]).encode(),
+        person.chance.choice([f"clerk: {person.clerk_id}", person.email]).encode(),
         None,
         "invalid_value",
         "",

@@ -55,12 +55,12 @@ class Watch:
         return {TopicPartition(row["topic"], row["kafka_partition"]): row for row in self._rows("progress")}
 
     def consumed(self) -> int:
-        """How many records the group has applied so far."""
+        """The number of records that the group has applied so far."""
         return sum(row["records_consumed"] for row in self._rows("progress"))
 
     def owners(self) -> dict[TopicPartition, int]:
         """The process that claimed each partition last."""
-        return {one: pid_of(row) for one, row in self.progress().items()}
+        return {partition: pid_of(row) for partition, row in self.progress().items()}
 
     def rows_sent(self) -> dict[tuple[TopicPartition, str], int]:
         """The ledger of rows, by partition and table."""
@@ -116,12 +116,12 @@ class Watch:
     def _transactions(self) -> Sequence[Row[Any]]:
         due_at = self._transactions_read_at + TRANSACTIONS_AGE_SECONDS
         wait_for(lambda: time.monotonic() > due_at, "the server to renew the list")
-        found: list[Row[Any]] = []
+        transactions: list[Row[Any]] = []
 
         def is_read() -> bool:
             """Not while a statement holds a four-byte character: the server reads them too, though nobody asks."""
             try:
-                found.extend(
+                transactions.extend(
                     self.database.query(
                         "SELECT trx_mysql_thread_id, trx_state, trx_rows_locked, trx_rows_modified "
                         "FROM information_schema.innodb_trx"
@@ -135,7 +135,7 @@ class Watch:
 
         wait_for(is_read, "the list of transactions", every_seconds=TRANSACTIONS_AGE_SECONDS)
         self._transactions_read_at = time.monotonic()
-        return found
+        return transactions
 
     @contextmanager
     def holding_ledger(self, where: TopicPartition, table: str) -> Iterator[Connection]:
@@ -212,8 +212,8 @@ def _ports_of(pid: int) -> set[int]:
     """The local ports of a process's connections."""
     process = Path(f"/proc/{pid}")
     links = set()
-    for one in (process / "fd").iterdir():
+    for descriptor in (process / "fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
-            links.add(str(one.readlink()))
+            links.add(str(descriptor.readlink()))
     sockets = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
     return {int(fields[1].rpartition(":")[2], 16) for fields in sockets if f"socket:[{fields[9]}]" in links}

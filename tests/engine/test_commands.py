@@ -24,8 +24,8 @@ Settings = dict[str, str]
 
 
 def test_migrate_acts_once_and_says_what_it_did(broker: Broker, mysql: Database, stream_settings: Settings) -> None:
-    mysql.server.create_database("stream_fresh")
-    settings = {**stream_settings, "STREAM_DATABASE_URL": mysql.server.url("stream_fresh")}
+    mysql.server.create_database(f"{mysql.name}_fresh")
+    settings = {**stream_settings, "STREAM_DATABASE_URL": mysql.server.url(f"{mysql.name}_fresh")}
     try:
         preview = run_command(settings, "migrate", "--dry-run")
         assert preview.returncode == 0
@@ -40,7 +40,7 @@ def test_migrate_acts_once_and_says_what_it_did(broker: Broker, mysql: Database,
             "nothing to do: all migrations are run, and all views are as declared\n",
         )
     finally:
-        mysql.server.drop_database("stream_fresh")
+        mysql.server.drop_database(f"{mysql.name}_fresh")
 
 
 def test_topics_are_created_once_as_declared(broker: Broker, stream_settings: Settings) -> None:

@@ -7,7 +7,6 @@ from confluent_kafka import TopicPartition
 
 from stream.catalog import STREAMS
 from stream.kafka import topics
-from stream.kafka.source import describe_topics
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.databases import Database
@@ -123,10 +122,10 @@ def test_a_database_that_is_not_migrated_ends_with_78(
 
 def _topic_id(broker: Broker) -> str:
 
-    return str(describe_topics(broker.admin, ["trip"])["trip"].topic_id)
+    return broker.brokers.topic_ids(["trip"])["trip"]
 
 
 @pytest.mark.parametrize("partitions", [STREAMS["trip"].partitions])
 def test_the_declared_topics_are_as_declared(broker: Broker, partitions: int) -> None:
-    assert topics.differences(broker.admin, STREAMS.values()) == []
+    assert topics.differences(broker.brokers, STREAMS.values()) == []
     assert sum(one.topic == "trip" for one in broker.ends()) == partitions

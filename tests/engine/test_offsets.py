@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 
 from stream.errors import TerminalError
-from stream.operate.offset_reset import Reset, reset
+from stream.operate.offsets import Reset, reset
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.commands import run_command

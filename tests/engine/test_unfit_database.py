@@ -54,11 +54,11 @@ def test_tables_that_differ_are_refused(session_broker: Broker, database: Databa
 
 
 def test_a_database_without_migrations_is_refused(session_broker: Broker, database: Database) -> None:
-    database.server.create_database("stream_fresh")
+    database.server.create_database(f"{database.name}_fresh")
     try:
-        done = start(session_broker, database.server.url("stream_fresh"))
+        done = start(session_broker, database.server.url(f"{database.name}_fresh"))
     finally:
-        database.server.drop_database("stream_fresh")
+        database.server.drop_database(f"{database.name}_fresh")
     assert_refused(done, "migrations: ", "run `stream migrate`")
 
 

@@ -67,11 +67,11 @@ def test_stopping_what_was_never_started_is_harmless(tmp_path: Path) -> None:
 
 
 def test_the_key_of_hashes_belongs_to_the_data_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    for folder in (one, other):
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
         folder.mkdir()
-    assert stack.hash_key(one) == stack.hash_key(one) != stack.hash_key(other)
-    assert (one / "hash.key").stat().st_mode & 0o077 == 0
+    assert stack.hash_key(own) == stack.hash_key(own) != stack.hash_key(other)
+    assert (own / "hash.key").stat().st_mode & 0o077 == 0
 
 
 def test_a_key_file_that_was_left_empty_is_filled(tmp_path: Path) -> None:

@@ -36,14 +36,14 @@ ERASING = ("AppUserDeleted", "UserDeleted", "TelegramUserDeleted", TOMBSTONE)
 
 
 def _find_topics() -> dict[str, TopicModel]:
-    names = [found.name for found in pkgutil.iter_modules(topics.__path__)]
+    names = [module.name for module in pkgutil.iter_modules(topics.__path__)]
     models: list[TopicModel] = [importlib.import_module(f"{topics.__name__}.{name}").TOPIC for name in names]
-    return {one.topic: one for one in models}
+    return {model.topic: model for model in models}
 
 
 TOPICS = _find_topics()
-RULES = {name: rules for one in TOPICS.values() for name, rules in one.rules.items()}
-TABLES = {name: table for one in TOPICS.values() for name, table in one.tables.items()}
+RULES = {name: rules for model in TOPICS.values() for name, rules in model.rules.items()}
+TABLES = {name: table for model in TOPICS.values() for name, table in model.tables.items()}
 
 
 class LogRecord(NamedTuple):
@@ -82,17 +82,17 @@ class Unfit(Exception):
 @cache
 def _writers() -> dict[bytes, tuple[str, str, Any]]:
     """By what stands before a datum: topic, record name and writer schema."""
-    found: dict[bytes, tuple[str, str, Any]] = {}
+    writers: dict[bytes, tuple[str, str, Any]] = {}
     for path in SCHEMAS.glob("*/*.avsc"):
         schema = json.loads(path.read_text())
         ids: dict[str, str] = json.loads(path.with_name("ids.json").read_text())
         known = (path.parent.name, schema["name"], schema)
         digest = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-        found[b"\xc3\x01" + bytes.fromhex(digest)] = known
+        writers[b"\xc3\x01" + bytes.fromhex(digest)] = known
         for schema_id, name in ids.items():
             if name == path.name:
-                found[b"\x00" + int(schema_id).to_bytes(4, "big")] = known
-    return found
+                writers[b"\x00" + int(schema_id).to_bytes(4, "big")] = known
+    return writers
 
 
 def read_event(record: LogRecord) -> tuple[str, Event]:
@@ -142,7 +142,7 @@ def _read_tombstone(record: LogRecord) -> Event:
 
 def with_defaults(name: str, event: Event) -> Event:
     """The event with what null stands for."""
-    (model,) = (one for one in TOPICS.values() if name in one.rules)
+    (model,) = (model for model in TOPICS.values() if name in model.rules)
     return model.completed(name, event)
 
 
@@ -175,7 +175,7 @@ def _read_datum(topic: str, value: bytes | None) -> tuple[str, Event]:
 
 @dataclass
 class Expected:
-    """What the tables must hold after these records, whatever happened on the way."""
+    """The tables after these records, whatever happened on the way."""
 
     tables: dict[str, dict[Key, Row]] = field(default_factory=dict)
     """By table and primary key."""
@@ -183,7 +183,7 @@ class Expected:
     """Keys under which a person wrote who is erased by these records, or perhaps is, and others as well: what an
     erased row had overwritten may come back or not, as the order has it. Any of these rows will do, and none."""
     erased: dict[PersonName, datetime | None] = field(default_factory=dict)
-    """Who is erased, with the earliest of the moments; None for those who were before."""
+    """The erased persons, with the earliest of the moments; None for those who were erased before."""
     dead_letters: dict[Coordinates, frozenset[Fault]] = field(default_factory=dict)
     maybe_erased: set[PersonName] = field(default_factory=set)
     """Other names of who is erased. Only a look at the tables tells which of them are needed, so it depends on the
@@ -222,8 +222,8 @@ def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | N
             expected.event_ids[record.coordinates] = event_id
             sound.append((name, with_defaults(name, event), event_id))
     expected.maybe_erased = _other_names(expected.erased, sound) - expected.erased.keys()
-    expected.emptied_letters = {one.coordinates for one in broken if _named_by(one) in expected.erased}
-    expected.hidden_letters = {one.coordinates for one in broken if TOPICS[one.topic].hides_values}
+    expected.emptied_letters = {record.coordinates for record in broken if _named_by(record) in expected.erased}
+    expected.hidden_letters = {record.coordinates for record in broken if TOPICS[record.topic].hides_values}
     for table_name, table in TABLES.items():
         candidates = _candidates(table, sound, before)
         expected.tables[table_name], expected.undecided[table_name] = _settled(
@@ -238,9 +238,9 @@ def _other_names(persons: Iterable[PersonName], sound: Iterable[tuple[str, Event
         told.setdefault(name, []).append(event)
     return {
         other
-        for one in TOPICS.values()
+        for model in TOPICS.values()
         for person in persons
-        for other in one.other_names(person, [event for name in one.rules for event in told.get(name, ())])
+        for other in model.other_names(person, [event for name in model.rules for event in told.get(name, ())])
     }
 
 
@@ -265,22 +265,22 @@ def _candidates(
     table: TableModel, sound: Iterable[tuple[str, Event, bytes]], before: set[PersonName]
 ) -> dict[Key, list[Row]]:
     """All rows that were ever sent under each key, but for those of persons who were erased before."""
-    found: dict[Key, list[Row]] = {}
-    told = [one for one in sound if one[0] in table.rows]
+    candidates: dict[Key, list[Row]] = {}
+    told = [entry for entry in sound if entry[0] in table.rows]
     for name, event, event_id in _newest_of_sets(table, told) if table.is_set else told:
         at = moment(event["occurred_at"])
         for own in table.rows[name](event):
             row = {**own, "modified_on": at, "event_time": at, "event_id": event_id}
             if not _persons(table, row) & before:
-                found.setdefault(tuple(row[column] for column in table.key), []).append(row)
-    return found
+                candidates.setdefault(tuple(row[column] for column in table.key), []).append(row)
+    return candidates
 
 
 def _newest_of_sets(table: TableModel, told: list[tuple[str, Event, bytes]]) -> list[tuple[str, Event, bytes]]:
     """Of the events about one set the newest: it has all that belongs to it."""
     newest: dict[Any, tuple[str, Event, bytes]] = {}
-    for one in sorted(told, key=lambda one: (one[1]["occurred_at"], one[2])):
-        newest[one[1][table.key[0]]] = one
+    for entry in sorted(told, key=lambda entry: (entry[1]["occurred_at"], entry[2])):
+        newest[entry[1][table.key[0]]] = entry
     return list(newest.values())
 
 
@@ -314,8 +314,8 @@ def _with_emptied(table: TableModel, row: Row, erased: Mapping[PersonName, objec
     return {name: None if name in gone else value for name, value in row.items() if not name.startswith("_")}
 
 
-def is_same(one: Any, other: Any) -> bool:
+def is_same(left: Any, right: Any) -> bool:
     """Equality that tells -0.0 from 0.0 and 1 from True, as bytes would."""
-    if isinstance(one, float) and isinstance(other, float):
-        return one == other and math.copysign(1, one) == math.copysign(1, other)
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right and math.copysign(1, left) == math.copysign(1, right)
+    return type(left) is type(right) and bool(left == right)

@@ -1,4 +1,4 @@
-"""What the model of a topic says."""
+"""The language of a topic's model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Row = dict[str, Any]
 
 
 class Fault(NamedTuple):
-    """What is wrong with a record. A field of None: the bytes don't tell."""
+    """A fault of a record. A field of None: the bytes don't tell."""
 
     reason: str
     field: str | None = None
 
 
 class PersonName(NamedTuple):
-    """Who: app user 7 and Telegram user 7 are two persons."""
+    """A person: app user 7 and Telegram user 7 are two persons."""
 
     kind: str
     person_id: str

@@ -25,7 +25,7 @@ def text_id(length: int) -> Rule:
     def judge(value: str) -> str | None:
         if not 1 <= len(value) <= length:
             return "too_short" if not value else "too_long"
-        has_control = any(ord(one) < 32 or 127 <= ord(one) < 160 for one in value)
+        has_control = any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value)
         return "invalid_value" if has_control or value != value.strip() else None
 
     return judge
@@ -67,7 +67,7 @@ def anything(_value: Any) -> str | None:
 
 
 EVENT: dict[str, Rule] = {"event_id": uuid, "occurred_at": MOMENT}
-"""What every event begins with."""
+"""The fields that every event begins with."""
 
 
 # --- Values as rows have them

@@ -25,14 +25,14 @@ READERS = {topic: STORE.readers(topic) for topic in STREAMS}
 PUBLISHED = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TIMESTAMP_MS = int(PUBLISHED.timestamp()) * 1000
 ENCODERS = {
-    framing: {name: Encoder(one, STORE, framing, 0.0) for name, one in SYNTHETICS.items()}
+    framing: {name: Encoder(synthetic, STORE, framing, 0.0) for name, synthetic in SYNTHETICS.items()}
     for framing in (Framing.SINGLE_OBJECT, Framing.CONFLUENT)
 }
 LATEST = {name: data[0] for name, data in sample().items()}
 
 
 def judgement_of(message: Message) -> tuple[str, str | None] | None:
-    """What decoding makes of a message: reason and field, or None where it passes."""
+    """The judgement of a message when it is decoded: reason and field, or None where it passes."""
     record = Record(0, TIMESTAMP_MS, message.key, message.value, message.headers)
     try:
         decode_record(record, READERS[message.topic])
@@ -94,12 +94,12 @@ def test_flaws_have_names_of_their_own_and_meet_nearly_every_reason() -> None:
 
 
 def test_plan_deals_every_flaw_of_every_record_before_it_repeats_one() -> None:
-    cards = {(name, flaw.name) for name, one in SYNTHETICS.items() for flaw in FLAWS if flaw.fields(one)}
+    cards = {(name, flaw.name) for name, synthetic in SYNTHETICS.items() for flaw in FLAWS if flaw.fields(synthetic)}
     plan = Plan(seed=3, until=PUBLISHED, count=4 * len(cards), broken_share=0.5)
     dealt = [dict(message.headers)[FLAW_HEADER] for message in synthesize(plan) if message.kind is Kind.BROKEN]
     assert sorted(dealt[: len(cards)]) == sorted(flaw.encode() for _, flaw in cards)
     for huge in [flaw for flaw in FLAWS if flaw.is_huge]:
-        can_be_huge = [one for one in SYNTHETICS.values() if huge.fields(one)]
+        can_be_huge = [synthetic for synthetic in SYNTHETICS.values() if huge.fields(synthetic)]
         assert dealt.count(huge.name.encode()) == len(can_be_huge), "the costly ones come once"
 
 
@@ -140,7 +140,8 @@ def _validation_of(record: str, datum: dict[str, Any]) -> tuple[Stage, Reason, s
 
 
 def test_flaw_without_a_field_claims_none() -> None:
-    message = next(one for one in synthesize(Plan(1, PUBLISHED, broken_share=0.9)) if _flaw(one) == b"no_key")
+    messages = synthesize(Plan(1, PUBLISHED, broken_share=0.9))
+    message = next(message for message in messages if _flaw(message) == b"no_key")
     assert FIELD_HEADER not in dict(message.headers)
     assert NO_FIELD.encode() not in dict(message.headers).values()
 

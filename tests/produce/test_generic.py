@@ -68,14 +68,14 @@ class Ruled(Event):
     """With a rule that no type tells, and one that nothing meets."""
 
     made_id: EntityId
-    one: Text32 | None
-    other: Text32 | None
+    left: Text32 | None
+    right: Text32 | None
     telegram_id: TelegramId
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.one is None) is (self.other is None):
-            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "one")
+        if (self.left is None) is (self.right is None):
+            raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "left")
 
 
 class Impossible(Event):
@@ -161,9 +161,9 @@ def test_persons_are_riders_and_who_has_no_such_account_tells_nothing() -> None:
     for rider, datum in told("made"):
         assert datum["user_id"] == rider.rider_id
         assert datum["clerk_id"] in (rider.account.clerk_id, None)
-    found = told("ruled")
-    assert {datum["telegram_id"] for _, datum in found} == {rider.account.telegram_id for rider, _ in found}
-    assert None not in {rider.account.telegram_id for rider, _ in found}
+    data = told("ruled")
+    assert {datum["telegram_id"] for _, datum in data} == {rider.account.telegram_id for rider, _ in data}
+    assert None not in {rider.account.telegram_id for rider, _ in data}
 
 
 @pytest.mark.parametrize("topic", ["made", "ruled"])
@@ -186,7 +186,7 @@ def test_rules_that_nothing_drawn_meets_are_said_to_need_a_file_of_their_own() -
 
 def _types() -> dict[str, Any]:
     """The types of fields that stream/declaration/types.py has."""
-    return {name: one for name, one in vars(types).items() if typing.get_origin(one) is Annotated}
+    return {name: annotation for name, annotation in vars(types).items() if typing.get_origin(annotation) is Annotated}
 
 
 @pytest.mark.parametrize("name", _types())

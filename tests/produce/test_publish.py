@@ -49,18 +49,18 @@ def published_on(kafka: Kafka, topic: str) -> dict[int, list[tuple[object, objec
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "unused", "enable.partition.eof": True}
     )
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
-    found: dict[int, list[tuple[object, object, object]]] = defaultdict(list)
+    by_partition: dict[int, list[tuple[object, object, object]]] = defaultdict(list)
     ended: set[int | None] = set()
     while len(ended) < PARTITIONS:
         for record in consumer.consume(1000, timeout=0.5):
             error = record.error()
             if error is None:
-                found[record.partition() or 0].append((record.key(), record.value(), record.headers() or []))
+                by_partition[record.partition() or 0].append((record.key(), record.value(), record.headers() or []))
             else:
                 assert error.code() == KafkaError._PARTITION_EOF
                 ended.add(record.partition())
     consumer.close()
-    return found
+    return by_partition
 
 
 def murmur2(key: bytes) -> int:
@@ -83,13 +83,14 @@ def test_messages_arrive_unchanged_in_order_and_where_java_would_put_them(kafka_
 
     published = publish(messages, {"bootstrap.servers": kafka_server.bootstrap_servers}, progress=told.append)
 
-    found = published_on(kafka_server, topic)
+    by_partition = published_on(kafka_server, topic)
     expected = defaultdict(list)
     for message in messages:
         if message.key:  # those without are spread by chance
             expected[murmur2(message.key) % PARTITIONS].append((message.key, message.value, message.headers))
-    assert {partition: [one for one in records if one[0]] for partition, records in found.items()} == expected
-    assert sum(map(len, found.values())) == published.sent_count == published.delivered_count == 1500
+    keyed = {partition: [record for record in records if record[0]] for partition, records in by_partition.items()}
+    assert keyed == expected
+    assert sum(map(len, by_partition.values())) == published.sent_count == published.delivered_count == 1500
     assert published.sent[Kind.BROKEN] == sum(message.kind is Kind.BROKEN for message in messages)
     assert told == sorted(told)
     assert told[-1] == 1500

@@ -1,4 +1,4 @@
-"""What the synthetic producer makes: the same again for the same plan, in the shares asked for, and believable."""
+"""Messages of the synthetic producer: the same again for the same plan, in the shares asked for, and believable."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def event_of(message: Message) -> Event:
 
 
 def events_of(messages: Iterable[Message]) -> list[Any]:
-    """What messages say; tombstones, which have neither an id nor a time of their own, are left out."""
+    """The events of messages, without tombstones, which have neither an id nor a time of their own."""
     return [event_of(message) for message in messages if message.value is not None]
 
 
@@ -155,8 +155,8 @@ def test_kinds_come_in_the_shares_asked_for() -> None:
 def test_older_versions_come_in_the_share_asked_for() -> None:
     plan = replace(PLAN, records=("TripRecorded",), older_version_share=0.25)
     versions = {version.header: version.version for version in STORE.versions.values()}
-    found = Counter(versions[(message.value or b"")[:10]] for message in synthesize(plan))
-    assert found[1] / 4000 == pytest.approx(0.25, abs=0.03)
+    written = Counter(versions[(message.value or b"")[:10]] for message in synthesize(plan))
+    assert written[1] / 4000 == pytest.approx(0.25, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +326,8 @@ def test_trips_are_as_long_and_as_dear_as_their_mode_makes_them(told: list[Any])
 
 
 def test_seeds_are_about_different_riders_and_trips() -> None:
-    one, other = ({message.key for message in synthesize(replace(PLAN, seed=seed))} for seed in (1, 2))
-    assert one.isdisjoint(other)
+    keys, other_keys = ({message.key for message in synthesize(replace(PLAN, seed=seed))} for seed in (1, 2))
+    assert keys.isdisjoint(other_keys)
 
 
 # --- Accounts
@@ -381,7 +381,7 @@ def test_some_sign_ins_fail(told: list[Any]) -> None:
 def test_no_campaign_claims_the_id_of_another(told: list[Any]) -> None:
     campaigns = _of(told, CampaignSaved)
     pairs = {(campaign.campaign_id, campaign.ap_campaign_id) for campaign in campaigns}
-    assert len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+    assert len(pairs) == len({campaign_id for campaign_id, _ in pairs}) == len({ap_id for _, ap_id in pairs})
     assert len(campaigns) > len(pairs) > 3, "some are saved again"
 
 
@@ -401,7 +401,7 @@ def test_booking_is_confirmed_step_by_step_and_some_remain_unpaid(told: list[Any
     steps = defaultdict(list)
     for booking in _of(told, CourseBooked):
         steps[booking.booking_id].append(booking.confirmed)
-    assert {tuple(one) for one in steps.values()} == {(0,), (0, 1), (0, 1, 2)}
+    assert {tuple(confirmations) for confirmations in steps.values()} == {(0,), (0, 1), (0, 1, 2)}
 
 
 def test_message_goes_to_learners_and_ends_delivered_or_failed(told: list[Any]) -> None:
@@ -409,12 +409,13 @@ def test_message_goes_to_learners_and_ends_delivered_or_failed(told: list[Any]) 
     by_message = defaultdict(list)
     for message in _of(told, MessageSaved):
         by_message[message.message_id].append(message)
-        assert {one.user_id for one in message.recipients} <= learners
+        assert {recipient.user_id for recipient in message.recipients} <= learners
     whole = [versions for versions in by_message.values() if len(versions) == 3]
     assert len(whole) > 0.9 * len(by_message)
     for versions in whole:
-        assert [one.user_id for one in versions[0].recipients] == [one.user_id for one in versions[2].recipients]
-        assert {one.delivery_status for one in versions[2].recipients} <= {"delivered", "failed"}
+        first, _, last = ([recipient.user_id for recipient in version.recipients] for version in versions)
+        assert first == last
+        assert {recipient.delivery_status for recipient in versions[2].recipients} <= {"delivered", "failed"}
     deleted = {message.message_id for message in _of(told, MessageDeleted)}
     assert deleted
     assert deleted < set(by_message)
@@ -425,29 +426,29 @@ def test_message_goes_to_learners_and_ends_delivered_or_failed(told: list[Any]) 
 
 def test_riders_are_chosen_for_studies_by_their_id_or_a_hash_and_some_of_them_twice(told: list[Any]) -> None:
     chosen = _of(told, TargetUserSelected)
-    by_id = [one for one in chosen if one.user_id is not None]
+    by_id = [participant for participant in chosen if participant.user_id is not None]
     riders = {str(saved.user_id) for saved in _of(told, AppUserSaved)}
-    assert {one.user_id for one in by_id} <= riders
+    assert {participant.user_id for participant in by_id} <= riders
     assert 0.6 < len(by_id) / len(chosen) < 0.95
-    assert len({one.target_user_id for one in chosen}) == len(chosen)
-    assert len({one.hash_id for one in chosen}) < len(chosen), "a participant under two ids"
-    assert len({one.study_id for one in chosen}) == 3
+    assert len({participant.target_user_id for participant in chosen}) == len(chosen)
+    assert len({participant.hash_id for participant in chosen}) < len(chosen), "a participant under two ids"
+    assert len({participant.study_id for participant in chosen}) == 3
 
 
 # --- Farewells
 
 
 def farewells_in(messages: Iterable[Message]) -> dict[ErasedPerson, tuple[int, bool]]:
-    """Who is erased, by which message, and whether that is a tombstone."""
-    found = {}
+    """The erased persons, each with the message that erases, and whether that is a tombstone."""
+    farewells = {}
     for number, message in enumerate(messages):
         event, route = decoded(message)
         if route.erases is not None:
             person = ErasedPerson(route.erases.kind, str(getattr(event, route.erases.attribute)))
-            assert person not in found, "nobody leaves twice"
+            assert person not in farewells, "nobody leaves twice"
             assert message.key == person.key.encode()
-            found[person] = (number, message.value is None)
-    return found
+            farewells[person] = (number, message.value is None)
+    return farewells
 
 
 @pytest.mark.parametrize("count", [4000, 20_000])
@@ -462,7 +463,7 @@ def test_a_few_persons_of_every_kind_leave_some_by_a_tombstone_and_some_by_an_ev
 
 
 def _rows(feed: Feed, event: Event) -> list[dict[str, Any]]:
-    """What an event becomes in a table, with the persons whom no column names."""
+    """The rows that an event becomes in a table, with the persons whom no column names."""
     unstored = [about.column for about in persons_of(feed.table) if not about.is_stored]
     rows = [feed.values(event)] if feed.items is None else feed.item_values(event)
     return [dict(zip((*feed.columns, *unstored), row, strict=True)) for row in rows]

@@ -37,10 +37,10 @@ def only(rows: Iterable[Row], column: str, value: Any) -> list[Row]:
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     """The rows by their key, in its order."""
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for row in rows:
-        found[key(row)].append(row)
-    return dict(sorted(found.items()))
+        groups[key(row)].append(row)
+    return dict(sorted(groups.items()))
 
 
 def mean(values: Iterable[Any]) -> float | None:
@@ -54,7 +54,7 @@ def share(part: int, whole: int) -> float | None:
 
 def counted(counts: Mapping[Any, int], key: str, count: str) -> Rows:
     """A row for each key, in the order of keys."""
-    return [{key: one, count: number} for one, number in sorted(counts.items())]
+    return [{key: value, count: number} for value, number in sorted(counts.items())]
 
 
 def ranked(counts: Mapping[Any, int], key: str, count: str) -> Rows:
@@ -84,11 +84,11 @@ def passes_hourly(world: World, asked: Asked) -> Rows:
 
 
 def passes_engagement(world: World, asked: Asked) -> Rows:
-    found = []
+    users = []
     rows = only(world["hntb_bytemark_pass"], "user_id", asked.get("user"))
     for user, passes in grouped(rows, lambda row: row["user_id"]).items():
         first, last = min(row["logged_on"] for row in passes), max(row["logged_on"] for row in passes)
-        found.append(
+        users.append(
             {
                 "user_id": user,
                 "total_interactions": len(passes),
@@ -97,18 +97,18 @@ def passes_engagement(world: World, asked: Asked) -> Rows:
                 "engagement_days": (day(last, asked) - day(first, asked)).days,
             }
         )
-    return found
+    return users
 
 
 def passes_trips(world: World, asked: Asked) -> Rows:
     trips = grouped(world["hntb_trip"], lambda row: (row["user_id"], day(row["started_on"], asked)))
     passes = within(only(world["hntb_bytemark_pass"], "user_id", asked.get("user")), "logged_on", asked)
-    found: list[Row] = []
+    matches: list[Row] = []
     for row in sorted(passes, key=lambda row: (row["logged_on"], row["bytemark_pass_id"]), reverse=True):
         same_day = trips.get((row["user_id"], day(row["logged_on"], asked)), [])
-        by_start = sorted(same_day, key=lambda one: (one["started_on"], one["trip_id"]), reverse=True)
-        found += [_matched(row, trip) for trip in by_start or [{}]]
-    return found
+        by_start = sorted(same_day, key=lambda trip: (trip["started_on"], trip["trip_id"]), reverse=True)
+        matches += [_matched(row, trip) for trip in by_start or [{}]]
+    return matches
 
 
 def _matched(row: Row, trip: Row) -> Row:
@@ -136,7 +136,7 @@ def revenue_daily(world: World, asked: Asked) -> Rows:
     for column, moment, rows, amount in revenue(world):
         for row in within(rows, moment, asked):
             sums[day(row[moment], asked)][names[column]] += row[amount]
-    return [{"date": one, **found} for one, found in sorted(sums.items())]
+    return [{"date": date_, **totals} for date_, totals in sorted(sums.items())]
 
 
 def _trips(rows: Rows) -> Row:
@@ -153,15 +153,15 @@ def trips_hourly(world: World, asked: Asked) -> Rows:
         return (at.isoweekday() % 7 + 1, at.hour, row["travel_mode"])
 
     return [
-        {"day_of_week": weekday, "hour": hour, "travel_mode": mode, **_trips(found)}
-        for (weekday, hour, mode), found in grouped(rows, key).items()
+        {"day_of_week": weekday, "hour": hour, "travel_mode": mode, **_trips(trips)}
+        for (weekday, hour, mode), trips in grouped(rows, key).items()
     ]
 
 
 def trips_modes(world: World, asked: Asked) -> Rows:
     rows = within(world["trip"], "started_on", asked)
-    found = [{"travel_mode": mode, **_trips(trips)} for mode, trips in grouped(rows, _mode).items()]
-    return sorted(found, key=lambda row: -row["trip_count"])
+    modes = [{"travel_mode": mode, **_trips(trips)} for mode, trips in grouped(rows, _mode).items()]
+    return sorted(modes, key=lambda row: -row["trip_count"])
 
 
 def _mode(row: Row) -> Any:
@@ -170,7 +170,7 @@ def _mode(row: Row) -> Any:
 
 def trips_hotspots(world: World, asked: Asked) -> Rows:
     ways = grouped(world["cm_activity_location"], lambda row: (row["o_id"], row["d_id"], row["travel_mode"]))
-    found = [
+    hotspots = [
         {
             "o_id": o_id,
             "d_id": d_id,
@@ -182,17 +182,17 @@ def trips_hotspots(world: World, asked: Asked) -> Rows:
         for (o_id, d_id, mode), rows in ways.items()
         if len(rows) > asked.get("more_than", 10)
     ]
-    return sorted(found, key=lambda row: -row["frequency"])[: asked.get("limit", 100)]
+    return sorted(hotspots, key=lambda row: -row["frequency"])[: asked.get("limit", 100)]
 
 
 def users_engagement(world: World, asked: Asked) -> Rows:
-    found = []
+    engaged = []
     for user in world["auth_user"]:
         points = only(world["points_transaction"], "user_id", user["id"])
         tokens = only(world["token_transaction"], "user_id", user["id"])
         trips = only(world["trip"], "user_id", user["id"])
         if user["created_on"] >= NOW - DAY * asked.get("days", 30) and (points or tokens or trips):
-            found.append(
+            engaged.append(
                 {
                     **{name: user[name] for name in ("id", "first_name", "last_name", "enterprise_id")},
                     "points_transactions": len(points),
@@ -202,7 +202,7 @@ def users_engagement(world: World, asked: Asked) -> Rows:
                     "total_tokens": sum((row["tokens"] or 0 for row in tokens), Decimal(0)),
                 }
             )
-    return sorted(found, key=lambda row: (-row["total_points"], row["id"]))
+    return sorted(engaged, key=lambda row: (-row["total_points"], row["id"]))
 
 
 def users_retention(world: World, asked: Asked) -> Rows:
@@ -212,12 +212,12 @@ def users_retention(world: World, asked: Asked) -> Rows:
     moments = {"points_transaction": "created_on", "token_transaction": "issued_on", "trip": "started_on"}
     active = {(row["user_id"], monday(row[at])) for table, at in moments.items() for row in world[table]}
     weeks = asked.get("weeks", 12)
-    found = []
+    shares = []
     for week, users in grouped(world["auth_user"], lambda row: monday(row["created_on"])).items():
         for after in range(weeks + 1):
             if week + 7 * after * DAY <= monday(NOW) <= week + 7 * weeks * DAY:
                 number = sum((user["id"], week + 7 * after * DAY) in active for user in users)
-                found.append(
+                shares.append(
                     {
                         "registration_week": week,
                         "weeks_after": after,
@@ -226,7 +226,7 @@ def users_retention(world: World, asked: Asked) -> Rows:
                         "retention": number / len(users),
                     }
                 )
-    return found
+    return shares
 
 
 def campaigns_performance(world: World, asked: Asked) -> Rows:
@@ -277,13 +277,13 @@ def target_users_validation(world: World, asked: Asked) -> Rows:
     wanted = list(dict.fromkeys(asked["hash_ids"]))
     return [
         {
-            "hash_id": one,
-            "verdict": "valid" if one in known else "invalid",
-            "created_on": min((row["created_on"] for row in known.get(one, [])), default=None),
+            "hash_id": hash_id,
+            "verdict": "valid" if hash_id in known else "invalid",
+            "created_on": min((row["created_on"] for row in known.get(hash_id, [])), default=None),
             "valid_count": sum(other in known for other in wanted),
             "invalid_count": sum(other not in known for other in wanted),
         }
-        for one in wanted
+        for hash_id in wanted
     ]
 
 

@@ -45,8 +45,8 @@ CASES: Mapping[str, list[dict[str, Any]]] = {
     "users-engagement": [{}, {"days": 5}, {"days": 1000}],
     "users-retention": [{}, {"weeks": 3}, *IN_ZONES],
     "campaigns-performance": [{}, {"campaign": 11}, {"campaign": 14}, {"campaign": 99}, *IN_ZONES],
-    "target-users-lookup": [{"hash_id": one} for one in HASHES[:3]],
-    "target-users-timeline": [{"hash_id": one} for one in HASHES[:3]],
+    "target-users-lookup": [{"hash_id": hash_id} for hash_id in HASHES[:3]],
+    "target-users-timeline": [{"hash_id": hash_id} for hash_id in HASHES[:3]],
     "target-users-validation": [{"hash_ids": HASHES}, {"hash_ids": ["x" * 300, "ABC", "abc", "ß", "ss"]}],
     "target-users-totals": [{}, {"study": "bus"}, {"study": "none"}, *IN_ZONES],
     "target-users-daily": [{"study": "bike", **SPANS[5]}, *FEW],
@@ -64,23 +64,23 @@ def test_every_report_is_compared_with_a_plain_computation() -> None:
 def test_a_report_answers_what_a_plain_computation_does(filled: Database, world: World, name: str) -> None:
     engine = engine_at_now(filled)
     for asked in CASES[name]:
-        found = answer(REPORTS[name], engine, asked)
+        rows = answer(REPORTS[name], engine, asked)
         expected = getattr(plain, name.replace("-", "_"))(world, asked)
-        assert_same(found, expected, list(REPORTS[name].columns), asked)
+        assert_same(rows, expected, list(REPORTS[name].columns), asked)
 
 
 def test_a_report_on_nothing_answers_nothing(database: Database) -> None:
     engine = database.engine()
-    found = {name: answer(REPORTS[name], engine, cases[0]) for name, cases in CASES.items()}
-    assert [one["total_users"] for one in found.pop("target-users-totals")] == [0]
-    assert {one["verdict"] for one in found.pop("target-users-validation")} == {"invalid"}
-    assert not any(found.values())
+    answers = {name: answer(REPORTS[name], engine, cases[0]) for name, cases in CASES.items()}
+    assert [row["total_users"] for row in answers.pop("target-users-totals")] == [0]
+    assert {row["verdict"] for row in answers.pop("target-users-validation")} == {"invalid"}
+    assert not any(answers.values())
 
 
-def assert_same(found: list[dict[str, Any]], expected: Rows, columns: list[str], asked: Any) -> None:
+def assert_same(rows: list[dict[str, Any]], expected: Rows, columns: list[str], asked: Any) -> None:
     """The same rows in the same order; what the database divided has four digits behind the point."""
-    assert len(found) == len(expected), asked
-    for left, right in zip(found, expected, strict=True):
+    assert len(rows) == len(expected), asked
+    for left, right in zip(rows, expected, strict=True):
         assert list(left) == columns
         for column, value in right.items():
             assert _is_same(left[column], value), (asked, left, right)

@@ -64,7 +64,7 @@ def made() -> Tables:
         }
         for number in range(1, 400)
     ]
-    ids = [one["user_id"] for one in learners]
+    ids = [learner["user_id"] for learner in learners]
     streams = ("3rd_stream", "4th_stream", "5th_stream")
     return {
         "telegram_user": learners,
@@ -84,17 +84,15 @@ def made() -> Tables:
 
 
 ACTIVITIES = [(20, 5), (19, 5), (20, 4), (10, 3), (9, 3), (10, 2), (5, 1), (4, 4), (30, 7), (0, 1)]
-"""How much learners did, on how many days: each score just reached, and just missed."""
+"""The number of a learner's acts, and of the days on which they lie: each score just reached, and just missed."""
 
 
 def activity(chance: Random, ids: Sequence[int]) -> Iterator[Row]:
-    """What they did in the last days; and before them, to the microsecond."""
+    """Acts of learners in the last days; and acts before these days, to the microsecond."""
     id_ = 0
     for number, user_id in enumerate(ids):
-        count, days = [(20, 5), (19, 5), (20, 4), (10, 3), (9, 3), (10, 2), (5, 1), (4, 4), (30, 7), (0, 1)][
-            number % 10
-        ]
-        since = [NOW - DAY * (one % days) - timedelta(minutes=chance.randrange(600)) for one in range(count)]
+        count, days = ACTIVITIES[number % len(ACTIVITIES)]
+        since = [NOW - DAY * (act % days) - timedelta(minutes=chance.randrange(600)) for act in range(count)]
         before = [NOW - 7 * DAY, NOW - 7 * DAY - timedelta(microseconds=1)][: number % 3]
         for moment in (*since, *before):
             id_ += 1
@@ -121,10 +119,10 @@ def applier(database: Database) -> Iterator[Applier]:
 
 def ask(database: Database, name: str, **values: Any) -> list[dict[str, Any]]:
     """As the command line asks: each value is read by its parameter."""
-    parse = {one.name: one.parse for one in REPORTS[name].parameters}
+    parse = {parameter.name: parameter.parse for parameter in REPORTS[name].parameters}
     parsed = {
-        one: [parse[one](each) for each in value] if isinstance(value, list) else parse[one](value)
-        for one, value in values.items()
+        parameter: [parse[parameter](each) for each in value] if isinstance(value, list) else parse[parameter](value)
+        for parameter, value in values.items()
     }
     return answer(REPORTS[name], engine_at_now(database), parsed)
 
@@ -134,7 +132,8 @@ def ask(database: Database, name: str, **values: Any) -> list[dict[str, Any]]:
 
 def folded(name: str) -> str:
     """Without case and accents."""
-    return "".join(one for one in unicodedata.normalize("NFD", name.casefold()) if not unicodedata.combining(one))
+    characters = unicodedata.normalize("NFD", name.casefold())
+    return "".join(character for character in characters if not unicodedata.combining(character))
 
 
 def begins(name: str | None, prefix: str) -> bool:
@@ -144,17 +143,17 @@ def begins(name: str | None, prefix: str) -> bool:
 
 def by_stream(tables: Tables, wanted: str | None) -> list[tuple[str, int]]:
     confirmed = {(row["course_stream"], row["user_id"]) for row in tables["bookings"] if row["confirmed"] == 2}
-    return sorted(one for one in confirmed if wanted in (None, one[0]))
+    return sorted(booking for booking in confirmed if wanted in (None, booking[0]))
 
 
 def lead_scores(tables: Tables, days: int, zone: ZoneInfo) -> list[tuple[Any, ...]]:
-    found = []
+    leads = []
     for user in {row["user_id"] for row in tables["free_lesson_registrations"]}:
         own = [row["created_on"] for row in tables["events"] if row["user_id"] == user]
         own = [moment for moment in own if moment >= NOW - days * DAY]
         active = len({day(moment, {"time_zone": zone}) for moment in own})
-        found.append((user, len(own), active, max(own, default=None), score(len(own), active)))
-    return sorted(found, key=lambda one: (-one[1], -one[2], one[0]))
+        leads.append((user, len(own), active, max(own, default=None), score(len(own), active)))
+    return sorted(leads, key=lambda lead: (-lead[1], -lead[2], lead[0]))
 
 
 def score(events: int, days: int) -> str:
@@ -173,28 +172,28 @@ def test_a_search_finds_who_begins_so_and_takes_each_character_literally(
 ) -> None:
     by_user_name = {row["user_id"] for row in learners["telegram_user"] if begins(row["username"], prefix)}
     by_first_name = {row["user_id"] for row in learners["telegram_user"] if begins(row["first_name"], prefix)}
-    found = [row["user_id"] for row in ask(database, "learners-search", prefix=prefix)]
-    assert len(found) == len(set(found)) == min(FOUND_MAX, len(by_user_name | by_first_name))
+    ids = [row["user_id"] for row in ask(database, "learners-search", prefix=prefix)]
+    assert len(ids) == len(set(ids)) == min(FOUND_MAX, len(by_user_name | by_first_name))
     first = min(FOUND_MAX, len(by_user_name))
-    assert set(found[:first]) <= by_user_name
-    assert set(found[first:]) <= by_first_name - by_user_name
-    assert found == [row["user_id"] for row in ask(database, "learners-search", prefix=prefix)]
+    assert set(ids[:first]) <= by_user_name
+    assert set(ids[first:]) <= by_first_name - by_user_name
+    assert ids == [row["user_id"] for row in ask(database, "learners-search", prefix=prefix)]
 
 
 def test_those_who_are_found_come_in_the_order_of_names_and_then_of_ids(database: Database, learners: Tables) -> None:
-    found = ask(database, "learners-search", prefix="rider")
-    assert found
-    order = [(row["username"], row["user_id"]) for row in found]
+    rows = ask(database, "learners-search", prefix="rider")
+    assert rows
+    order = [(row["username"], row["user_id"]) for row in rows]
     assert order == sorted(order)
 
 
 def test_a_search_tells_the_course_stream_as_the_view_does(database: Database, learners: Tables) -> None:
     told = {row["user_id"]: row["course_stream"] for row in database.rows("telegram_user_with_stream")}
-    found = ask(database, "learners-search", prefix="a")
-    assert {row["user_id"]: row["course_stream"] for row in found} == {
-        row["user_id"]: told[row["user_id"]] for row in found
+    rows = ask(database, "learners-search", prefix="a")
+    assert {row["user_id"]: row["course_stream"] for row in rows} == {
+        row["user_id"]: told[row["user_id"]] for row in rows
     }
-    assert any(row["course_stream"] for row in found)
+    assert any(row["course_stream"] for row in rows)
 
 
 def test_a_search_is_never_stale_and_reads_long_names_by_their_start(database: Database, applier: Applier) -> None:
@@ -225,31 +224,31 @@ def test_a_search_reads_as_much_of_two_indexes_as_it_shows(database: Database, l
 def test_learners_by_stream_are_those_with_a_confirmed_booking(
     database: Database, learners: Tables, stream: str | None
 ) -> None:
-    found = ask(database, "learners-by-stream", **({"course_stream": stream} if stream else {}))
-    assert [(row["course_stream"], row["user_id"]) for row in found] == by_stream(learners, stream)
+    rows = ask(database, "learners-by-stream", **({"course_stream": stream} if stream else {}))
+    assert [(row["course_stream"], row["user_id"]) for row in rows] == by_stream(learners, stream)
 
 
 @pytest.mark.parametrize(
     ("days", "zone"), [(7, "UTC"), (7, "Asia/Kathmandu"), (3, "America/New_York"), (30, "Europe/Berlin")]
 )
 def test_leads_are_scored_by_events_and_active_days(database: Database, learners: Tables, days: int, zone: str) -> None:
-    found = ask(database, "learners-lead-scores", days=str(days), time_zone=zone)
+    rows = ask(database, "learners-lead-scores", days=str(days), time_zone=zone)
     columns = ("user_id", "total_events", "active_days", "last_activity", "lead_score")
     expected = lead_scores(learners, days, ZoneInfo(zone))
-    assert [tuple(row[name] for name in columns) for row in found] == expected
+    assert [tuple(row[name] for name in columns) for row in rows] == expected
     if zone == "UTC":
-        assert {row["lead_score"] for row in found} == {"hot", "warm", "cool", "cold"}
+        assert {row["lead_score"] for row in rows} == {"hot", "warm", "cool", "cold"}
 
 
 def test_ids_are_validated_in_the_order_in_which_they_are_asked(database: Database, learners: Tables) -> None:
     known = learners["telegram_user"][7]["user_id"]
-    found = ask(database, "learners-validation", user_ids=["9", str(known), "9", str(2**63 - 1)])
-    assert [(row["user_id"], row["verdict"]) for row in found] == [
+    rows = ask(database, "learners-validation", user_ids=["9", str(known), "9", str(2**63 - 1)])
+    assert [(row["user_id"], row["verdict"]) for row in rows] == [
         (9, "invalid"),
         (known, "valid"),
         (2**63 - 1, "invalid"),
     ]
-    assert {(row["valid_count"], row["invalid_count"]) for row in found} == {(1, 2)}
+    assert {(row["valid_count"], row["invalid_count"]) for row in rows} == {(1, 2)}
 
 
 @pytest.mark.parametrize("name", [name for name in REPORTS if name.startswith("learners-")])

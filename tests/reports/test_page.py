@@ -32,7 +32,7 @@ PLOTS = re.compile(r"^const plots = (.*);$", re.MULTILINE)
 
 
 class Elements(HTMLParser):
-    """What the page is made of."""
+    """The elements of the page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -51,9 +51,9 @@ class Elements(HTMLParser):
 
 
 def plots_of(page: str) -> dict[str, Any]:
-    found = PLOTS.search(page)
-    assert found
-    plots: dict[str, Any] = json.loads(found[1])
+    script = PLOTS.search(page)
+    assert script
+    plots: dict[str, Any] = json.loads(script[1])
     return plots
 
 
@@ -63,7 +63,7 @@ def test_each_section_is_shown_and_plotly_draws_each_plot(filled_mysql: Database
     assert len(plots) == sum(section.draw is not None for section in SECTIONS)
     for plot in plots.values():
         plotly.graph_objects.Figure(plot)  # raises ValueError for what it does not know
-        assert all(len(one.get("y", one.get("x"))) for one in plot["data"])
+        assert all(len(trace.get("y", trace.get("x"))) for trace in plot["data"])
     texts = Elements(page).texts
     assert all(section.title in texts for section in SECTIONS)
 

@@ -16,11 +16,11 @@ from stream.reports.scope import Scope, offsets, time_zone
 )
 def test_offsets_are_those_of_every_hour(name: str) -> None:
     zone = ZoneInfo(name)
-    found = offsets(zone, date(2010, 1, 1), date(2013, 1, 1))
+    changes = offsets(zone, date(2010, 1, 1), date(2013, 1, 1))
     for hours in range(3 * 365 * 24):
         moment = datetime(2010, 1, 1) + timedelta(hours=hours)
         expected = moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
-        assert [seconds for change, seconds in found if change <= moment][-1:] == [int(expected.total_seconds())]  # type: ignore[union-attr]
+        assert [seconds for change, seconds in changes if change <= moment][-1:] == [int(expected.total_seconds())]  # type: ignore[union-attr]
 
 
 def test_an_offset_changes_at_its_very_second() -> None:

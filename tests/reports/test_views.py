@@ -15,10 +15,10 @@ from tests.reports.test_answers import CASES
 
 pytestmark = pytest.mark.xdist_group("reports")
 
-VIEWED = [one for one in REPORTS.values() if one.view]
+VIEWED = [report for report in REPORTS.values() if report.view]
 
 UNREAD_TYPES = {"json", "binary", "varbinary", "time", "bit", "blob", "longblob"}
-"""What QuickSight does not read."""
+"""Types that QuickSight does not read."""
 
 LEDGERS = {
     "points_transaction",

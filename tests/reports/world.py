@@ -31,7 +31,7 @@ TRAVELLERS = ACTIVE[:-1]
 """The last two of these only travel."""
 RIDERS = TRAVELLERS[:-2]
 TWINS = 20
-"""How many rows are the same as another but for their key."""
+"""The number of rows that are the same as another but for their key."""
 CAMPAIGNS = (0, 11, 12, 13, 14)
 """ap_campaign_ids; nobody gets tokens of the last."""
 
@@ -95,9 +95,9 @@ def _moments(chance: Random, count: int) -> list[datetime]:
     seconds = (NOW - BEGIN + timedelta(days=1)).total_seconds()
     anywhere = [BEGIN + timedelta(microseconds=round(chance.random() * seconds * 1e6)) for _ in range(count)]
     shared = chance.choices(anywhere, k=count // 20)
-    found = [*NOTABLE, *shared, *anywhere][:count]
-    chance.shuffle(found)
-    return found
+    moments = [*NOTABLE, *shared, *anywhere][:count]
+    chance.shuffle(moments)
+    return moments
 
 
 def _money(chance: Random) -> Decimal:
@@ -109,8 +109,8 @@ def _money(chance: Random) -> Decimal:
 def _users(chance: Random) -> Rows:
     created = _moments(chance, len(USERS))
     return [
-        {"id": one, "first_name": f"first {one}", "last_name": None, "enterprise_id": one % 3, "created_on": at}
-        for one, at in zip(USERS, created, strict=True)
+        {"id": id_, "first_name": f"first {id_}", "last_name": None, "enterprise_id": id_ % 3, "created_on": at}
+        for id_, at in zip(USERS, created, strict=True)
     ]
 
 
@@ -144,7 +144,7 @@ def _trips(chance: Random, tokens: Rows) -> Mapping[str, Rows]:
     rows = _twins(rows, "id")
     shared = ("travel_mode", "started_on", "distance")
     research = [
-        {"trip_id": one["id"], "user_id": str(one["user_id"]), **{name: one[name] for name in shared}} for one in rows
+        {"trip_id": row["id"], "user_id": str(row["user_id"]), **{name: row[name] for name in shared}} for row in rows
     ]
     return {"trip": rows, "hntb_trip": research}
 
@@ -210,7 +210,7 @@ def _participants(chance: Random) -> Rows:
 
 
 def rollups(world: World) -> dict[str, list[Row]]:
-    """What the rollups hold of these rows, computed here."""
+    """The rollups of these rows, computed here."""
     return {
         "rollup_passes": [
             {"period_start": start, "passes": len(rows)}
@@ -236,27 +236,27 @@ def rollups(world: World) -> dict[str, list[Row]]:
 def _revenue_rollup(world: World) -> list[Row]:
     sums: dict[datetime, Row] = defaultdict(lambda: dict.fromkeys(("points", "tokens", "bytemark"), Decimal(0)))
     for column, moment, rows, amount in revenue(world):
-        for start, found in by_period(rows, moment).items():
-            sums[start][column] += sum(row[amount] for row in found)
+        for start, period_rows in by_period(rows, moment).items():
+            sums[start][column] += sum(row[amount] for row in period_rows)
     return [{"period_start": start, **columns} for start, columns in sums.items()]
 
 
 def revenue(world: World) -> list[tuple[str, str, Rows, str]]:
-    """What counts as revenue: the rollup's column, the rows that count, their moment's column and their amount's."""
+    """Revenue: the rollup's column, the rows that count, their moment's column and their amount's."""
     return [
-        ("points", "created_on", [one for one in world["points_transaction"] if one["points"] > 0], "points"),
-        ("tokens", "issued_on", [one for one in world["token_transaction"] if (one["tokens"] or 0) > 0], "tokens"),
+        ("points", "created_on", [row for row in world["points_transaction"] if row["points"] > 0], "points"),
+        ("tokens", "issued_on", [row for row in world["token_transaction"] if (row["tokens"] or 0) > 0], "tokens"),
         ("bytemark", "created_on", world["bytemark_order_payments"], "total_price"),
     ]
 
 
 def by_period(rows: Iterable[Row], moment: str) -> Mapping[datetime, Rows]:
     """The rows by the quarter of an hour that their moment lies in."""
-    found = defaultdict(list)
+    periods = defaultdict(list)
     for row in rows:
         at = row[moment]
-        found[at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)].append(row)
-    return found
+        periods[at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)].append(row)
+    return periods
 
 
 EVENT_IDS = itertools.count(1)

@@ -48,7 +48,10 @@ class Applier:
         start = self._ends[claim.topic_partition]
         appended = [record._replace(offset=start + number) for number, record in enumerate(records)]
         self._ends[claim.topic_partition] = start + len(appended)
-        self.log += [LogRecord(topic, partition, one.offset, one.timestamp_ms, one.key, one.value) for one in appended]
+        self.log += [
+            LogRecord(topic, partition, record.offset, record.timestamp_ms, record.key, record.value)
+            for record in appended
+        ]
         piece = Slice(claim, start, start + len(appended), appended, complete_through_ms=RECORDED_MS)
         return decode_slice(piece, READERS[topic])
 

@@ -1,4 +1,4 @@
-"""What tests on a database have in common."""
+"""Fixtures of all tests on a database."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def saved(campaign_id: int, ap_campaign_id: int, at: int = 0, **changes: Any) ->
 
 
 def held(database: Database) -> dict[int, int]:
-    """Which campaign has which ap_campaign_id."""
+    """The ap_campaign_id of each campaign."""
     return {row["id"]: row["ap_campaign_id"] for row in database.rows("campaign")}
 
 
@@ -51,7 +51,7 @@ def refused(written: WrittenSlice) -> list[tuple[int, str]]:
 def assert_conflicts(database: Database, applier: Applier, *numbers: int) -> None:
     """These records of the log are in conflict; all others made their rows, and both ledgers balance."""
     log = applier.log
-    expected = expect([one for number, one in enumerate(log) if number not in numbers])
+    expected = expect([record for number, record in enumerate(log) if number not in numbers])
     expected.dead_letters.update({log[number].coordinates: frozenset({Fault("conflict")}) for number in numbers})
     assert_tables(database, expected)
     assert_origins(database, expected)
@@ -138,7 +138,7 @@ def test_a_swap_is_two_conflicts(database: Database, applier: Applier, is_one_ba
     applier.apply(saved(1, 10), saved(2, 20))
     before = database.rows("campaign")
     swap = [saved(1, 20, at=1), saved(2, 10, at=1)]
-    for batch in [swap] if is_one_batch else [[one] for one in swap]:
+    for batch in [swap] if is_one_batch else [[event] for event in swap]:
         applier.apply(*batch)
     assert database.rows("campaign") == before
     assert_conflicts(database, applier, 2, 3)
@@ -215,15 +215,15 @@ def test_a_claim_waits_for_another_writers_claim_to_be_decided(
                 "VALUES (1, 10, 0, 'first', 0, NOW(), NOW(), NOW(), UNHEX(REPEAT('0', 32)), 0, 0, NOW())"
             )
         )
-        found: list[WrittenSlice] = []
-        thread = threading.Thread(target=lambda: found.append(applier.apply(saved(2, 10))), daemon=True)
+        written_later: list[WrittenSlice] = []
+        thread = threading.Thread(target=lambda: written_later.append(applier.apply(saved(2, 10))), daemon=True)
         thread.start()
         wait_for(
             lambda: database.waiting_transactions() == 1, "the second claim to wait for the first", 4, every_seconds=0.2
         )
         other.exec_driver_sql(ending)
         thread.join(10)
-    (written,) = found
+    (written,) = written_later
     if ending == "COMMIT":
         assert refused(written) == [(0, "conflict")]
         assert held(database) == {1: 10}
@@ -246,7 +246,7 @@ def test_of_two_groups_that_claim_the_same_ids_at_once_one_gets_each(database: D
     }
 
     def run(group: str) -> None:
-        written[group] = [one for piece in pieces[group] for one in appliers[group].persist(piece)]
+        written[group] = [written_slice for piece in pieces[group] for written_slice in appliers[group].persist(piece)]
 
     threads = [threading.Thread(target=run, args=(group,)) for group in claims]
     for thread in threads:
@@ -256,9 +256,9 @@ def test_of_two_groups_that_claim_the_same_ids_at_once_one_gets_each(database: D
     there = held(database)
     assert sorted(there.values()) == list(range(1, 31))
     for group, numbers in claims.items():
-        dead_lettered = sum(one.records.dead_lettered for one in written[group])
+        dead_lettered = sum(written_slice.records.dead_lettered for written_slice in written[group])
         assert dead_lettered == sum(number not in there for number in numbers)
-        assert {reason for one in written[group] for _, reason in refused(one)} <= {"conflict"}
+        assert {reason for written_slice in written[group] for _, reason in refused(written_slice)} <= {"conflict"}
         appliers[group].close()
 
 

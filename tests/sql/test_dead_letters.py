@@ -1,4 +1,4 @@
-"""What becomes of dead letters, on each server: redriven, discarded, expired, erased."""
+"""The fates of dead letters, on each server: redriven, discarded, expired, erased."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ NONSENSE = Record(0, NOON // 1000, b"11", b"nonsense")
 
 @pytest.fixture
 def applier(database: Database) -> Iterator[Applier]:
-    found = Applier(database)
-    yield found
-    found.close()
+    applier = Applier(database)
+    yield applier
+    applier.close()
 
 
 @contextmanager
@@ -129,8 +129,8 @@ def test_of_two_versions_of_one_entity_the_newer_stays(database: Database, appli
 def test_only_what_is_selected_is_redriven_and_no_more_than_asked_for(database: Database, applier: Applier) -> None:
     with refused(database, "distance > 1000000"):
         applier.apply(*trips(range(1, 6)))
-    one = Selection(coordinates=(Coordinates("trip", 0, 3),))
-    assert redrive(database, one) == [Redriven("trip", resolved=1)]
+    selection = Selection(coordinates=(Coordinates("trip", 0, 3),))
+    assert redrive(database, selection) == [Redriven("trip", resolved=1)]
     assert redrive(database, Selection(reason=Reason.TRUNCATED)) == []
     assert redrive(database, most=2) == [Redriven("trip", resolved=2)]
     assert [statuses(database)[offset] for offset in range(5)] == [

@@ -79,7 +79,7 @@ def test_any_order_repetition_and_batching_gives_the_rows_of_the_model(
 def test_one_by_one_and_all_at_once_give_the_same_tables(
     database: Database, data: list[tuple[str, Datum]], chance: Any
 ) -> None:
-    found = []
+    tables = []
     for batch_size in (len(data), 1):
         database.empty()
         applier = Applier(database)
@@ -92,8 +92,8 @@ def test_one_by_one_and_all_at_once_give_the_same_tables(
             applier.write(*(applier.slice(topic, piece) for topic, piece in pieces.items()))
         applier.close()
         assert_drained(database, applier.log, GROUP_ID)
-        found.append({name: _without_origin(database.rows(name)) for name in ("trip", "hntb_trip", "user_rating")})
-    assert found[0] == found[1]
+        tables.append({name: _without_origin(database.rows(name)) for name in ("trip", "hntb_trip", "user_rating")})
+    assert tables[0] == tables[1]
 
 
 def _without_origin(rows: list[Any]) -> list[dict[str, Any]]:

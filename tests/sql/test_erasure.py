@@ -38,7 +38,7 @@ APP = ErasedPerson(PersonKind.APP, str(APP_ID))
 CLERK = ErasedPerson(PersonKind.CLERK, CLERK_ID)
 TELEGRAM = ErasedPerson(PersonKind.TELEGRAM, str(2**40))
 OURS = ("erasure", "erasure_removal")
-"""Where the bare id stays for good."""
+"""The tables in which the bare id stays for good."""
 
 BARE_IDS = {
     (table.name, person.column)
@@ -46,7 +46,7 @@ BARE_IDS = {
     for person in persons_of(table)
     if person.on_erasure is OnErasure.EMPTY_COLUMNS and person.column not in person.emptied
 }
-"""Where a ledger keeps them."""
+"""The columns in which a ledger keeps bare ids."""
 
 Item = tuple[str, Record]
 
@@ -126,9 +126,9 @@ def sweep(database: Database, hasher: Hasher | None = HASHER) -> None:
 
 
 def traces(database: Database) -> list[tuple[str, str]]:
-    """Where any column of any table shows a value of the two persons, but for the ids that ledgers keep."""
+    """The columns of all tables that show a value of the two persons, but for the ids that ledgers keep."""
     wanted = [str(APP_ID), CLERK_ID, MARK]
-    found = []
+    shown_in = []
     for table in METADATA.tables:
         for row in database.rows(table) if table not in OURS else []:
             for column, value in row.items():
@@ -136,33 +136,33 @@ def traces(database: Database) -> list[tuple[str, str]]:
                 # Headers are kept in base64.
                 if column == "record_headers" and value:
                     shown = str(value) + " ".join(name for name, _ in json.loads(value))
-                found += [(table, column) for one in wanted if one in shown]
-    return [one for one in found if one not in BARE_IDS]
+                shown_in += [(table, column) for text in wanted if text in shown]
+    return [place for place in shown_in if place not in BARE_IDS]
 
 
 def content(database: Database) -> dict[str, Any]:
     """Everything that records brought about, but for where and when it was written."""
     hidden = ("kafka_partition", "kafka_offset", "loaded_on")
     own = {table.name for table in METADATA.sorted_tables if "persons" in table.info}
-    found: dict[str, Any] = {
+    stored: dict[str, Any] = {
         name: sorted(repr([(key, value) for key, value in row.items() if key not in hidden]) for row in rows)
         for name in own
         for rows in [database.rows(name)]
     }
-    found["erasure"] = sorted(
+    stored["erasure"] = sorted(
         (row["person_kind"], row["person_id"], row["erased_on"])
         for row in database.rows("erasure")
         if row["person_kind"] != "research"  # which of these are needed depends on the studies known by then
     )
-    found["dead_letter"] = sorted(
+    stored["dead_letter"] = sorted(
         (row["topic"], row["reason"], row["status"], row["record_key"] or b"") for row in database.rows("dead_letter")
     )
-    return found
+    return stored
 
 
 @pytest.mark.parametrize("erasing", [deletions, tombstones], ids=["events", "tombstones"])
 def test_erased_before_and_erased_after_leave_the_same_and_no_trace(database: Database, erasing: Any) -> None:
-    found = []
+    contents = []
     for order in ("after", "before", "same transaction", "both", "first again"):
         database.empty()
         applier = Applier(database)
@@ -183,15 +183,15 @@ def test_erased_before_and_erased_after_leave_the_same_and_no_trace(database: Da
         applier.close()
         seen = content(database)
         seen["dead_letter"] = sorted(set(seen["dead_letter"]))  # a record that lies in the log twice is two of them
-        found.append(seen)
-    assert all(one == found[0] for one in found)
-    (kept,) = found[0]["user_name_history"]
+        contents.append(seen)
+    assert all(later == contents[0] for later in contents)
+    (kept,) = contents[0]["user_name_history"]
     assert "'user_other'" in kept
     assert "('changed_by', None)" in kept
-    (kept,) = found[0]["referral_history"]
+    (kept,) = contents[0]["referral_history"]
     assert "('id', 82), ('sender_user_id', None)" in kept
     for ledger in ("points_transaction", "token_transaction", "bytemark_order_payments", "bytemark_order_items"):
-        (kept,) = found[0][ledger]
+        (kept,) = contents[0][ledger]
         assert f"('user_id', {APP_ID})" in kept, "a ledger still adds up"
 
 
@@ -260,7 +260,9 @@ def test_the_earliest_moment_of_an_erasure_stays(database: Database, applier: Ap
     first = applier.apply(("UserDeleted", later))
     second = applier.apply(("UserDeleted", events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON)))
     third = applier.apply(("UserDeleted", later))
-    assert [outcomes(one, "erasure") for one in (first, second, third)] == [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)]
+    assert outcomes(first, "erasure") == (1, 0, 0, 0)
+    assert outcomes(second, "erasure") == (0, 1, 0, 0)
+    assert outcomes(third, "erasure") == (0, 0, 1, 0)
     sweep(database)
     assert_drained(database, applier.log, GROUP_ID)
 
@@ -284,9 +286,8 @@ def test_an_account_in_other_capitals_or_with_a_longer_id_is_another_person(
 ) -> None:
     others = ["user_PLANTED_2aB", f"{CLERK_ID}x", "user_planted_2a"]
     fresh = versions()
-    apply(
-        applier, [item("UserCreated", events.user_created(clerk_id=one, **next(fresh))) for one in (*others, CLERK_ID)]
-    )
+    created = [events.user_created(clerk_id=clerk_id, **next(fresh)) for clerk_id in (*others, CLERK_ID)]
+    apply(applier, [item("UserCreated", datum) for datum in created])
     apply(applier, tombstones())
     sweep(database)
     assert sorted(row["clerk_id"] for row in database.rows("users")) == sorted(others)
@@ -355,7 +356,7 @@ def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, ap
         slow.execute(text("SELECT * FROM progress WHERE topic = 'trip' FOR UPDATE")).all()
         with sweeping(database) as (thread, errors):
             thread.join(9)
-        assert [error_of(getattr(one, "orig", None)).reason for one in errors] == ["lock_wait"]
+        assert [error_of(getattr(error, "orig", None)).reason for error in errors] == ["lock_wait"]
         assert {row["swept_on"] for row in database.rows("erasure")} == {None}
         transaction.rollback()
     eraser = Eraser(database.engine(for_lane=True), Metrics(), None)
@@ -377,7 +378,7 @@ participants = st.sampled_from(
         {"user_id": user_id, "hash_id": hash_id, "study_id": study}
         for study in ("s", "t")
         for user in ("1", "2")
-        for user_id, hash_id in [(user, None), *((None, one) for one in HASHER.known_hash_ids(study, user))]
+        for user_id, hash_id in [(user, None), *((None, hash_id) for hash_id in HASHER.known_hash_ids(study, user))]
     ]
 )
 
@@ -487,12 +488,12 @@ def test_the_view_shows_what_grows_beside_what_is_set(database: Database, applie
             ),
         ],
     )
-    found = {
+    values = {
         (row.clerk_id, row.key): json.loads(row.value)
         for row in database.query("SELECT clerk_id, `key`, value FROM user_data_with_history")
     }
     day = "1970-01-01T00:00:0"
-    assert found == {
+    assert values == {
         ("a", "feature_flags"): {"beta": True},
         ("a", "session_count"): 2,
         ("a", "last_active"): f"{day}3.000005Z",

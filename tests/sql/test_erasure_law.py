@@ -32,7 +32,7 @@ NUMBER = 4_012_345_000
 """Like no other number of the examples, and near the greatest that an id can be."""
 
 OURS = {"erasure", "erasure_removal"}
-"""Where the bare id stays for good."""
+"""The tables in which the bare id stays for good."""
 
 
 class Planted(NamedTuple):
@@ -53,8 +53,8 @@ def routes() -> Iterator[Any]:
 
 def planted(topic: str, route: Route) -> Planted:
     """The example that says most, with other persons and words in it."""
-    example = max(_examples(topic, route), key=lambda one: sum(value is not None for value in datum_of(one).values()))
-    datum = datum_of(example)
+    told = [(example, datum_of(example)) for example in _examples(topic, route)]
+    example, datum = max(told, key=lambda pair: sum(value is not None for value in pair[1].values()))
     for number, field in enumerate(msgspec.structs.fields(route.event)):
         if datum.get(field.name) is not None:
             datum[field.name] = _instead(route, field, datum[field.name], NUMBER + 20 * number)
@@ -67,14 +67,17 @@ def planted(topic: str, route: Route) -> Planted:
 
 def _examples(topic: str, route: Route) -> list[Example]:
     """Those of the newest version."""
-    mine = [one for one in valid_examples() if one.topic == topic and one.version is not None]
-    written = [(one, one.version) for one in mine if one.version and one.version.record_name == route.record_name]
+    written = [
+        (example, example.version)
+        for example in valid_examples()
+        if example.topic == topic and example.version and example.version.record_name == route.record_name
+    ]
     newest = max(version.version for _, version in written)
-    return [one for one, version in written if version.version == newest]
+    return [example for example, version in written if version.version == newest]
 
 
 def _instead(route: Route, field: Any, value: Any, number: int) -> Any:
-    """What stands in a field in the place of the example's value."""
+    """The value that takes the place of the example's value in a field."""
     if isinstance(value, list):
         return [{**item, "user_id": number + place} for place, item in enumerate(value)]
     if field.name in _names_of_persons(route):
@@ -84,14 +87,14 @@ def _instead(route: Route, field: Any, value: Any, number: int) -> Any:
 
 
 def _names_of_persons(route: Route) -> set[str]:
-    """The fields whose values name persons; what is made of one, as text or a hash, is made of `user_id`."""
-    fields = {one.name for one in msgspec.structs.fields(route.event)}
-    found = {
+    """The fields whose values name persons; values made of a name, as text or a hash, are made of `user_id`."""
+    fields = {field.name for field in msgspec.structs.fields(route.event)}
+    sources = {
         dict(zip(sent_names(feed.table), feed.sources, strict=False)).get(person.column, person.column)
         for feed in route.feeds
         for person in persons_of(feed.table)
     }
-    return {name if name in fields else "user_id" for name in found}
+    return {name if name in fields else "user_id" for name in sources}
 
 
 def _kinds(route: Route) -> set[str]:
@@ -107,16 +110,16 @@ def _says_anything(field: Any) -> bool:
         return False
 
 
-def persons_in(one: Planted) -> dict[ErasedPerson, list[tuple[Table, Person]]]:
+def persons_in(event: Planted) -> dict[ErasedPerson, list[tuple[Table, Person]]]:
     """The persons whom its rows are about, each with where and how."""
-    found: dict[ErasedPerson, list[tuple[Table, Person]]] = {}
-    for rows in one.tables:
+    persons: dict[ErasedPerson, list[tuple[Table, Person]]] = {}
+    for rows in event.tables:
         table = rows.feed.table
         for about in persons_of(table):
             position = sent_names(table).index(about.column)
             for person_id in {str(row[position]) for row in rows.rows if row[position] not in (None, "")}:
-                found.setdefault(ErasedPerson(about.kind, person_id), []).append((table, about))
-    return found
+                persons.setdefault(ErasedPerson(about.kind, person_id), []).append((table, about))
+    return persons
 
 
 def erase(database: Database, person: ErasedPerson) -> None:
@@ -129,15 +132,15 @@ def erase(database: Database, person: ErasedPerson) -> None:
 @pytest.mark.parametrize("comes_first", ["event", "erasure"])
 @pytest.mark.parametrize(("topic", "route"), list(routes()))
 def test_an_erased_persons_values_are_nowhere(database: Database, topic: str, route: Route, comes_first: str) -> None:
-    one = planted(topic, route)
-    persons = persons_in(one)
+    event = planted(topic, route)
+    persons = persons_in(event)
     assert any(int("".join(filter(str.isdecimal, person.person_id)) or 0) >= NUMBER for person in persons)
     for person, tables in persons.items():
         database.empty()
         applier = Applier(database)
         if comes_first == "erasure":
             erase(database, person)
-        applier.write(applier.slice(topic, [one.record]))
+        applier.write(applier.slice(topic, [event.record]))
         if comes_first == "event":
             assert_is_there(database, tables)
             erase(database, person)
@@ -176,7 +179,7 @@ def assert_id_is_nowhere(database: Database, person: ErasedPerson) -> None:
         if about.kind is person.kind and about.on_erasure is OnErasure.EMPTY_COLUMNS
         if about.column not in about.emptied
     }
-    found = [
+    remaining = [
         (table.name, name)
         for table in METADATA.tables.values()
         if table.name not in OURS
@@ -184,4 +187,4 @@ def assert_id_is_nowhere(database: Database, person: ErasedPerson) -> None:
         for name, value in row.items()
         if person.person_id in str(value) and (table.name, name) not in kept
     ]
-    assert not found or person.kind is PersonKind.RESEARCH
+    assert not remaining or person.kind is PersonKind.RESEARCH

@@ -23,7 +23,7 @@ VALID = valid_examples()
 
 @pytest.mark.parametrize("topic", STREAMS)
 def test_valid_examples_are_stored_as_they_state(database: Database, applier: Applier, topic: str) -> None:
-    for example in (one for one in VALID if one.topic == topic):
+    for example in (example for example in VALID if example.topic == topic):
         database.empty([*example.rows, ERASURE.name])
         (written,) = applier.write(applier.slice(topic, [example.record]))
         assert_is_stored(database, written, example)
@@ -34,9 +34,9 @@ def assert_is_stored(database: Database, written: WrittenSlice, example: Example
     assert (written.records.written, written.records.dead_lettered) == (1, 0), example
     for table, rows in example.rows.items():
         key = [column.name for column in METADATA.tables[table].primary_key]
-        found = sorted(database.rows(table), key=lambda row: [row[name] for name in key])
-        assert [{name: _as_stated(row[name], table, name) for name in rows[0]} for row in found] == rows, example
-        assert all(row["modified_on"] == row["event_time"] for row in found), example
+        stored = sorted(database.rows(table), key=lambda row: [row[name] for name in key])
+        assert [{name: _as_stated(row[name], table, name) for name in rows[0]} for row in stored] == rows, example
+        assert all(row["modified_on"] == row["event_time"] for row in stored), example
     if example.erases:
         (marker,) = database.rows(ERASURE.name)
         assert f"{marker['person_kind']}:{marker['person_id']}" == example.erases, example
@@ -63,9 +63,9 @@ def test_all_examples_that_erase_nobody_at_once_give_the_rows_of_the_model(
         if example.erases is None:
             by_topic.setdefault(example.topic, []).append(example)
     written = applier.write(
-        *(applier.slice(topic, [one.record for one in examples]) for topic, examples in by_topic.items())
+        *(applier.slice(topic, [example.record for example in examples]) for topic, examples in by_topic.items())
     )
-    assert [one.rejected for one in written] == [[]] * len(by_topic)
+    assert [written_slice.rejected for written_slice in written] == [[]] * len(by_topic)
     assert_drained(database, applier.log, GROUP_ID)
 
 

@@ -30,7 +30,7 @@ def feeds(database: Database) -> None:
 
 def fresh(database: Database, table: str = "trip") -> Freshness:
     with database.engine().connect() as connection:
-        return {one.table_name: one for one in freshness.freshness(connection)}[table]
+        return {row.table_name: row for row in freshness.freshness(connection)}[table]
 
 
 def through(database: Database) -> datetime | None:
@@ -105,9 +105,9 @@ def test_dead_letters_that_wait_and_rows_to_be_summed_are_told(database: Databas
     with database.engine().begin() as connection:
         dead_letters.keep(connection, letters)
     database.execute("UPDATE dead_letter SET status = 'resolved' WHERE kafka_offset = 2")
-    found = fresh(database)
-    assert (found.partitions, found.dead_letters_waiting, found.rollup) == (2, 2, "rollup_trips")
-    assert found.rollup_behind_since is not None
+    row = fresh(database)
+    assert (row.partitions, row.dead_letters_waiting, row.rollup) == (2, 2, "rollup_trips")
+    assert row.rollup_behind_since is not None
     database.execute("DELETE FROM rollup_touched")
     assert fresh(database).rollup_behind_since is None
     other = fresh(database, "hntb_bytemark_pass")

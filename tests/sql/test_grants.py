@@ -30,7 +30,7 @@ HIDDEN = {
     "table_feed",
     "declared_view",
 }
-"""How the service works, and of whom nothing may be known: nothing for analysts."""
+"""The tables that are not for analysts: how the service works, and persons of whom nothing may be known."""
 
 
 @pytest.fixture

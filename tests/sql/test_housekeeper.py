@@ -1,4 +1,4 @@
-"""What the housekeeper removes and what it must leave alone, on each server."""
+"""The rows that the housekeeper removes, and those that it must leave alone, on each server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keep_house(database: Database) -> dict[str, float]:
     metrics = Metrics()
     Housekeeper(database.engine(for_lane=True), metrics, KEPT).look()
     samples = (sample for metric in metrics.registry.collect() for sample in metric.samples)
-    return {one.labels["table"]: one.value for one in samples if one.name == "stream_removed_rows_total"}
+    return {sample.labels["table"]: sample.value for sample in samples if sample.name == "stream_removed_rows_total"}
 
 
 def make_older(database: Database, run: Run, age: timedelta, *, progress: timedelta | None = None) -> None:
@@ -44,10 +44,10 @@ def make_older(database: Database, run: Run, age: timedelta, *, progress: timede
 
 def replayed(database: Database, *, partitions: int = 1) -> Run:
     """A run that has applied a trip in each partition."""
-    run = runs.create(database.engine(), [Range("trip", one, TOPIC_ID, 0, 1) for one in range(partitions)])
+    run = runs.create(database.engine(), [Range("trip", partition, TOPIC_ID, 0, 1) for partition in range(partitions)])
     replay = Applier(database, group_id=run.group_id)
-    for one in range(partitions):
-        replay.apply(("TripRecorded", trip(trip_id=one + 1, event_id=uuid_text(one))), partition=one)
+    for partition in range(partitions):
+        replay.apply(("TripRecorded", trip(trip_id=partition + 1, event_id=uuid_text(partition))), partition=partition)
     replay.close()
     return run
 
@@ -129,7 +129,7 @@ def test_of_settled_dead_letters_nothing_is_left_in_the_end(database: Database, 
     database.execute(age, seconds=2 * 3600)
     with ThreadPoolExecutor() as pool:
         by_each = list(pool.map(lambda _: keep_house(database), range(2)))
-    assert sum(one.get("dead_letter", 0) for one in by_each) == count - 1
+    assert sum(removed.get("dead_letter", 0) for removed in by_each) == count - 1
     assert [(row["kafka_offset"], row["status"]) for row in database.rows("dead_letter")] == [(3, "waiting")]
 
 

@@ -60,7 +60,7 @@ def test_in_any_order_the_newest_event_decides(database: Database, is_one_transa
         for order in permutations(story[:length]):
             database.empty()
             applier = Applier(database)
-            for batch in [order] if is_one_transaction else [[one] for one in order]:
+            for batch in [order] if is_one_transaction else [[event] for event in order]:
                 applier.apply(*batch)
             applier.close()
             assert belongings(database) == {(7, 71): int(length == 4)}, order

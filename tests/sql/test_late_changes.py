@@ -118,18 +118,18 @@ def test_the_data_sets_are_the_tables_rollups_and_views_above(database: Database
     applier.apply(started(1, TODAY - 30), started(2, TODAY - 20))
     applier.apply(("UserSignedIn", events.signed_in(signed_in_on=(TODAY - 40) * DAY)))
     with database.engine().connect() as connection:
-        found = {one.data_set: one for one in late_data_sets(connection)}
+        data_sets = {data_set.data_set: data_set for data_set in late_data_sets(connection)}
         none = late_data_sets(connection, datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1))
     assert none == []
     own = {"trip", "hntb_trip", "rollup_trips", "late_inner", "late_outer", "user_sign_in", "user_data_with_history"}
-    assert own <= found.keys()
-    outer = found["late_outer"]
+    assert own <= data_sets.keys()
+    outer = data_sets["late_outer"]
     assert (outer.kind, outer.changes, outer.earliest_date, outer.latest_date) == (
         "view",
         2,
         day(TODAY - 30),
         day(TODAY - 20),
     )
-    assert {name: found[name].kind for name in ("trip", "rollup_trips")} == {"trip": "table", "rollup_trips": "rollup"}
+    assert (data_sets["trip"].kind, data_sets["rollup_trips"].kind) == ("table", "rollup")
     assert (datetime.now(UTC).date() - outer.earliest_date).days == outer.look_back_days
-    assert "rollup_passes" not in found
+    assert "rollup_passes" not in data_sets

@@ -38,8 +38,8 @@ def test_the_latest_name_stays_whichever_event_brings_it_and_whenever(
         ("FreeLessonRegistered", lesson_registered(username="latest", first_name=None, **version(3))),
         ("LearnerActed", learner_acted(username=None, first_name="Zoë", **version(2))),
     ]
-    log.sort(key=lambda one: order.index(one[0]))
-    for batch in [log] if is_one_batch else [[one] for one in log]:
+    log.sort(key=lambda event: order.index(event[0]))
+    for batch in [log] if is_one_batch else [[event] for event in log]:
         applier.apply(*batch)
     assert named(database) == [(LEARNER_ID, "latest", None)]
     assert [row["username"] for row in database.rows("bookings")] == ["first"], "a booking keeps the name it had"
@@ -128,11 +128,11 @@ def test_nothing_of_an_erased_learner_is_left_and_of_others_everything(
     database: Database, applier: Applier, erasing: str, order: str
 ) -> None:
     farewell = [forget(LEARNER_ID) if erasing == "event" else (LIFECYCLE, events.tombstone(f"telegram:{LEARNER_ID}"))]
-    theirs, others = everything(LEARNER_ID), everything(77)
+    erased, others = everything(LEARNER_ID), everything(77)
     steps = {
-        "after": [theirs, farewell],
-        "before": [farewell, theirs],
-        "same transaction": [theirs + farewell],
+        "after": [erased, farewell],
+        "before": [farewell, erased],
+        "same transaction": [erased + farewell],
     }
     for step in [others, *steps[order]]:
         apply(applier, step)

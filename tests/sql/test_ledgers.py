@@ -200,9 +200,9 @@ def test_an_erased_persons_transactions_stay_without_what_is_personal(
     if order in ("after", "around"):
         erase(applier)
     sweep(database)
-    mine, others = sorted(database.rows(table), key=lambda row: -row["id"])
-    assert (mine["user_id"], mine[EMPTIED[record]]) == (7, None)
-    assert mine[amount] == others[amount] != 0
+    erased, others = sorted(database.rows(table), key=lambda row: -row["id"])
+    assert (erased["user_id"], erased[EMPTIED[record]]) == (7, None)
+    assert erased[amount] == others[amount] != 0
     assert others[EMPTIED[record]] is not None
     assert_drained(database, applier.log, GROUP_ID)
 

@@ -28,7 +28,7 @@ def version(at: int) -> Datum:
 
 def saved(at: int, *recipients: Datum | int, message_id: int = 51, **changes: Any) -> tuple[str, Datum]:
     """A message as it stands so many seconds after noon, with these recipients."""
-    listed = [recipient(one) if isinstance(one, int) else one for one in recipients]
+    listed = [recipient(person) if isinstance(person, int) else person for person in recipients]
     return "MessageSaved", message_saved(message_id=message_id, recipients=listed, **version(at), **changes)
 
 
@@ -94,7 +94,7 @@ def test_a_deleted_message_is_a_marker_without_text_and_without_recipients(
     log = [saved(1, A, B, media_type="photo", caption="here"), deleted(2)]
     if is_deletion_first:
         log.reverse()
-    for batch in [log] if is_one_batch else [[one] for one in log]:
+    for batch in [log] if is_one_batch else [[event] for event in log]:
         applier.apply(*batch)
     (row,) = database.rows("message_history")
     shown = (row["id"], row["text"], row["media_type"], row["caption"], row["is_deleted"])
@@ -126,10 +126,10 @@ def test_a_refused_recipient_makes_a_dead_letter_of_the_whole_record(database: D
     log = [saved(1, A, message_id=number) for number in range(1, 8)]
     applier.apply(*log)
     newer = [saved(2, A, B, C, message_id=number, text="newer") for number in range(1, 8)]
-    one = applier.slice("message", [events.record(name, datum) for name, datum in newer])
-    _, event, _ = one.accepted[3]
+    slice_ = applier.slice("message", [events.record(name, datum) for name, datum in newer])
+    _, event, _ = slice_.accepted[3]
     event.recipients[1].delivery_status = "x" * 33  # type: ignore[attr-defined]  # behind validation's back
-    (written,) = applier.write(one)
+    (written,) = applier.write(slice_)
     assert [(record.offset, rejection.stage) for record, rejection in written.rejected] == [(10, Stage.WRITE)]
     assert (written.records.consumed, written.records.written, written.records.dead_lettered) == (7, 6, 1)
     texts = {row["id"]: row["text"] for row in database.rows("message_history")}
@@ -143,9 +143,9 @@ def test_a_refused_message_gives_its_place_to_the_version_that_it_had_superseded
     database: Database, applier: Applier
 ) -> None:
     log = [saved(1, A, B, text="sound"), saved(2, C, text="refused")]
-    one = applier.slice("message", [events.record(name, datum) for name, datum in log])
-    one.accepted[1][1].text = "x" * 4097  # type: ignore[attr-defined]
-    (written,) = applier.write(one)
+    slice_ = applier.slice("message", [events.record(name, datum) for name, datum in log])
+    slice_.accepted[1][1].text = "x" * 4097  # type: ignore[attr-defined]
+    (written,) = applier.write(slice_)
     assert [record.offset for record, _ in written.rejected] == [1]
     assert [row["text"] for row in database.rows("message_history")] == ["sound"]
     assert recipients(database) == {A: "pending", B: "pending"}
@@ -247,8 +247,8 @@ def test_writers_of_two_groups_at_once_leave_the_newest_version_with_its_own_rec
         thread.start()
     for thread in threads:
         thread.join(60)
-    for one in appliers.values():
-        one.close()
+    for applier in appliers.values():
+        applier.close()
     assert recipients(database, 1) == {A: "pending", B: "pending"}
     assert recipients(database, 2) == {}
     assert {row["id"]: row["is_deleted"] for row in database.rows("message_history")} == {1: 0, 2: 1}

@@ -24,9 +24,9 @@ BASELINE = MIGRATIONS_FOLDER / "versions" / "0001_baseline.sql"
 @pytest.fixture
 def bare(database: Database) -> Iterator[Database]:
     """A database of its own, for tests that change tables."""
-    made = Database(database.server, "stream_migrate")
+    made = Database(database.server, f"{database.name}_migrate")
     yield made
-    database.server.drop_database("stream_migrate")
+    database.server.drop_database(f"{database.name}_migrate")
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def test_what_differs_is_found(bare: Database) -> None:
     bare.execute("DROP INDEX ix_trip_started_on ON trip")
     bare.execute("ALTER TABLE auth_user MODIFY email VARCHAR(512) COMMENT 'something else'")
     with bare.engine().connect() as connection:
-        found = "\n".join(migrate.differences(connection))
-    assert "travel_mode" in found
-    assert "feedback" in found
-    assert "ix_trip_started_on" in found
-    assert "email" in found
+        differences = "\n".join(migrate.differences(connection))
+    assert "travel_mode" in differences
+    assert "feedback" in differences
+    assert "ix_trip_started_on" in differences
+    assert "email" in differences
 
 
 def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:

@@ -1,4 +1,4 @@
-"""What the synthetic producer tells of accounts, learners and campaigns becomes the rows of the model."""
+"""Accounts, learners and campaigns of the synthetic producer become the rows of the model."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_synthetic_events_of_persons_give_the_rows_of_the_model(
         messages.reverse()
     for start in range(0, len(messages), BATCH):
         for partition in range(PARTITIONS):
-            batch = [one for one in messages[start : start + BATCH] if _partition(one) == partition]
-            apply(applier, [(one.topic, _record(one)) for one in batch], partition)
+            batch = [message for message in messages[start : start + BATCH] if _partition(message) == partition]
+            apply(applier, [(message.topic, _record(message)) for message in batch], partition)
         sweep(database)
     expected = assert_drained(database, applier.log, GROUP_ID)
     assert {name for name, rows in expected.tables.items() if rows} >= {
@@ -52,7 +52,7 @@ def test_synthetic_events_of_persons_give_the_rows_of_the_model(
         "message_recipients",
         "campaign",
     }
-    assert {one.kind for one in expected.erased} >= {"telegram"}
+    assert {person.kind for person in expected.erased} >= {"telegram"}
 
 
 def _partition(message: Message) -> int:

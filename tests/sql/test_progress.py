@@ -73,46 +73,46 @@ def test_claims_are_stale_where_epoch_or_offset_or_the_row_itself_changed(databa
 
 
 def test_an_owner_whose_offset_moved_writes_nothing(database: Database, applier: Applier) -> None:
-    one = applier.slice("trip", some_trips())
+    slice_ = applier.slice("trip", some_trips())
     database.execute("UPDATE progress SET next_offset = 1")
     before = _everything(database)
     with pytest.raises(Fenced):
-        applier.write(one)
+        applier.write(slice_)
     assert _everything(database) == before
 
 
 def test_a_fence_of_one_partition_holds_back_the_whole_transaction(database: Database, applier: Applier) -> None:
-    one = applier.slice("trip", some_trips())
+    slice_ = applier.slice("trip", some_trips())
     other = applier.slice("trip", [events.record("TripRecorded", trip(trip_id=50))], partition=1)
     database.execute("UPDATE progress SET owner_epoch = owner_epoch + 1 WHERE kafka_partition = 1")
     before = _everything(database)
     with pytest.raises(Fenced) as fenced:
-        applier.write(one, other)
+        applier.write(slice_, other)
     assert fenced.value.partitions == (TopicPartition("trip", 1),)
     assert _everything(database) == before
 
 
 def test_a_partition_without_progress_is_fenced(database: Database, applier: Applier) -> None:
-    one = applier.slice("trip", some_trips())
+    slice_ = applier.slice("trip", some_trips())
     database.execute("DELETE FROM progress")
     with pytest.raises(Fenced):
-        applier.write(one)
+        applier.write(slice_)
     assert database.count("trip") == 0
 
 
 def test_advancing_is_fenced_as_well(database: Database, applier: Applier) -> None:
     """The second half of the guard: progress moves only from where the fence saw it."""
-    one = applier.slice("trip", some_trips()).slice
-    one.claim.next_offset = 7
+    slice_ = applier.slice("trip", some_trips()).slice
+    slice_.claim.next_offset = 7
     with database.engine().begin() as connection, pytest.raises(Fenced):
-        progress.advance(connection, GROUP_ID, one, RecordCounts(3, 3, 0, 0))
+        progress.advance(connection, GROUP_ID, slice_, RecordCounts(3, 3, 0, 0))
 
 
 def test_writing_the_same_slice_again_is_refused(database: Database, applier: Applier) -> None:
-    one = applier.slice("trip", some_trips())
-    applier.write(one)
+    slice_ = applier.slice("trip", some_trips())
+    applier.write(slice_)
     with pytest.raises(AssertionError, match="is missing"):
-        applier.write(one)
+        applier.write(slice_)
     assert_drained(database, applier.log, GROUP_ID)
 
 
@@ -126,7 +126,7 @@ def test_everything_of_a_transaction_or_nothing(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last step fails: rows, dead letters and ledger go with it, and the same slice can be tried again."""
-    one = applier.slice("trip", [*some_trips(), _broken()])
+    slice_ = applier.slice("trip", [*some_trips(), _broken()])
     before = _everything(database)
 
     def refuse(*_arguments: object) -> None:
@@ -135,18 +135,18 @@ def test_everything_of_a_transaction_or_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(progress, "advance", refuse)
         with pytest.raises(TransactionConflict) as conflict:
-            applier.write(one)
+            applier.write(slice_)
     assert "marker" not in str(conflict.value)
     assert conflict.value.__cause__ is None
     assert _everything(database) == before
-    applier.write(one)
+    applier.write(slice_)
     assert_drained(database, applier.log, GROUP_ID)
 
 
 def test_a_gap_moves_progress_without_records(database: Database, applier: Applier) -> None:
-    one = applier.slice("trip", [])
-    one.slice.next_offset, one.slice.complete_through_ms = 5, None
-    (written,) = applier.write(one)
+    slice_ = applier.slice("trip", [])
+    slice_.slice.next_offset, slice_.slice.complete_through_ms = 5, None
+    (written,) = applier.write(slice_)
     assert written.records.consumed == 0
     (row,) = database.rows("progress")
     assert (row["next_offset"], row["records_consumed"], row["complete_through"]) == (5, 0, None)
@@ -154,9 +154,9 @@ def test_a_gap_moves_progress_without_records(database: Database, applier: Appli
 
 def test_completeness_never_goes_back(database: Database, applier: Applier) -> None:
     for through, stored in ((0, 0), (-5000, 0), (None, 0), (1, 1)):
-        one = applier.slice("trip", some_trips(1))
-        one.slice.complete_through_ms = None if through is None else RECORDED_MS + through
-        applier.write(one)
+        slice_ = applier.slice("trip", some_trips(1))
+        slice_.slice.complete_through_ms = None if through is None else RECORDED_MS + through
+        applier.write(slice_)
         (row,) = database.rows("progress")
         assert row["complete_through"] == moment((RECORDED_MS + stored) * 1000)
 
@@ -197,8 +197,8 @@ def test_rows_of_the_service_go_in_few_statements(database: Database, applier: A
     assert database.count("dead_letter") == 180
     assert database.count("ledger") == 12
     # What the driver sent last for each: with all rows, or with the last one alone.
-    (letters,) = [one for one in executed if one.startswith("INSERT INTO dead_letter")]
-    (ledger,) = [one for one in executed if one.startswith("INSERT INTO ledger")]
+    (letters,) = [statement for statement in executed if statement.startswith("INSERT INTO dead_letter")]
+    (ledger,) = [statement for statement in executed if statement.startswith("INSERT INTO ledger")]
     assert letters.count("unknown_framing") == 180
     assert ledger.count(f"'{GROUP_ID}'") == 12
 
@@ -215,20 +215,20 @@ def test_a_recreated_topics_dead_letters_stand_beside_the_old_ones(database: Dat
 
 def test_a_lane_can_be_killed_by_the_server_and_goes_on(database: Database, applier: Applier) -> None:
     applier.write(applier.slice("trip", some_trips()))
-    one = applier.slice("trip", [events.record("TripRated", rating(event_id=uuid_text(3)))])
+    slice_ = applier.slice("trip", [events.record("TripRated", rating(event_id=uuid_text(3)))])
     for connection_id in database.connection_ids():
         database.execute(f"KILL {connection_id}")
     with pytest.raises(DatabaseUnavailable):
-        applier.write(one)
-    applier.write(one)
+        applier.write(slice_)
+    applier.write(slice_)
     assert_drained(database, applier.log, GROUP_ID)
 
 
 def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who holds the locks of progress knows that no older write is under way: an erasure relies on it."""
-    one = applier.slice("trip", some_trips())
+    """A session that holds the locks of progress knows that no older write is under way: an erasure relies on it."""
+    slice_ = applier.slice("trip", some_trips())
     applier.writer.ping()
     with database.engine().connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
@@ -236,9 +236,9 @@ def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
         with monkeypatch.context() as patch:
             patch.setattr(rows, "send", _must_not_be_called)
             with pytest.raises(TransactionConflict) as conflict:
-                applier.write(one)
+                applier.write(slice_)
     assert conflict.value.reason == "lock_wait"
-    applier.write(one)
+    applier.write(slice_)
     assert_drained(database, applier.log, GROUP_ID)
 
 

@@ -139,7 +139,7 @@ def place(chance: Random) -> tuple[float | None, float | None]:
 
 def handed_out(tokens: Rows, campaign: int) -> Decimal:
     amounts = [row["tokens"] for row in tokens if row["campaign_id"] == campaign]
-    return sum((one for one in amounts if one and one > 0), Decimal(0))
+    return sum((amount for amount in amounts if amount and amount > 0), Decimal(0))
 
 
 def fill(database: Database, world: World) -> None:
@@ -227,18 +227,18 @@ def is_nowhere(row: Row, place: str) -> bool:
 def faults(database: Database, seconds_max: float = SECONDS_MAX) -> dict[str, tuple[int | None, str]]:
     with database.engine().connect() as connection:
         findings = [inspect(connection, check, seconds_max) for check in CHECKS.values()]
-    return {one.check: (one.faults, one.sample) for one in findings}
+    return {finding.check: (finding.faults, finding.sample) for finding in findings}
 
 
 def test_each_check_finds_what_a_plain_computation_finds(database: Database) -> None:
     world = made()
     fill(database, world)
-    found, wanted = faults(database), expected(world)
-    assert {name: count for name, (count, _) in found.items()} == {name: len(keys) for name, keys in wanted.items()}
+    counted, wanted = faults(database), expected(world)
+    assert {name: count for name, (count, _) in counted.items()} == {name: len(keys) for name, keys in wanted.items()}
     assert all(wanted.values()), "each fault is there"
     for name, keys in wanted.items():
         if isinstance(keys[0], int):
-            assert found[name][1] == ", ".join(map(str, sorted(keys)[:SAMPLE_ROWS])), name
+            assert counted[name][1] == ", ".join(map(str, sorted(keys)[:SAMPLE_ROWS])), name
 
 
 def test_a_row_whose_key_is_a_persons_id_is_named_by_its_event(database: Database) -> None:
@@ -293,21 +293,21 @@ def told(metrics: Metrics) -> dict[str, float]:
 def test_the_inspector_runs_each_check_in_turn_and_none_again_before_its_time(database: Database) -> None:
     fill(database, {"trip": [trip(3, Random(1))]})
     metrics = Metrics()
-    one = inspector(database, metrics)
+    worker = inspector(database, metrics)
     for number in range(1, len(CHECKS) + 1):
-        one.look()
+        worker.look()
         assert len(told(metrics)) == number
     assert (told(metrics)["trip_times"], told(metrics)["points_balance"]) == (1, 0)
     row = next(row for row in database.rows("data_quality") if row["check_name"] == "trip_times")
     assert (row["faults"], row["sample"], row["meaning"]) == (1, "3", CHECKS["trip_times"].meaning)
 
     database.execute("DELETE FROM trip")
-    one.look()
+    worker.look()
     assert told(metrics)["trip_times"] == 1, "it is not due"
     database.execute(
         "UPDATE data_quality SET checked_on = checked_on - INTERVAL 2 HOUR WHERE check_name = 'trip_times'"
     )
-    one.look()
+    worker.look()
     assert told(metrics)["trip_times"] == 0
 
 
@@ -335,13 +335,13 @@ def test_of_a_check_that_took_too_long_or_is_gone_nothing_is_told(
 ) -> None:
     metrics = Metrics()
     monkeypatch.setattr(inspection, "CHECKS", {"trip_times": CHECKS["trip_times"]})
-    one = inspector(database, metrics)
-    one.look()
+    worker = inspector(database, metrics)
+    worker.look()
     assert told(metrics) == {"trip_times": 0}
     monkeypatch.setattr(inspection, "CHECKS", {"other": replace(slow(CHECKS["trip_times"]), name="other")})
     monkeypatch.setattr("stream.engine.inspector.CHECK_SECONDS_MAX", 0.05)
     fill(database, {"trip": [trip(3, Random(1))]})
-    one.look()
+    worker.look()
     assert told(metrics) == {}
     assert [(row["check_name"], row["faults"]) for row in database.rows("data_quality")] == [("other", None)]
 
@@ -353,12 +353,12 @@ def test_the_command_tells_by_its_exit_code_whether_anything_is_wrong(database: 
     settings = {"STREAM_DATABASE_URL": database.url}
     sound = run_command(settings, "quality", "--format", "json")
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert [one["check"] for one in json.loads(sound.stdout)] == list(CHECKS)
+    assert [finding["check"] for finding in json.loads(sound.stdout)] == list(CHECKS)
 
     fill(database, {"trip": [trip(3, Random(1))]})
     wrong = run_command(settings, "quality", "--check", "trip_times", "--check", "repeated_hashes", "--format", "json")
     assert wrong.returncode == 1
-    assert [(one["check"], one["faults"], one["sample"]) for one in json.loads(wrong.stdout)] == [
+    assert [(finding["check"], finding["faults"], finding["sample"]) for finding in json.loads(wrong.stdout)] == [
         ("trip_times", 1, "3"),
         ("repeated_hashes", 0, ""),
     ]

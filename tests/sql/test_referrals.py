@@ -18,14 +18,14 @@ from tests.sql.applying import GROUP_ID, Applier, outcomes
 
 SENDER, RECEIVER = 9, 7
 
-KEYED_BY_USERS = sorted(topic for topic, one in STREAMS.items() if one.keyed_by is PersonKind.APP)
+KEYED_BY_USERS = sorted(topic for topic, stream in STREAMS.items() if stream.keyed_by is PersonKind.APP)
 KEYED_OTHERWISE = sorted(
-    topic for topic, one in STREAMS.items() if one.keyed_by is not PersonKind.APP and not one.has_hidden_values
+    topic for topic, stream in STREAMS.items() if stream.keyed_by is not PersonKind.APP and not stream.has_hidden_values
 )
 
 
 def erasing(*users: int) -> list[tuple[str, Datum]]:
-    return [("AppUserDeleted", events.app_user_deleted(user_id=one, event_id=uuid_text(900 + one))) for one in users]
+    return [("AppUserDeleted", events.app_user_deleted(user_id=user, event_id=uuid_text(900 + user))) for user in users]
 
 
 def sweep(database: Database) -> None:
@@ -129,9 +129,9 @@ def test_a_dead_letter_under_an_erased_users_bare_id_is_emptied(
     if not is_erased_before:
         applier.apply(*erasing(7))
     sweep(database)
-    mine, others = sorted(database.rows("dead_letter"), key=lambda row: row["kafka_offset"])
-    assert (mine["status"], mine["reason"]) == ("erased", "unknown_framing")
-    assert (mine["record_key"], mine["record_value"], mine["record_headers"]) == (None, None, None)
+    erased, others = sorted(database.rows("dead_letter"), key=lambda row: row["kafka_offset"])
+    assert (erased["status"], erased["reason"]) == ("erased", "unknown_framing")
+    assert (erased["record_key"], erased["record_value"], erased["record_headers"]) == (None, None, None)
     assert (others["status"], others["record_key"], others["record_value"]) == ("waiting", b"70", b"private")
     assert_drained(database, applier.log, GROUP_ID)
 

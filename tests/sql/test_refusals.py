@@ -1,4 +1,4 @@
-"""What only the database refuses: found by bisecting, kept as dead letters, and nothing else is harmed.
+"""Records that only the database refuses: found by bisecting, kept as dead letters, and nothing else is harmed.
 
 Validation lets none of these through, so they are put behind it.
 """
@@ -43,13 +43,13 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 
 
-def with_values(one: DecodedSlice, offset: int, **changes: Any) -> DecodedSlice:
+def with_values(slice_: DecodedSlice, offset: int, **changes: Any) -> DecodedSlice:
     """The slice with an event's attributes changed behind validation's back."""
-    for record, event, _ in one.accepted:
+    for record, event, _ in slice_.accepted:
         if record.offset == offset:
             for name, value in changes.items():
                 setattr(event, name, value)
-    return one
+    return slice_
 
 
 def trips(count: int) -> list[tuple[str, Datum]]:
@@ -60,12 +60,12 @@ def slice_of(applier: Applier, data: list[tuple[str, Datum]]) -> DecodedSlice:
     return applier.slice("trip", [events.record(name, datum) for name, datum in data])
 
 
-@pytest.mark.parametrize(("field", "value"), REFUSED, ids=lambda one: str(one)[:24])
+@pytest.mark.parametrize(("field", "value"), REFUSED, ids=lambda value: str(value)[:24])
 def test_a_value_that_does_not_fit_is_refused_and_its_record_alone(
     database: Database, applier: Applier, field: str, value: Any
 ) -> None:
-    one = with_values(slice_of(applier, trips(9)), 4, **{field: value})
-    (written,) = applier.write(one)
+    slice_ = with_values(slice_of(applier, trips(9)), 4, **{field: value})
+    (written,) = applier.write(slice_)
     assert [(record.offset, rejection.stage) for record, rejection in written.rejected] == [(4, Stage.WRITE)]
     assert (written.records.consumed, written.records.written, written.records.dead_lettered) == (9, 8, 1)
     assert {row["id"] for row in database.rows("trip")} == {1, 2, 3, 4, 6, 7, 8, 9}
@@ -78,28 +78,28 @@ def test_a_value_that_does_not_fit_is_refused_and_its_record_alone(
 
 
 def test_several_refused_records_are_all_found(database: Database, applier: Applier) -> None:
-    one = slice_of(applier, trips(40))
+    slice_ = slice_of(applier, trips(40))
     for offset in (0, 1, 17, 39):
-        with_values(one, offset, travel_mode="x" * 33)
-    (written,) = applier.write(one)
+        with_values(slice_, offset, travel_mode="x" * 33)
+    (written,) = applier.write(slice_)
     assert sorted(record.offset for record, _ in written.rejected) == [0, 1, 17, 39]
     assert database.count("trip") == database.count("hntb_trip") == 36
 
 
 def test_what_only_one_table_refuses_is_in_neither(database: Database, applier: Applier) -> None:
     """A record is applied whole or not at all: user_id is text in one table and a number in the other."""
-    one = with_values(slice_of(applier, trips(3)), 1, user_id=2**32)
-    applier.write(one)
+    slice_ = with_values(slice_of(applier, trips(3)), 1, user_id=2**32)
+    applier.write(slice_)
     assert (
         {row["id"] for row in database.rows("trip")} == {row["trip_id"] for row in database.rows("hntb_trip")} == {1, 3}
     )
 
 
 def test_a_batch_of_nothing_but_refused_records_is_dead_lettered(database: Database, applier: Applier) -> None:
-    one = slice_of(applier, trips(5))
+    slice_ = slice_of(applier, trips(5))
     for offset in range(5):
-        with_values(one, offset, distance=None)
-    (written,) = applier.write(one)
+        with_values(slice_, offset, distance=None)
+    (written,) = applier.write(slice_)
     assert (written.records.written, written.records.dead_lettered) == (0, 5)
     assert database.count("dead_letter") == 5
     assert applier.claim("trip").next_offset == 5
@@ -112,10 +112,10 @@ def test_what_a_refused_record_had_superseded_takes_its_place(database: Database
         ("TripRated", rating(rating=3, occurred_at=NOON + 2 * SECOND, event_id=uuid_text(3))),
         ("TripRated", rating(rating=4, occurred_at=NOON + 3 * SECOND, event_id=uuid_text(4))),
     ]
-    one = slice_of(applier, data)
-    with_values(one, 2, rating=999)
-    with_values(one, 3, rating=999)
-    (written,) = applier.write(one)
+    slice_ = slice_of(applier, data)
+    with_values(slice_, 2, rating=999)
+    with_values(slice_, 3, rating=999)
+    (written,) = applier.write(slice_)
     assert [row["rating"] for row in database.rows("user_rating")] == [2]
     assert sorted(record.offset for record, _ in written.rejected) == [2, 3]
     assert (written.records.written, written.records.superseded, written.records.dead_lettered) == (1, 1, 2)
@@ -125,8 +125,8 @@ def test_what_a_refused_record_had_superseded_takes_its_place(database: Database
 def test_refused_records_do_not_disturb_counts(database: Database, applier: Applier) -> None:
     """The ledger counts what was written in the end, not what was tried on the way."""
     applier.apply(*trips(10))
-    one = with_values(slice_of(applier, [*trips(10), *trips(20)[10:]]), 10 + 15, travel_mode="x" * 33)
-    (written,) = applier.write(one)
+    slice_ = with_values(slice_of(applier, [*trips(10), *trips(20)[10:]]), 10 + 15, travel_mode="x" * 33)
+    (written,) = applier.write(slice_)
     assert outcomes(written, "trip") == outcomes(written, "hntb_trip") == (9, 0, 10, 0)
     assert_row_ledger(database, GROUP_ID)
 

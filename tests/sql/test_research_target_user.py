@@ -54,18 +54,19 @@ def ids(database: Database) -> list[int]:
 
 
 def traces(database: Database, wanted: str, but: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """Where any column of any table shows a text, headers in base64 included."""
-    found = []
+    """The columns of all tables that show a text, headers in base64 included."""
+    shown_in = []
     for table in {*METADATA.tables} - {*but}:
         for row in database.rows(table):
-            found += [(table, column) for column in row if wanted in _shown(row, column)]
-    return found
+            shown_in += [(table, column) for column in row if wanted in _shown(row, column)]
+    return shown_in
 
 
 def _shown(row: Mapping[str, Any], column: str) -> str:
     value = row[column]
     if column == "record_headers" and value:
-        return " ".join(base64.b64decode(one or "").decode(errors="replace") + name for name, one in json.loads(value))
+        headers = json.loads(value)
+        return " ".join(base64.b64decode(header or "").decode(errors="replace") + name for name, header in headers)
     return value.decode(errors="replace") + value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -117,8 +118,8 @@ def test_a_replay_after_a_rotation_leaves_the_older_hashes_and_new_ones_get_the_
         patched.setitem(applying.READERS, TOPIC, SchemaStore(hasher=before).readers(TOPIC))
         applier.apply(selected(1, user_id=PLANTED))
     applier.apply(selected(1, user_id=PLANTED), selected(2, user_id=PLANTED))
-    found = {row["id"]: (row["hash_id"], row["key_id"]) for row in database.rows(TABLE)}
-    assert found == {1: (OLDER_HASH, before.key_id), 2: (OUR_HASH, HASHER.key_id)}
+    hashes = {row["id"]: (row["hash_id"], row["key_id"]) for row in database.rows(TABLE)}
+    assert hashes == {1: (OLDER_HASH, before.key_id), 2: (OUR_HASH, HASHER.key_id)}
     applier.apply(erased())
     sweep(database)
     assert ids(database) == []
@@ -160,21 +161,21 @@ def test_an_erased_users_registrations_go_however_they_name_the_user(
     database: Database, applier: Applier, name: str, order: str
 ) -> None:
     applier.apply(selected(50, user_id="8"), selected(51, user_id="8", study_id="another study"))
-    theirs = [selected(1, **NAMES[name]), selected(2, **NAMES[name])]
+    registrations = [selected(1, **NAMES[name]), selected(2, **NAMES[name])]
     if order in ("erased before", "both"):
         applier.apply(erased())
         sweep(database)
     if order == "in one transaction":
         applier.write(
             applier.slice("user.lifecycle", [events.record(*erased())]),
-            applier.slice(TOPIC, [events.record(*one) for one in theirs]),
+            applier.slice(TOPIC, [events.record(*registration) for registration in registrations]),
         )
     else:
-        applier.apply(*theirs)
+        applier.apply(*registrations)
     if order in ("erased after", "both"):
         applier.apply(erased())
     sweep(database)
-    applier.apply(*theirs)
+    applier.apply(*registrations)
     assert ids(database) == [50, 51]
     assert traces(database, PLANTED, but=["erasure", "erasure_removal"]) == []
     assert all(row["swept_on"] for row in database.rows("erasure"))
@@ -258,7 +259,7 @@ def test_a_study_that_a_write_under_way_brings_is_swept_as_well(
 
 
 def test_a_hash_by_a_key_that_was_thrown_away_is_nobodys(database: Database, applier: Applier) -> None:
-    """Why older keys are kept as long as there are hashes by them."""
+    """Older keys are kept as long as there are hashes by them."""
     applier.apply(selected(1, **NAMES["by our older hash"]), selected(2, **NAMES["by our hash"]))
     applier.apply(erased())
     sweep(database, Hasher.parse(HASH_KEY))

@@ -190,7 +190,7 @@ def test_a_dead_letter_that_is_redriven_is_summed(database: Database, applier: A
 
 
 def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Database, applier: Applier) -> None:
-    """What is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
+    """A write that is committed while a period is summed leaves an entry behind, though its id may be a smaller one."""
     applier.apply(logged(1, 0))
     with database.engine(for_lane=True).connect() as early, database.engine(for_lane=True).connect() as connection:
         with connection.begin():
@@ -264,10 +264,10 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
         return seen
 
     monkeypatch.setattr(changes, "before", before_and_another)
-    one = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
+    slice_ = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
     with pytest.raises(TransactionConflict):
-        applier.write(one)
-    applier.write(one)
+        applier.write(slice_)
+    applier.write(slice_)
     other.close()
     refresh(database)
     assert passes(database) == {moment(PERIOD_MICROS): 1}
@@ -286,8 +286,8 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
     metrics = Metrics()
     refreshers = [Refresher(database.engine(for_lane=True), metrics) for _ in range(2)]
     rng = random.Random(8)
-    for one in refreshers:
-        one.start()
+    for refresher in refreshers:
+        refresher.start()
     try:
         for number in range(1, 16):
             for event in history(number, rng):
@@ -299,11 +299,11 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
             "the gauge",
         )
     finally:
-        for one in refreshers:
-            one.stop()
-        for one in refreshers:
-            one.join(10)
-    assert not any(one.is_alive() for one in refreshers)
+        for refresher in refreshers:
+            refresher.stop()
+        for refresher in refreshers:
+            refresher.join(10)
+    assert not any(refresher.is_alive() for refresher in refreshers)
 
 
 def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database, applier: Applier) -> None:
@@ -341,5 +341,5 @@ def test_periods_that_follow_each_other_are_summed_together(
     def at(number: int) -> Any:
         return moment(number * PERIOD_MICROS)
 
-    found = list(rollups.spans({at(one) for one in periods}))
-    assert found == [(at(first), at(behind)) for first, behind in expected]
+    spans = list(rollups.spans({at(period) for period in periods}))
+    assert spans == [(at(first), at(behind)) for first, behind in expected]

@@ -35,10 +35,10 @@ def test_its_effects_are_its_ledgers_and_the_dates_that_changed(database: Databa
     replay.apply(("TripRecorded", trip(trip_id=1)), ("TripRecorded", trip(trip_id=2, event_id=uuid_text(2))))
     replay.close()
     assert runs.next_offsets(database.engine(), run) == {TopicPartition("trip", 0): 2}
-    found = runs.effects(database.engine(), run)
-    assert Effect("records", "trip", None, "written", 2) in found
-    assert Effect("rows", "hntb_trip", None, "inserted", 2) in found
-    assert {(one.name, one.outcome, one.count) for one in found if one.date} == {
+    effects = runs.effects(database.engine(), run)
+    assert Effect("records", "trip", None, "written", 2) in effects
+    assert Effect("rows", "hntb_trip", None, "inserted", 2) in effects
+    assert {(effect.name, effect.outcome, effect.count) for effect in effects if effect.date} == {
         (table, outcome, count) for table in ("trip", "hntb_trip") for outcome, count in (("before", 0), ("after", 2))
     }
 

@@ -38,11 +38,11 @@ def shadowed(shadow: Shadow) -> dict[str, list[dict[str, object]]]:
 
 def live(database: Database) -> dict[str, list[dict[str, object]]]:
     """The same of the live tables."""
-    found: dict[str, list[dict[str, object]]] = {}
+    tables: dict[str, list[dict[str, object]]] = {}
     for table in TABLES:
         rows = sorted(database.rows(table.name), key=lambda row: key_of(table, row))  # type: ignore[arg-type]
-        found[table.name] = [{name: value for name, value in row.items() if name not in LINEAGE} for row in rows]
-    return found
+        tables[table.name] = [{name: value for name, value in row.items() if name not in LINEAGE} for row in rows]
+    return tables
 
 
 def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database, applier: Applier) -> None:

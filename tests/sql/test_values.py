@@ -98,22 +98,22 @@ def test_text_ids_are_compared_as_bytes(database: Database, applier: Applier) ->
     """The seeds' collation would take several of these for one another."""
     applier.apply(
         *(
-            ("BytemarkPassLogged", pass_logged(bytemark_pass_id=number, user_id=one))
-            for number, one in enumerate(IDS, 1)
+            ("BytemarkPassLogged", pass_logged(bytemark_pass_id=number, user_id=text_id))
+            for number, text_id in enumerate(IDS, 1)
         )
     )
     for table in ("bytemark_pass", "hntb_bytemark_pass"):
-        for number, one in enumerate(IDS, 1):
-            found = database.query(f"SELECT bytemark_pass_id FROM {table} WHERE user_id = :one", one=one)
-            assert [row[0] for row in found] == [number], one
+        for number, text_id in enumerate(IDS, 1):
+            ids = database.query(f"SELECT bytemark_pass_id FROM {table} WHERE user_id = :text_id", text_id=text_id)
+            assert [row[0] for row in ids] == [number], text_id
 
 
 def test_one_erased_id_does_not_take_its_lookalikes_along(database: Database, applier: Applier) -> None:
     database.erase(["user_2aB", "7", "e"])
     applier.apply(
         *(
-            ("BytemarkPassLogged", pass_logged(bytemark_pass_id=number, user_id=one))
-            for number, one in enumerate(IDS, 1)
+            ("BytemarkPassLogged", pass_logged(bytemark_pass_id=number, user_id=text_id))
+            for number, text_id in enumerate(IDS, 1)
         )
     )
     kept = {row["user_id"] for row in database.rows("bytemark_pass")}
@@ -136,10 +136,10 @@ FLOATS = [0.0, 0.1, 1 / 3, 5e-324, 2.2250738585072014e-308, 1e-7, 123456789.1234
 
 
 def test_doubles_are_exact(database: Database, applier: Applier) -> None:
-    applier.apply(*(("TripRecorded", trip(trip_id=number, distance=one)) for number, one in enumerate(FLOATS, 1)))
+    applier.apply(*(("TripRecorded", trip(trip_id=id_, distance=distance)) for id_, distance in enumerate(FLOATS, 1)))
     for table, key in (("trip", "id"), ("hntb_trip", "trip_id")):
-        found = {row[key]: row["distance"] for row in database.rows(table)}
-        assert all(is_same(found[number], one) for number, one in enumerate(FLOATS, 1)), (table, found)
+        stored = {row[key]: row["distance"] for row in database.rows(table)}
+        assert all(is_same(stored[id_], distance) for id_, distance in enumerate(FLOATS, 1)), (table, stored)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -147,10 +147,10 @@ def test_doubles_are_exact(database: Database, applier: Applier) -> None:
 def test_random_doubles_are_exact(database: Database, numbers: list[float]) -> None:
     database.empty()
     applier = Applier(database)
-    applier.apply(*(("TripRecorded", trip(trip_id=one, origin_latitude=n)) for one, n in enumerate(numbers, 1)))
-    found = {row["id"]: row["origin_latitude"] for row in database.rows("trip")}
+    applier.apply(*(("TripRecorded", trip(trip_id=trip_id, origin_latitude=n)) for trip_id, n in enumerate(numbers, 1)))
+    latitudes = {row["id"]: row["origin_latitude"] for row in database.rows("trip")}
     applier.close()
-    assert [found[number] for number in range(1, len(numbers) + 1)] == numbers
+    assert [latitudes[number] for number in range(1, len(numbers) + 1)] == numbers
 
 
 @pytest.mark.parametrize("amount", [0, 1, -1, 99, 125, 10**10 - 1, -(10**10) + 1, 4_999_999_995])
@@ -161,11 +161,11 @@ def test_money_is_exact(database: Database, applier: Applier, amount: int) -> No
     assert row["fare"].as_tuple().exponent == -2
 
 
-@pytest.mark.parametrize("one", [1, 2**31, 2**32 - 1])
-def test_ids_are_exact(database: Database, applier: Applier, one: int) -> None:
-    applier.apply(("TripRecorded", trip(trip_id=one, user_id=one)))
-    assert [(row["id"], row["user_id"]) for row in database.rows("trip")] == [(one, one)]
-    assert [(row["trip_id"], row["user_id"]) for row in database.rows("hntb_trip")] == [(one, str(one))]
+@pytest.mark.parametrize("id_", [1, 2**31, 2**32 - 1])
+def test_ids_are_exact(database: Database, applier: Applier, id_: int) -> None:
+    applier.apply(("TripRecorded", trip(trip_id=id_, user_id=id_)))
+    assert [(row["id"], row["user_id"]) for row in database.rows("trip")] == [(id_, id_)]
+    assert [(row["trip_id"], row["user_id"]) for row in database.rows("hntb_trip")] == [(id_, str(id_))]
 
 
 def test_what_is_null_arrives_as_null(database: Database, applier: Applier) -> None:

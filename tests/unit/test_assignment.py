@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from stream.engine.assigned import Assigned, State
 from stream.engine.assignment import ASK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assignment
 from stream.engine.metrics import Metrics
-from stream.errors import StopReason
-from stream.kafka.source import KafkaUnavailable, Source, Watermarks
+from stream.errors import KafkaUnavailable, StopReason
+from stream.kafka.brokers import Watermarks
+from stream.kafka.source import Source
 from stream.records import Claim, TopicPartition
 
 TRIP = TopicPartition("trip", 3)

@@ -18,10 +18,10 @@ class Live:
         self._seen: Iterator[LiveLag | None] = iter(seen)
 
     def look(self) -> LiveLag:
-        found = next(self._seen)
-        if found is None:
+        lag = next(self._seen)
+        if lag is None:
             raise DatabaseUnavailable("unreachable", 2003)
-        return found
+        return lag
 
     def held(self, looks: int, seconds: float = LOOK_SECONDS) -> Sequence[bool]:
         brake = Brake(self.look, lambda: self.now)

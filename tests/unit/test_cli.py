@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 import stream
 from stream.catalog import STREAMS
+from stream.cli.commands import COMMANDS, imported
 from stream.cli.main import app
 from tests.commands import run_command
 from tests.keys import HASH_KEYS
@@ -28,17 +31,17 @@ Command = Any
 
 def commands() -> Iterator[tuple[str, Command]]:
     def walk(name: str, command: Command) -> Iterator[tuple[str, Command]]:
-        children = getattr(command, "commands", None)
-        if children is None:
+        if not hasattr(command, "commands"):
             yield name, command
-        for child, found in (children or {}).items():
-            yield from walk(f"{name} {child}", found)
+            return
+        for child in command.commands:
+            yield from walk(f"{name} {child}", command.get_command(None, child))
 
     yield from walk("stream", typer.main.get_command(app))
 
 
 EXAMPLE_LENGTH_MAX = 76
-"""What a terminal of 80 columns shows in one line, behind an indentation."""
+"""The columns that a terminal of 80 shows behind an indentation."""
 
 
 def examples(command: Command) -> list[str]:
@@ -48,7 +51,7 @@ def examples(command: Command) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+    ("name", "command"), list(commands()), ids=lambda part: str(part) if isinstance(part, str) else ""
 )
 def test_every_command_has_help_with_an_example(name: str, command: Command) -> None:
     assert examples(command), "tests/engine/test_help_examples.py runs them"
@@ -64,11 +67,26 @@ def test_examples_are_shown_line_by_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), list(commands()), ids=lambda one: str(one) if isinstance(one, str) else ""
+    ("name", "command"), list(commands()), ids=lambda part: str(part) if isinstance(part, str) else ""
 )
 def test_every_option_says_what_it_does(name: str, command: Command) -> None:
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_says_of_a_command_what_its_own_help_begins_with(name: str) -> None:
+    paragraph = inspect.cleandoc(imported(name).help).split("\n\n")[0]
+    assert " ".join(paragraph.split()) == COMMANDS[name].summary
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_an_overview_waits_for_no_library_of_the_commands(option: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "stream", option]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    imported_packages = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported_packages
+    assert not imported_packages & {"sqlalchemy", "confluent_kafka", "alembic", "fastavro", "plotly", "structlog"}
 
 
 def test_the_version_is_printed() -> None:

@@ -55,9 +55,9 @@ def rows_by_table(compacted: Compacted) -> dict[str, list[tuple[Any, ...]]]:
 
 @given(few_entities(), st.randoms(use_true_random=False))
 def test_the_rows_do_not_depend_on_the_order(data: list[tuple[str, Datum]], chance: Any) -> None:
-    one = rows_by_table(compact(accepted(data)))
+    in_order = rows_by_table(compact(accepted(data)))
     chance.shuffle(data)
-    assert rows_by_table(compact(accepted(data))) == one
+    assert rows_by_table(compact(accepted(data))) == in_order
 
 
 @given(few_entities())
@@ -68,10 +68,8 @@ def test_of_one_key_and_person_only_the_newest_is_kept(data: list[tuple[str, Dat
             identity = (table, datum["trip_id" if name == "TripRecorded" else "rating_id"], datum["user_id"])
             version = (datum["occurred_at"], datum["event_id"].replace("-", ""))
             newest[identity] = max(version, newest.get(identity, version))
-    found = Counter(
-        (table, *row[-2:]) for table, rows in rows_by_table(compact(accepted(data))).items() for row in rows
-    )
-    assert found == Counter((table, *version) for (table, _, _), version in newest.items())
+    kept = Counter((table, *row[-2:]) for table, rows in rows_by_table(compact(accepted(data))).items() for row in rows)
+    assert kept == Counter((table, *version) for (table, _, _), version in newest.items())
 
 
 @given(few_entities())
@@ -86,7 +84,7 @@ def test_every_record_is_written_or_superseded(data: list[tuple[str, Datum]]) ->
 def test_compacting_what_was_kept_changes_nothing(data: list[tuple[str, Datum]]) -> None:
     once = compact(accepted(data))
     kept = {record.offset for table in once.tables for record in table.records}
-    again = compact([one for one in accepted(data) if one[0].offset in kept])
+    again = compact([entry for entry in accepted(data) if entry[0].offset in kept])
     assert rows_by_table(again) == rows_by_table(once)
     assert again.superseded_count == 0
 

@@ -1,4 +1,4 @@
-"""Which changes of a schema leave old data readable: Avro's rules, on every pair of our own versions too."""
+"""Changes of a schema that leave old data readable: Avro's rules, on every pair of our own versions too."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_what_avro_resolves_is_compatible(writer: Any, reader: Any) -> None:
 
 @pytest.mark.parametrize(("writer", "reader", "said"), UNREADABLE)
 def test_what_avro_does_not_resolve_is_said_with_its_place(writer: Any, reader: Any, said: str) -> None:
-    (found,) = incompatibilities(record(writer), record(reader))
-    assert found.startswith(said)
+    (incompatibility,) = incompatibilities(record(writer), record(reader))
+    assert incompatibility.startswith(said)
 
 
 def test_our_newest_schemas_read_what_all_older_ones_wrote() -> None:

@@ -1,4 +1,4 @@
-"""What a record holds, told without telling anybody's values."""
+"""The content of a record, told without telling anybody's values."""
 
 from __future__ import annotations
 

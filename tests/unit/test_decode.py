@@ -200,8 +200,9 @@ def number(value: int) -> bytes:
 RECIPIENTS = [number(user_id) + b"\x08sent\x00" for user_id in (7, 2**40, 7)]
 IN_BLOCKS = {
     "in one block": number(3) + b"".join(RECIPIENTS) + number(0),
-    "in several": b"".join(number(1) + one for one in RECIPIENTS) + number(0),
-    "in blocks that say their size": b"".join(number(-1) + number(len(one)) + one for one in RECIPIENTS) + number(0),
+    "in several": b"".join(number(1) + recipient for recipient in RECIPIENTS) + number(0),
+    "in blocks that say their size": b"".join(number(-1) + number(len(block)) + block for block in RECIPIENTS)
+    + number(0),
     "in blocks of both kinds": number(1)
     + RECIPIENTS[0]
     + number(-2)

@@ -21,27 +21,26 @@ from stream.errors import (
     TransactionConflict,
     TransientError,
 )
-from stream.kafka import source
 from stream.records import TopicPartition
 
 KINDS = (ConfigurationError, TransientError, DataRefused, TerminalError, Rejection)
 
 
 def declared() -> list[type[StreamError]]:
-    found = [*vars(errors).values(), *vars(source).values()]
-    return [one for one in found if inspect.isclass(one) and issubclass(one, StreamError) and one is not StreamError]
+    classes = filter(inspect.isclass, vars(errors).values())
+    return [error for error in classes if issubclass(error, StreamError) and error is not StreamError]
 
 
 def test_every_error_is_of_exactly_one_kind() -> None:
-    for one in declared():
-        assert sum(issubclass(one, kind) for kind in KINDS) == 1, one
+    for error in declared():
+        assert sum(issubclass(error, kind) for kind in KINDS) == 1, error
 
 
 def test_the_tree_in_the_docstring_names_every_error() -> None:
     drawn = errors.__doc__ or ""
-    for one in declared():
-        if one.__module__ == errors.__name__:
-            assert f"── {one.__name__}" in drawn, one
+    for error in declared():
+        if error.__module__ == errors.__name__:
+            assert f"── {error.__name__}" in drawn, error
 
 
 @pytest.mark.parametrize(
@@ -58,9 +57,9 @@ def test_what_is_tried_again_is_transient(error: StreamError) -> None:
 
 
 def test_transient_reasons_are_bounded_codes() -> None:
-    for one in declared():
-        if issubclass(one, TransientError):
-            assert one.reason.replace("_", "").isalpha()
+    for error in declared():
+        if issubclass(error, TransientError):
+            assert error.reason.replace("_", "").isalpha()
 
 
 def test_a_fence_names_the_partitions() -> None:

@@ -94,12 +94,14 @@ def test_the_sums_are_those_of_the_window(given_batches: list[tuple[float, int, 
     for seconds, records, reason, share in given_batches:
         clock.now += seconds
         seen.append((clock.now, records, reason, int(records * share)))
-        inside = [one for one in seen if one[0] >= clock.now - WINDOW_SECONDS]
-        total = sum(one[1] for one in inside)
-        flooding = {each for each in (FUTURE, LONG) if sum(one[3] for one in inside if one[2] is each) > 0.3 * total}
-        found = watching.observe("trip", records, {reason: int(records * share)})
+        inside = [batch for batch in seen if batch[0] >= clock.now - WINDOW_SECONDS]
+        total = sum(batch[1] for batch in inside)
+        flooding = {
+            each for each in (FUTURE, LONG) if sum(batch[3] for batch in inside if batch[2] is each) > 0.3 * total
+        }
+        flooded = watching.observe("trip", records, {reason: int(records * share)})
         if total >= RECORDS_MIN and flooding:
-            assert found in flooding
+            assert flooded in flooding
             seen.clear()
         else:
-            assert found is None
+            assert flooded is None

@@ -39,9 +39,9 @@ def test_hmac_is_the_one_of_its_definition() -> None:
 texts = st.text(max_size=8) | st.text("0123456789:,", max_size=8)
 
 
-@given(one=st.tuples(texts, texts), other=st.tuples(texts, texts))
-def test_two_participants_share_no_hash(one: tuple[str, str], other: tuple[str, str]) -> None:
-    assert (HASHER.hash_id(*one) == HASHER.hash_id(*other)) is (one == other)
+@given(participant=st.tuples(texts, texts), other=st.tuples(texts, texts))
+def test_two_participants_share_no_hash(participant: tuple[str, str], other: tuple[str, str]) -> None:
+    assert (HASHER.hash_id(*participant) == HASHER.hash_id(*other)) is (participant == other)
 
 
 @given(text=texts, cut=st.integers(0, 8))

@@ -17,8 +17,14 @@ from stream.engine import lane, retry
 from stream.engine.lane import INBOX_BATCHES_MAX, Lane
 from stream.engine.messages import BatchApplied, BatchFenced, LaneCrashed, PartitionClaimed, Review
 from stream.engine.metrics import Metrics
-from stream.errors import DatabaseUnavailable, Fenced, Reason, RegistryUnavailable, TransactionConflict
-from stream.kafka.source import KafkaUnavailable
+from stream.errors import (
+    DatabaseUnavailable,
+    Fenced,
+    KafkaUnavailable,
+    Reason,
+    RegistryUnavailable,
+    TransactionConflict,
+)
 from stream.mysql.rows import WrittenSlice
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder

@@ -26,8 +26,7 @@ PURE = ("declaration", "catalog", "schemas", "stages")
 IO_LIBRARIES = {"confluent_kafka", "httpx2", "pymysql", "socket", "http", "urllib", "wsgiref", "prometheus_client"}
 
 OWNERS = {
-    # The registry's client comes with it. What stands behind these is on its way into `kafka/`.
-    "confluent_kafka": {"kafka", "produce/publish.py", "schemas/registry.py"} | {"operate", "replay"},
+    "confluent_kafka": {"kafka", "produce/publish.py", "schemas/registry.py"},  # the registry's client comes with it
     "httpx2": {"schemas/registry.py"},
     "pymysql": {"mysql"},
     "alembic": {"mysql/migrate.py"},
@@ -37,7 +36,7 @@ OWNERS = {
     "rich": {"cli"},
     "plotly": {"page"},
 }
-"""Who may import a library: folders, or files."""
+"""The folders, or files, that may import a library."""
 
 
 def folder_of(path: Path) -> str:
@@ -96,6 +95,42 @@ def test_libraries_stay_with_their_owners() -> None:
     assert wrong == []
 
 
+WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|TRUNCATE|LOAD)\b")
+BUILDERS = {"insert", "update", "delete"}
+UPSERT = "stages/upsert.py"
+"""The template of the one statement that is written by hand: pure text, which `mysql/` executes."""
+
+
+def writes(path: Path) -> Iterator[str]:
+    """The expressions of a file that write to a database: SQLAlchemy's, on a table or imported, and SQL as text."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.startswith("sqlalchemy"):
+                yield from BUILDERS & {alias.name for alias in node.names}
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
+                if attribute in BUILDERS and (name.isupper() or name == "table"):
+                    yield f"{name}.{attribute}"
+            case ast.Constant(value=str(value)) if WRITING.match(value):
+                yield value.split()[0]
+
+
+def test_sql_that_writes_is_in_one_folder_alone() -> None:
+    """Who may write a table is found in one place, and so is what it locks."""
+    assert [
+        f"{path.relative_to(PACKAGE)}: {written}"
+        for path in FILES
+        if folder_of(path) != "mysql" and str(path.relative_to(PACKAGE)) != UPSERT
+        for written in writes(path)
+    ] == []
+
+
+def test_progress_is_written_by_one_file_alone() -> None:
+    written = re.compile(r"(insert|update|delete)\(PROGRESS\)|PROGRESS\.(insert|update|delete)\(")
+    assert [str(path.relative_to(PACKAGE)) for path in FILES if written.search(path.read_text())] == [
+        "mysql/progress.py"
+    ]
+
+
 def test_files_import_each_other_without_circles() -> None:
     modules = {
         ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
@@ -135,6 +170,5 @@ LONG_FILES = {
     "engine/assignment.py",
     "engine/lane.py",
     "engine/poller.py",
-    "kafka/source.py",
     "mysql/dead_letters.py",
 }

@@ -61,9 +61,9 @@ def test_every_metric_says_what_it_means() -> None:
 
 def test_labels_are_those_whose_values_are_bounded() -> None:
     metrics = Metrics()
-    for name, one in vars(metrics).items():
+    for name, metric in vars(metrics).items():
         if name != "registry":
-            assert set(one._labelnames) <= LABELS_BOUNDED, name
+            assert set(metric._labelnames) <= LABELS_BOUNDED, name
 
 
 def test_what_is_exposed_can_be_parsed() -> None:

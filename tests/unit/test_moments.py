@@ -36,10 +36,10 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 
 
 def test_every_option_for_a_moment_reads_it_alike() -> None:
-    found = 0
+    count = 0
     for name, command in commands():
-        for option in (one for one in command.params if str(one.metavar) == "MOMENT"):
-            found += 1
+        for option in (parameter for parameter in command.params if str(parameter.metavar) == "MOMENT"):
+            count += 1
             with pytest.raises(typer.BadParameter, match="is not a moment like 2026-03-01"):
                 command.make_context(name, [option.opts[0], "yesterday"])
-    assert found == 12, "two in replay, one in offsets and in produce, eight for dead letters"
+    assert count == 12, "two in replay, one in offsets and in produce, eight for dead letters"

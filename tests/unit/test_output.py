@@ -1,4 +1,4 @@
-"""How commands print data."""
+"""Data as commands print it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a long command is, as whoever watches it reads it."""
+"""Progress of a long command, as the person who watches reads it."""
 
 from __future__ import annotations
 

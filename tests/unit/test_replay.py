@@ -1,4 +1,4 @@
-"""What a replay tells of itself, and what it asks for."""
+"""The texts of a replay, and the plan that it makes of options."""
 
 from __future__ import annotations
 

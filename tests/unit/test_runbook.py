@@ -17,8 +17,15 @@ import typer.main
 from docs.reference import FOLDER
 from stream import settings as config
 from stream.cli.main import app
-from stream.errors import ConfigurationError, Fenced, Reason, StatementTimeout, StopReason, TransientError
-from stream.kafka.source import KafkaUnavailable
+from stream.errors import (
+    ConfigurationError,
+    Fenced,
+    KafkaUnavailable,
+    Reason,
+    StatementTimeout,
+    StopReason,
+    TransientError,
+)
 from stream.mysql.connection import CONFLICTS, REMEDIES, UNAVAILABLE, error_of
 from stream.operate.check import PACKET_BYTES_MIN
 from stream.schemas.registry import REMEDIES as REGISTRY_REMEDIES
@@ -28,7 +35,7 @@ from tests.consumers import CHECKOUT
 
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
 NOT_FOR_OPERATORS = {"produce", "draft.py"}
-"""What developers alone use: synthetic events, and drafts of migrations."""
+"""Parts for developers alone: synthetic events, and drafts of migrations."""
 WITH_A_REASON: set[type[TransientError]] = {KafkaUnavailable, Fenced, StatementTimeout}
 """The classes of transient errors that have one reason each."""
 
@@ -37,7 +44,7 @@ WITH_A_REASON: set[type[TransientError]] = {KafkaUnavailable, Fenced, StatementT
 
 
 def section(title: str) -> str:
-    """What stands under a heading of the second or third level, up to the next of its kind."""
+    """The text under a heading of the second or third level, up to the next heading of its level."""
     level, _, _ = next(line for line in RUNBOOK.splitlines() if line.lstrip("#") == f" {title}").partition(" ")
     behind = RUNBOOK.split(f"\n{level} {title}\n")[1]
     return "\n".join(takewhile(lambda line: not re.match(rf"#{{2,{len(level)}}} ", line), behind.splitlines()))
@@ -49,8 +56,8 @@ def headings(text: str) -> list[str]:
 
 def rows(text: str) -> dict[str, list[str]]:
     """The tables' rows: what stands in their first cell, and the other cells."""
-    found = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
-    return {first.strip("`"): others for first, *others in found}
+    table_rows = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
+    return {first.strip("`"): others for first, *others in table_rows}
 
 
 def anchors() -> set[str]:
@@ -66,12 +73,12 @@ def calls(*names: str) -> Iterator[ast.Call]:
     """The calls of functions, or methods, of these names, wherever an operator may meet them."""
     for path in sorted((CHECKOUT / "stream").rglob("*.py")):
         if not NOT_FOR_OPERATORS & set(path.parts):
-            yield from (one for one in calls_in(path) if ast.unparse(one.func).rpartition(".")[2] in names)
+            yield from (call for call in calls_in(path) if ast.unparse(call.func).rpartition(".")[2] in names)
 
 
 @cache
 def calls_in(path: Path) -> list[ast.Call]:
-    return [one for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(one, ast.Call)]
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
 
 
 def template(text: ast.expr) -> str:
@@ -80,22 +87,22 @@ def template(text: ast.expr) -> str:
         case ast.Constant(value=str(constant)):
             return constant
         case ast.JoinedStr(values=values):
-            return "".join(template(one) or "…" for one in values)
+            return "".join(template(value) or "…" for value in values)
         case _:
             return ""
 
 
 def retry_reasons() -> set[str]:
-    classes = {*(one.reason for one in WITH_A_REASON), error_of(None).reason}
+    classes = {*(error.reason for error in WITH_A_REASON), error_of(None).reason}
     raised = calls("TransientError", "DatabaseUnavailable", "TransactionConflict", "RegistryUnavailable")
-    counted = (one for one in calls("labels") if ast.unparse(one.func).endswith("retries.labels"))
-    literal = {template(one.args[0]) for one in (*raised, *counted)} - {""}
+    counted = (call for call in calls("labels") if ast.unparse(call.func).endswith("retries.labels"))
+    literal = {template(call.args[0]) for call in (*raised, *counted)} - {""}
     return {*UNAVAILABLE.values(), *CONFLICTS.values(), *classes, *literal}
 
 
 def refusals(error: str) -> set[str]:
-    """What an error of this class may say."""
-    literal = {template(one.args[0]) for one in calls(error)} - {""}
+    """The texts that an error of this class may have."""
+    literal = {template(call.args[0]) for call in calls(error)} - {""}
     return literal | computed_refusals() if error == "ConfigurationError" else literal
 
 
@@ -106,7 +113,7 @@ def computed_refusals() -> set[str]:
         with pytest.raises(ConfigurationError) as refused:
             config.load(wrong)
         made.add(str(refused.value))
-    findings = [[template(argument) for argument in one.args[:2]] for one in calls("Finding")]
+    findings = [[template(argument) for argument in call.args[:2]] for call in calls("Finding")]
     return made | {f"{subject}: …" for area, subject in findings if area == "database" and subject != "server"}
 
 
@@ -119,7 +126,7 @@ def is_said(row: str, refusal: str) -> bool:
 
 
 def test_each_alert_has_an_entry() -> None:
-    assert headings(section("Alerts")) == [one.name for one in alerts()]
+    assert headings(section("Alerts")) == [alert.name for alert in alerts()]
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert.name))
@@ -133,7 +140,7 @@ def test_each_reason_of_a_stop_has_an_entry() -> None:
 
 
 def test_each_reason_of_a_rest_has_an_entry() -> None:
-    assert headings(section("Topics that rest")) == [template(one.args[1]) for one in calls("suspend")]
+    assert headings(section("Topics that rest")) == [template(call.args[1]) for call in calls("suspend")]
 
 
 def test_each_reason_to_try_again_has_an_entry() -> None:
@@ -146,20 +153,23 @@ def test_what_a_log_line_tells_to_do_is_told_of_reasons_that_there_are() -> None
 
 def test_each_class_of_transient_error_is_known_here() -> None:
     """One with a reason of its own would be missed by `retry_reasons`."""
-    own = {one for one in TransientError.__subclasses__() if "reason" in vars(one)}
+    own = {error for error in TransientError.__subclasses__() if "reason" in vars(error)}
     assert own == WITH_A_REASON
 
 
 def test_each_reason_of_a_rejection_has_an_entry_with_its_meaning() -> None:
     entries = rows(section("Records that are rejected"))
-    assert {reason: cells[0] for reason, cells in entries.items()} == {one.value: one.meaning for one in Reason}
+    meanings = {reason.value: reason.meaning for reason in Reason}
+    assert {reason: cells[0] for reason, cells in entries.items()} == meanings
 
 
 @pytest.mark.parametrize(("title", "error"), [("Exit code 78", "ConfigurationError"), ("Exit code 1", "TerminalError")])
 def test_each_refusal_has_an_entry(title: str, error: str) -> None:
     entries, said = rows(section(title)), refusals(error)
-    assert {one for one in said if not any(is_said(row, one) for row in entries)} == set(), "refusals without an entry"
-    assert {row for row in entries if not any(is_said(row, one) for one in said)} == set(), "entries of no refusal"
+    without_entry = {refusal for refusal in said if not any(is_said(row, refusal) for row in entries)}
+    assert without_entry == set()
+    never_said = {row for row in entries if not any(is_said(row, refusal) for refusal in said)}
+    assert never_said == set()
 
 
 def test_every_entry_says_what_it_means_what_to_look_at_and_what_to_type() -> None:
@@ -173,7 +183,7 @@ def test_every_entry_says_what_it_means_what_to_look_at_and_what_to_type() -> No
 def typed() -> Iterator[str]:
     """The commands of ours, in blocks and in sentences."""
     for line in RUNBOOK.splitlines():
-        yield from (one for one in [line, *re.findall(r"`([^`]+)`", line)] if one.startswith("stream "))
+        yield from (text for text in [line, *re.findall(r"`([^`]+)`", line)] if text.startswith("stream "))
 
 
 @pytest.mark.parametrize("line", sorted(set(typed())))
@@ -181,15 +191,16 @@ def test_a_command_to_type_exists(line: str) -> None:
     command: Any = typer.main.get_command(app)
     _, *words = shlex.split(line, comments=True)
     while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(None, words.pop(0))
     if words != ["--help"]:
         command.make_context(line, words)
 
 
 def test_settings_and_metrics_that_are_named_exist() -> None:
-    settings = {*setting_names(), *(f"STREAM_{one}_FILE" for one in SECRETS)}
+    settings = {*setting_names(), *(f"STREAM_{secret}_FILE" for secret in SECRETS)}
     named = set(re.findall(r"STREAM_[A-Z_]*[A-Z]", RUNBOOK))
-    assert {one for one in named - settings if not one.startswith(KAFKA_PREFIX)} == {"STREAM_KAFKA"}, "and its refusal"
+    unknown = {setting for setting in named - settings if not setting.startswith(KAFKA_PREFIX)}
+    assert unknown == {"STREAM_KAFKA"}, "and its refusal"
     assert set(re.findall(r"`(stream_\w+)", RUNBOOK)) <= labels_by_metric().keys()
 
 
@@ -198,6 +209,6 @@ def test_links_within_the_page_lead_somewhere() -> None:
 
 
 def test_the_packet_that_it_tells_to_allow_is_large_enough() -> None:
-    sizes = {int(one) for one in re.findall(r"max_allowed_packet = (\d+)", RUNBOOK)}
+    sizes = {int(size) for size in re.findall(r"max_allowed_packet = (\d+)", RUNBOOK)}
     assert sizes
     assert min(sizes) >= PACKET_BYTES_MIN

@@ -170,7 +170,7 @@ HEADER = b"\x00\x00\x01\x00\x00"
 
 
 def learned(edit: Change, record_name: str = "TripRecorded") -> Readers:
-    """What the readers of trips make of a schema that a registry has."""
+    """The readers of trips, once they have learned a registry's edited schema."""
     source = json.loads(events.schema_file(record_name).read_text())
     edit(source)
     readers = SchemaStore(ids={}).readers("trip")
@@ -179,7 +179,7 @@ def learned(edit: Change, record_name: str = "TripRecorded") -> Readers:
 
 
 def field(schema: dict[str, Any], name: str) -> Any:
-    return next(one for one in schema["fields"] if one["name"] == name)
+    return next(schema_field for schema_field in schema["fields"] if schema_field["name"] == name)
 
 
 def test_ids_of_a_registry_take_the_place_of_the_files() -> None:

@@ -6,7 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 from structlog.testing import capture_logs
 
-from stream.kafka.source import CUT_OFF_SECONDS, REPORT_SECONDS, ErrorLog, Source, consumer_config
+from stream.kafka.client import REPORT_SECONDS, ErrorLog, consumer_config
+from stream.kafka.source import CUT_OFF_SECONDS, Source
 
 OURS = {
     "enable.auto.commit": False,
@@ -62,7 +63,7 @@ def lonely() -> Source:
 def answering(monkeypatch: pytest.MonkeyPatch, source: Source, *, consumer: bool, others: bool) -> None:
     """Whether the brokers answer our consumer, and others."""
     monkeypatch.setattr(
-        "stream.kafka.source._does_answer", lambda client: consumer if client is source._consumer else others
+        "stream.kafka.source.does_answer", lambda client: consumer if client is source._consumer else others
     )
 
 

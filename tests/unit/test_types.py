@@ -79,8 +79,8 @@ def test_uuids_are_judged_as_the_model_judges_them(text: str) -> None:
 
 
 @given(st.uuids(), st.uuids())
-def test_digits_compare_as_the_uuids_bytes_do(one: object, other: object) -> None:
-    left, right = uuid_digits(str(one)), uuid_digits(str(other))
+def test_digits_compare_as_the_uuids_bytes_do(left_uuid: object, right_uuid: object) -> None:
+    left, right = uuid_digits(str(left_uuid)), uuid_digits(str(right_uuid))
     assert (left < right) is (bytes.fromhex(left) < bytes.fromhex(right))
 
 

@@ -27,8 +27,8 @@ def reply(records: int, duplicates: int) -> bytes:
 def test_the_reply_is_taken_apart_exactly(inserted: int, updated: int, unchanged: int, suppressed: int) -> None:
     records = inserted + updated + unchanged
     # What servers say: an insert affects 1 row, an update 2, and only updates are called duplicates.
-    found = row_counts(records + suppressed, reply(records, updated), inserted + 2 * updated)
-    assert found == RowCounts(records + suppressed, inserted, updated, unchanged, suppressed)
+    counted = row_counts(records + suppressed, reply(records, updated), inserted + 2 * updated)
+    assert counted == RowCounts(records + suppressed, inserted, updated, unchanged, suppressed)
 
 
 @pytest.mark.parametrize("text", [b"", b"Rows matched: 1  Changed: 1  Warnings: 0", b"Records: x  Duplicates: 1"])
@@ -107,7 +107,7 @@ def test_no_value_becomes_null_unseen(table: Any) -> None:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_each_person_is_looked_up_among_the_erased(table: Any) -> None:
-    """Who deletes the row keeps it from being written; who only empties columns doesn't."""
+    """The row is not written if the erasure of a person deletes it; columns that an erasure empties are NULL."""
     statement = upsert.upsert_statement(table, 0, b"[]").decode()
     where = statement.partition("\n  WHERE ")[2].partition("\n)")[0]
     joined = [person for person in persons_of(table) if person.is_joined]

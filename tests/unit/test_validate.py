@@ -80,7 +80,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     *[("MessageSaved", message_saved(caption=value)) for value in (None, "", "👍" * 1024)],
     *[
         ("MessageSaved", message_saved(recipients=value))
-        for value in ([recipient(1)], [recipient(2**63 - 1)], [recipient(one) for one in range(1, 10_001)])
+        for value in ([recipient(1)], [recipient(2**63 - 1)], [recipient(user_id) for user_id in range(1, 10_001)])
     ],
     *[
         ("LearnerActed", learner_acted(username=username, first_name=first_name))
@@ -230,8 +230,8 @@ def test_a_rating_is_keyed_by_its_trip() -> None:
 
 def test_of_a_recipient_who_is_named_twice_the_last_entry_counts() -> None:
     named = [recipient(7, delivery_status="failed"), recipient(3), recipient(7, delivery_status="sent")]
-    found = judge("MessageSaved", message_saved(recipients=named)).recipients  # type: ignore[attr-defined]
-    assert [(one.user_id, one.delivery_status) for one in found] == [(3, "pending"), (7, "sent")]
+    recipients = judge("MessageSaved", message_saved(recipients=named)).recipients  # type: ignore[attr-defined]
+    assert [(recipient.user_id, recipient.delivery_status) for recipient in recipients] == [(3, "pending"), (7, "sent")]
 
 
 def test_logged_on_defaults_to_occurred_at() -> None:

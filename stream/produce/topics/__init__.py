@@ -1,4 +1,4 @@
-"""How riders' days are told as events: one file here for each topic, found by looking, as in the catalog.
+"""Riders' days → events: one file here for each topic, discovered as the catalog's files are.
 
 A record without one is told by its types alone (`generic`).
 """
@@ -16,9 +16,9 @@ __all__ = ["SYNTHETICS", "Datum", "Synthetic"]
 
 
 def _find_synthetics() -> dict[str, Synthetic]:
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     synthetics = [synthetic for module in modules for synthetic in getattr(module, "SYNTHETICS", ())]
-    own = {one.record_name: one for one in synthetics}
+    own = {synthetic.record_name: synthetic for synthetic in synthetics}
     routes = [route for stream in STREAMS.values() for route in stream.bound_routes]
     return {
         route.record_name: own.get(route.record_name) or generic(route)
@@ -27,4 +27,4 @@ def _find_synthetics() -> dict[str, Synthetic]:
 
 
 SYNTHETICS = _find_synthetics()
-"""How each record of the catalog is synthesized, by its name, in the order of the names."""
+"""The recipe of each record in the catalog, by the record's name, in the order of the names."""

@@ -11,7 +11,7 @@ from stream.produce.riders import TRANSIT, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic
 
 OWN_CLOCK_SHARE = 0.25
-"""How many interactions say themselves when they were logged; the rest leave it to `occurred_at`."""
+"""The share of interactions that say themselves when they were logged; the rest leave it to `occurred_at`."""
 
 
 def interactions(day: RiderDay, chance: Random, ids: Iterator[int]) -> Iterator[Datum]:

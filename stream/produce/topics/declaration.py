@@ -1,4 +1,4 @@
-"""What a topic's file is written with."""
+"""The language of a topic's file of synthetic events."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Datum = dict[str, Any]
 IS_TOMBSTONE = "is_tombstone"
 """A datum in which this is true is published as a record without a value: its key says it all."""
 
-Tell = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
+Teller = Callable[[RiderDay, Random, Iterator[int]], Iterator[Datum]]
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """How the events of one record are made."""
+    """The recipe for the events of one record."""
 
     event: type[Event]
-    tell: Tell
+    tell: Teller
     """Rider's day, chances and unused ids → the day's data of this record, without their event ids."""
     earlier: Callable[[Datum], Datum] | None = None
     """A datum → what might have been said of the same entity before, other than in `occurred_at`; None for what is

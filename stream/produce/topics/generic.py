@@ -28,23 +28,23 @@ from stream.records import Record
 from stream.stages.validate import validate
 
 TOLD_SHARE = 0.2
-"""How many of a day's riders tell such an event."""
+"""The share of a day's riders who tell such an event."""
 
 NULL_SHARE = 0.2
 
 SPREAD = 100
-"""Numbers lie so near to the least that is allowed: few are large."""
+"""The range of a number, from the least that is allowed upwards: few numbers are large."""
 
 CENTS_MAX = 5000
 
 TRIES_MAX = 100
-"""How often an event is drawn that rules beyond its types refuse: each is some microseconds."""
+"""The limit of draws for an event that rules beyond its types refuse: each draw takes some microseconds."""
 
 ANY_HASHER = Hasher((b"whatever this is, it is only tried",))
 
 
 class Moment(NamedTuple):
-    """Who tells an event, and when."""
+    """A rider who tells an event, and the moment."""
 
     rider: Rider
     occurred_at: int
@@ -54,11 +54,11 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class Roles:
-    """What the attributes of an event are to its tables."""
+    """The meaning of an event's attributes to its tables."""
 
     persons: Mapping[str, PersonKind]
     names: frozenset[str]
-    """Those that name entities: each event is about one of its own."""
+    """Attributes that name entities: each event is about an entity of its own."""
 
 
 class _Untold(Exception):
@@ -66,7 +66,7 @@ class _Untold(Exception):
 
 
 def generic(route: Route) -> Synthetic:
-    """How to make the events of a route by their types alone."""
+    """The recipe for the events of a route, made from their types alone."""
     roles = _roles(route)
 
     def tell(day: RiderDay, chance: Random, ids: Iterator[int]) -> Iterator[Datum]:
@@ -85,9 +85,9 @@ def _roles(route: Route) -> Roles:
     names = {route.key}
     for feed in route.feeds:
         source_of = dict(zip(feed.columns, feed.sources, strict=False))
-        unique = [*(one.name for one in feed.table.primary_key), *other_unique_columns(feed.table)]
+        unique = [*(column.name for column in feed.table.primary_key), *other_unique_columns(feed.table)]
         names |= {source_of[name] for name in unique if name in source_of}
-        persons |= {source_of.get(one.column, one.column): one.kind for one in persons_of(feed.table)}
+        persons |= {source_of.get(person.column, person.column): person.kind for person in persons_of(feed.table)}
     if route.erases is not None:
         persons[route.erases.attribute] = route.erases.kind
     return Roles(persons, frozenset(names - persons.keys()))
@@ -103,9 +103,9 @@ def _when(route: Route, day: RiderDay, chance: Random) -> int | None:
 
 
 def _fit(route: Route, roles: Roles, moment: Moment) -> Datum:
-    """An event that passes its rules.
+    """An event that passes the route's rules.
 
-    Raises ConfigurationError where none is found.
+    Raises ConfigurationError where no draw passes.
     """
     for _ in range(TRIES_MAX):
         datum = {"occurred_at": moment.occurred_at, **_struct(route.event, roles, moment)}
@@ -117,7 +117,7 @@ def _fit(route: Route, roles: Roles, moment: Moment) -> Datum:
 
 
 def _is_fit(datum: Datum, route: Route) -> bool:
-    """Whether nothing is wrong with it but the key, which is judged last and isn't there."""
+    """Whether the datum is right but for the key, which is judged last and isn't there."""
     whole = {"event_id": "00000000-0000-4000-a000-000000000000", **datum}
     try:
         validate(whole, Record(0, datum["occurred_at"] // 1000, None, b""), route, ANY_HASHER)
@@ -235,7 +235,7 @@ MAKERS: Mapping[type, Callable[[str, Any, Moment], Any]] = {
 
 
 def _earlier(route: Route, roles: Roles) -> Callable[[Datum], Datum] | None:
-    """How a datum is made older: one field that names nothing and nobody gets another value."""
+    """The function that makes a datum older: one field that names nothing and nobody gets another value."""
     if route.erases is not None:
         return None
     fixed = {"event_id", "occurred_at", *roles.names, *roles.persons}
@@ -245,9 +245,10 @@ def _earlier(route: Route, roles: Roles) -> Callable[[Datum], Datum] | None:
 
 
 def _first_fit(datum: Datum, others: Mapping[str, Callable[[Any], Any]], route: Route) -> Datum:
-    """The datum with another value in the first field that may have one; as it is where rules forbid all of them."""
+    """The datum with another value in the first field that may have one, or unchanged where rules forbid all of
+    them."""
     changed = ({**datum, name: other(datum[name])} for name, other in others.items())
-    return next((one for one in changed if _is_fit(one, route)), datum)
+    return next((older for older in changed if _is_fit(older, route)), datum)
 
 
 def _other_value(annotation: Any) -> Callable[[Any], Any] | None:

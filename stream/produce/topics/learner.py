@@ -41,7 +41,7 @@ def _act(account: Account, event_type: str, moment: int, chance: Random, ids: It
 
 
 def registrations(day: RiderDay, chance: Random, ids: Iterator[int]) -> Iterator[Datum]:
-    """Everybody registers when the bot asks first; the date is set some minutes later, if at all."""
+    """Registrations: everybody registers when the bot asks first; the date is set some minutes later, if at all."""
     is_first = _meets_the_bot(day)
     is_later = _knows_the_bot(day) and (_has_just_left(day) or chance.random() < REGISTERED_SHARE)
     if is_first or is_later:
@@ -76,7 +76,7 @@ def _before_the_stream_was_chosen(booking: Datum) -> Datum:
 
 
 def _learner(account: Account, moment: int, chance: Random) -> Datum:
-    """Who it is, under the names of the moment."""
+    """The learner, under the names of the moment."""
     assert account.telegram_id is not None, "who meets the bot has a Telegram account"
     digits = account.telegram_id % 10_000
     username = f"rider_{digits}" if digits % 4 or not account.first_name else None
@@ -97,7 +97,7 @@ def _meets_the_bot(day: RiderDay) -> bool:
 
 
 def _knows_the_bot(day: RiderDay) -> bool:
-    """Whether they had met when the day began."""
+    """Whether the rider had met the bot when the day began."""
     account = day.rider.account
     return account.telegram_id is not None and account.saved_on < day.midnight
 

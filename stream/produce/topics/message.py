@@ -24,11 +24,11 @@ CONTENTS: Sequence[tuple[str | None, str | None, str | None]] = (
     (None, "video", None),
     ("The slides of yesterday", "document", ""),
 )
-"""Text, type of media and caption."""
+"""The texts, each with its type of media and caption."""
 
 
 def messages(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """Each is told when it is written, when it is sent, and when it has arrived or not."""
+    """A community's messages: each is told when it is written, when it is sent, and when it has arrived or not."""
     for announcement in day.announcements:
         content = chance.choice(CONTENTS)
         written_on = announcement.written_on

@@ -13,10 +13,10 @@ from stream.produce.topics.declaration import Datum, Synthetic
 from stream.produce.topics.user_lifecycle import has_just_left
 
 SELECTED_SHARE = 0.02
-"""How many of a day's riders are chosen."""
+"""The share of a day's riders who are chosen."""
 
 SELECTED_AFTER_LEAVING_SHARE = 0.5
-"""Likewise on the day after an account ended: not every study has heard of it."""
+"""The share who are chosen on the day after an account ended: not every study has heard of it."""
 
 HASHED_ELSEWHERE_SHARE = 0.2
 TWICE_SHARE = 0.05

@@ -46,7 +46,7 @@ def transactions(day: RiderDay, chance: Random, ids: Iterator[int]) -> Iterator[
 
 
 def _earned(rider: Rider, journey: Journey, chance: Random, ids: Iterator[int]) -> Datum:
-    """A point for each kilometre, to the hundredth."""
+    """The points of a journey: a point for each kilometre, to the hundredth."""
     note = f"{journey.mode.name}, trip {journey.trip_id}" if chance.random() < 0.6 else None
     return _transaction(rider, journey.arrives_on, TRIP, 1 + int(journey.metres / 10), note, ids)
 

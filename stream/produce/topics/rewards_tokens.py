@@ -19,7 +19,7 @@ from stream.produce.topics.user_lifecycle import has_just_left
 STARTED, RODE, SPENT = 1, 2, 3
 
 OWN_CLOCK_SHARE = 0.3
-"""How many transactions say themselves when they were issued; the rest leave it to `occurred_at`."""
+"""The share of transactions that say themselves when they were issued; the rest leave it to `occurred_at`."""
 
 RIDE_SHARE = 0.3
 SPENDS_SHARE = 0.1

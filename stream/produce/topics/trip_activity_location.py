@@ -17,7 +17,7 @@ CLUSTERS_A_SIDE = 7
 
 MODES = (DRIVING, TRANSIT, WALKING, CYCLING)
 UNKNOWN_SHARE = 0.15
-"""How many probabilities nobody could reckon."""
+"""The share of probabilities that nobody could reckon."""
 
 
 def ways(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
@@ -41,7 +41,7 @@ def ways(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
 
 
 def _is_reckoned(day: RiderDay) -> bool:
-    """Not all on one day of the week."""
+    """Whether the rider's ways are reckoned on this day: not all riders' on the same weekday."""
     return (day.midnight // DAY + day.rider.rider_id) % 7 == 0
 
 
@@ -53,7 +53,7 @@ def cluster(place: Place) -> int:
 
 
 def _probabilities(day: RiderDay, chance: Random) -> dict[str, float | None]:
-    """The rider's own mode is the likeliest; together they make at most 1."""
+    """The probabilities of modes: the rider's own mode is the likeliest, and together they make at most 1."""
     weights = [chance.random() * (8 if mode is day.rider.mode else 1) for mode in MODES]
     total = sum(weights) + chance.random()
     return {

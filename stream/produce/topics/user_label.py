@@ -44,7 +44,7 @@ def _as_a_draft(definition: Datum) -> Datum:
 
 
 def given(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """When the rider comes, and again some days after it was taken away."""
+    """A rider's labels: given when the rider comes, and given again some days after they were taken away."""
     for label in day.rider.labels:
         first_given_on = _first_given_on(day.rider)
         if day.has(first_given_on):
@@ -66,7 +66,7 @@ def _first_given_on(rider: Rider) -> int:
 
 
 def _turn(day: RiderDay, label: Label, days: int) -> int:
-    """Which of so many days it is; another one for each rider and label."""
+    """The day's place in a cycle of so many days, shifted for each rider and label."""
     return (day.midnight // DAY + day.rider.rider_id + label.label_id) % days
 
 

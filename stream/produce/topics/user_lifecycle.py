@@ -25,7 +25,7 @@ from stream.catalog.user_lifecycle import (
 from stream.declaration.streams import PersonKind
 from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND
 from stream.produce.riders import Rider, RiderDay
-from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Tell
+from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Teller
 
 # How much of a day's riders do what.
 SAVED_AGAIN_SHARE = 0.03
@@ -85,7 +85,7 @@ def created(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datu
 
 
 def updated(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """Some give a name and some don't; some are made by an administrator."""
+    """Changes of accounts: some give a name and some don't, and some are made by an administrator."""
     is_aftermath = has_just_left(day)
     if has_joined(day) and (is_aftermath or chance.random() < UPDATED_SHARE):
         account = day.rider.account
@@ -118,7 +118,7 @@ def _when_invited(account: Datum) -> Datum:
 
 
 def data_set(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """Every key when the account comes to be, and now and then one of them again."""
+    """Data of an account: every key when the account comes to be, and now and then a key again."""
     account = day.rider.account
     if account.clerk_id and day.has(account.joined_on):
         for key in VALUES:
@@ -179,7 +179,7 @@ VALUES_BEFORE = {
     "signup_date": '"2001-01-01T00:00:00Z"',
     "signup_source": ' "admin" ',
 }
-"""What nobody sets later on, so that it shows where it should have lost."""
+"""Values that nobody sets later on, so that a row shows where such a value should have lost."""
 
 
 def _as_it_was_before(data: Datum) -> Datum:
@@ -187,7 +187,7 @@ def _as_it_was_before(data: Datum) -> Datum:
 
 
 def sign_ins(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    """On some days one; one in ten needs a second try, and some give up."""
+    """Attempts to sign in, on some days: one rider in ten needs a second try, and some give up."""
     drawn = chance.random() / SIGNED_IN_SHARE
     if has_joined(day) and (drawn < 1 or has_just_left(day)):
         moment = day.midnight + HOUR + int(chance.random() * 22 * HOUR)
@@ -221,7 +221,7 @@ def has_just_left(day: RiderDay) -> bool:
     return day.follows_farewell_of(day.rider.account)
 
 
-def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Tell:
+def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Teller:
     """The ends of accounts of one kind."""
 
     def tell(day: RiderDay, _chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:

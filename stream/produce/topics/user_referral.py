@@ -15,8 +15,8 @@ TOLD_AGAIN_SHARE = 0.01
 
 
 def referrals(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
-    rider, found = day.rider, day.rider.referral
-    if found is None:
+    rider, referral = day.rider, day.rider.referral
+    if referral is None:
         return
     first_told_on = rider.account.saved_on + MINUTE
     if day.has(first_told_on):
@@ -27,11 +27,11 @@ def referrals(day: RiderDay, chance: Random, _ids: Iterator[int]) -> Iterator[Da
         return
     yield {
         "occurred_at": occurred_at,
-        "referral_id": found.referral_id,
-        "sender_user_id": found.sender_id,
+        "referral_id": referral.referral_id,
+        "sender_user_id": referral.sender_id,
         "receiver_user_id": rider.rider_id,
-        "referral_code": found.code,
-        "created_on": brought_on(rider.account, found),
+        "referral_code": referral.code,
+        "created_on": brought_on(rider.account, referral),
     }
 
 

@@ -1,1 +1,1 @@
-"""What is particular to each topic, one file each with a `TOPIC`."""
+"""The particulars of each topic, one file each with a `TOPIC`."""

@@ -22,13 +22,13 @@ def _how_many(recipients: list[Event]) -> str | None:
 def _judge(name: str, event: Event) -> list[Fault]:
     if name != "MessageSaved":
         return []
-    found = {
+    reasons = {
         rule(recipient[field])
         for recipient in event["recipients"]
         for field, rule in RECIPIENT.items()
         if recipient[field] is not None
     }
-    return [Fault(reason, "recipients") for reason in found if reason]
+    return [Fault(reason, "recipients") for reason in reasons if reason]
 
 
 def _message_row(event: Event, *, is_deleted: bool) -> Row:

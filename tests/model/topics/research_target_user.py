@@ -20,7 +20,7 @@ def _mac(key: str, message: str) -> str:
 
 def hash_of(key: str, study_id: str, user_id: str) -> str:
     """Each text with its length in bytes before it."""
-    return _mac(key, "".join(f"{len(one.encode())}:{one}," for one in (study_id, user_id)))
+    return _mac(key, "".join(f"{len(part.encode())}:{part}," for part in (study_id, user_id)))
 
 
 def _hash_id(value: str) -> str | None:

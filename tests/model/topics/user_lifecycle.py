@@ -85,7 +85,7 @@ RULES: dict[str, dict[str, Rule]] = {
 }
 
 DEFAULTS = {"first_name": "", "last_name": "", "role": "user", "status": "active", "signup_source": "clerk"}
-"""What null stands for in a Clerk account."""
+"""The values that stand for null in a Clerk account."""
 
 PERSON_FIELDS = {"app": "user_id", "clerk": "clerk_id", "telegram": "telegram_user_id"}
 
@@ -146,7 +146,7 @@ def _is_onboarding(value: Any) -> bool:
 
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "preferences": _is_preferences,
-    "feature_flags": lambda value: isinstance(value, dict) and all(isinstance(one, bool) for one in value.values()),
+    "feature_flags": lambda value: isinstance(value, dict) and all(isinstance(flag, bool) for flag in value.values()),
     "onboarding_status": _is_onboarding,
     "last_clerk_sync": _is_moment,
     "signup_date": _is_moment,

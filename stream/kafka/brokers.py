@@ -1,0 +1,235 @@
+"""Questions to the brokers: their topics, where the logs begin and end, who is in a group and what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from stream.errors import ConfigurationError, KafkaUnavailable
+from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, admin_client, our_partitions
+from stream.records import TopicPartition
+
+ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
+"""The client gives up by itself a second before."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as the brokers have it."""
+
+    topic_id: str
+    """Kafka's own id, which tells a topic from another one that later takes its name."""
+    partitions: Sequence[TopicPartition]
+
+
+class Watermarks(NamedTuple):
+    """The first offset that a partition still has, and the one after its last."""
+
+    low: int
+    high: int
+
+
+class Log(NamedTuple):
+    """The log of one partition, as the brokers have it."""
+
+    topic_id: str
+    low: int
+    """The first offset that is still there."""
+    high: int
+    """The offset behind the last record, those of open transactions included."""
+    committed_end: int
+    """The end for readers of committed records: an open transaction's records are yet to come."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A process in a consumer group."""
+
+    member_id: str
+    name: str
+    """Client, host and id, for people."""
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A consumer group, as its coordinator has it."""
+
+    members: Sequence[Member]
+    is_stable: bool
+    """Whether all its partitions are given out, and nobody is joining or leaving."""
+    is_inactive: bool
+    """Whether nobody is in it, nor joining or leaving."""
+
+
+class Brokers:
+    """Questions to the brokers, from any thread. Each raises KafkaUnavailable where no answer comes in time."""
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        """Raises ConfigurationError for a property that librdkafka doesn't know."""
+        self._properties = properties
+        self._admin = admin_client(properties)
+
+    @contextmanager
+    def asking(self) -> Iterator[AdminClient]:
+        """The client for a question. Where no answer comes, another client asks the next question.
+
+        A client whose broker restarted may have forgotten that broker, and then times out for ever (librdkafka's issue
+        5301).
+        """
+        try:
+            yield self._admin
+        except KafkaUnavailable:
+            self._admin = admin_client(self._properties)
+            raise
+
+    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """Topics by name, without those that don't exist."""
+        with self.asking() as admin:
+            futures = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_SECONDS)
+            answers = {name: _topic(name, future) for name, future in futures.items()}
+        return {name: topic for name, topic in answers.items() if topic is not None}
+
+    def existing_topics(self, names: Collection[str]) -> dict[str, Topic]:
+        """Topics by name. Raises ConfigurationError where a topic doesn't exist."""
+        topics = self.topics(names)
+        for name in names:
+            if name not in topics:
+                raise ConfigurationError(f"topic {name} does not exist: run `stream topics create`")
+        return topics
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """Kafka's own ids of topics, without those that don't exist."""
+        return {name: topic.topic_id for name, topic in self.topics(names).items()}
+
+    def partitions(self, names: Collection[str]) -> list[TopicPartition]:
+        """All partitions of topics. Raises ConfigurationError where a topic doesn't exist."""
+        return [each for topic in self.existing_topics(names).values() for each in topic.partitions]
+
+    def logs(self, names: Collection[str]) -> dict[TopicPartition, Log]:
+        """The logs of topics, in the order of topics and partitions.
+
+        Raises ConfigurationError where a topic doesn't exist.
+        """
+        topics = self.existing_topics(names)
+        partitions = sorted(each for topic in topics.values() for each in topic.partitions)
+        watermarks, ends = self.watermarks(partitions), self._committed_ends(partitions)
+        return {each: Log(topics[each.topic].topic_id, *watermarks[each], ends[each]) for each in partitions}
+
+    def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
+        """The first offset that each partition still has, and the one after its last."""
+        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        low = self._offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED)
+        high = self.high_watermarks(partitions)
+        return {each: Watermarks(low[each], high[each]) for each in low}
+
+    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last of each partition, records of open transactions included."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED)
+
+    def end_offsets(self, names: Collection[str]) -> dict[TopicPartition, int]:
+        """The end of each partition of topics, for readers of committed records.
+
+        Raises ConfigurationError where a topic doesn't exist.
+        """
+        return self._committed_ends(self.partitions(names))
+
+    def _committed_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(partitions, latest, IsolationLevel.READ_COMMITTED)
+
+    def offsets_at(self, partitions: Collection[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
+        """The first offset of each partition whose record is of the moment (UTC, without a zone) or younger; partitions
+        without such a record are left out.
+        """
+        milliseconds = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+        at = OffsetSpec.for_timestamp(max(milliseconds, 0))  # less than 0 means something else, such as the end
+        offsets = self._offsets(partitions, at, IsolationLevel.READ_UNCOMMITTED)
+        return {each: offset for each, offset in offsets.items() if offset >= 0}
+
+    def _offsets(
+        self, partitions: Collection[TopicPartition], which: Any, isolation: IsolationLevel
+    ) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        wanted = {KafkaPartition(*each): which for each in partitions}
+        with self.asking() as admin:
+            futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
+            try:
+                return {
+                    TopicPartition(each.topic, each.partition): future.result(ANSWER_SECONDS_MAX).offset
+                    for each, future in futures.items()
+                }
+            except (KafkaException, TimeoutError):
+                raise KafkaUnavailable("the brokers did not tell where partitions begin and end") from None
+
+    def group(self, group_id: str) -> Group:
+        """The group, as its coordinator has it; one that never was is empty."""
+        with self.asking() as admin:
+            try:
+                answer = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
+                group = answer.result(ANSWER_SECONDS_MAX)
+            except (KafkaException, TimeoutError):
+                raise KafkaUnavailable("the group's coordinator did not answer") from None
+        return Group(
+            members=[_member(each) for each in group.members],
+            is_stable=group.state is ConsumerGroupState.STABLE,
+            is_inactive=not group.members and group.state in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD),
+        )
+
+    def committed(self, group_id: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offsets that the group has committed to Kafka, without partitions where it has none."""
+        wanted = [ConsumerGroupTopicPartitions(group_id, [KafkaPartition(*each) for each in partitions])]
+        with self.asking() as admin:
+            try:
+                futures = admin.list_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
+                (answer,) = [future.result(ANSWER_SECONDS_MAX) for future in futures.values()]
+            except (KafkaException, TimeoutError):
+                raise KafkaUnavailable("Kafka did not tell the group's offsets") from None
+        known = [each for each in answer.topic_partitions or [] if each.offset >= 0]
+        return {TopicPartition(each.topic, each.partition): each.offset for each in known}
+
+    def commit(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit a group's offsets to Kafka, while nobody is in the group."""
+        positions = [KafkaPartition(*each, offset) for each, offset in offsets.items()]
+        wanted = [ConsumerGroupTopicPartitions(group_id, positions)]
+        with self.asking() as admin:
+            try:
+                futures = admin.alter_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
+                for future in futures.values():
+                    future.result(ANSWER_SECONDS_MAX)
+            except (KafkaException, TimeoutError):
+                raise KafkaUnavailable("Kafka did not take the group's offsets") from None
+
+
+def _topic(name: str, future: Any) -> Topic | None:
+    """A topic that was asked for; None where it doesn't exist. Raises KafkaUnavailable."""
+    try:
+        topic = future.result(ANSWER_SECONDS_MAX)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise KafkaUnavailable(f"topic {name} not described: {error.args[0].name()}") from None
+    except TimeoutError:
+        raise KafkaUnavailable(f"topic {name} not described: no answer") from None
+    return Topic(str(topic.topic_id), [TopicPartition(name, each.id) for each in topic.partitions])
+
+
+def _member(member: Any) -> Member:
+    name = f"{member.group_instance_id or member.client_id} on {member.host.lstrip('/')} ({member.member_id})"
+    return Member(member.member_id, name, frozenset(our_partitions(member.assignment.topic_partitions)))

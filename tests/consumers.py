@@ -1,22 +1,19 @@
-"""The program under test: `stream` as a process of its own, with its environment, exit code, log and HTTP port."""
+"""The program under test, as tests see it: exit code, log and HTTP port. Here as a process of its own."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from stream.cli.commands import COMMANDS
 from tests.broker import SESSION_TIMEOUT_MS
 from tests.waiting import wait_for
 
@@ -27,10 +24,6 @@ LEASH = CHECKOUT / "deploy" / "local" / "leash.py"
 
 COMMAND_SECONDS_MAX = 60
 
-PROGRAM = multiprocessing.get_context("forkserver")
-PROGRAM.set_forkserver_preload([*(f"stream.cli.{entry.module}" for entry in COMMANDS.values()), __name__])
-"""Processes that begin with all commands imported, which is most of what a short command takes."""
-
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours without any setting of somebody's stack, and with these; an empty one is left out."""
@@ -38,107 +31,52 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONWARNINGS": "error", **{name: value for name, value in settings.items() if value}}
 
 
-def run_command(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    with TemporaryDirectory() as folder:
-        output, errors = Path(folder, "output"), Path(folder, "errors")
-        command = ["stream", *arguments]
-        process = PROGRAM.Process(target=_become, args=(command, environment(settings), output, errors), daemon=True)
-        process.start()
-        process.join(COMMAND_SECONDS_MAX)
-        if process.exitcode is None:
-            process.kill()
-            raise subprocess.TimeoutExpired(command, COMMAND_SECONDS_MAX, output.read_text(), errors.read_text())
-        return subprocess.CompletedProcess(command, process.exitcode, output.read_text(), errors.read_text())
+def run_process(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end as a process, for tests of what a process does. The others use `run_command`."""
+    return subprocess.run(
+        [STREAM, *arguments],
+        env=environment(settings),
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+        check=False,
+    )
 
 
-def _become(command: list[str], settings: dict[str, str], output: Path, errors: Path) -> None:
-    """Be a process of the program."""
-    from stream.cli.main import main
-
-    with output.open("wb") as stdout, errors.open("wb") as stderr:
-        os.dup2(stdout.fileno(), sys.stdout.fileno())
-        os.dup2(stderr.fileno(), sys.stderr.fileno())
-    os.environ.clear()
-    os.environ.update(settings)
-    os.chdir(CHECKOUT)
-    warnings.simplefilter("error")
-    sys.argv = command
-    main()
-
-
-class Consumer:
+class Running(ABC):
     """A running `stream run`, or another command that runs for a while."""
 
-    def __init__(
-        self,
-        settings: Mapping[str, str],
-        log: Path,
-        *arguments: str,
-        program: Sequence[str] = (str(STREAM),),
-        command: str = "run",
-    ) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *program, command, *arguments],
-                env=environment({**DEFAULTS, **settings}),
-                cwd=CHECKOUT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+    name: str
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    @abstractmethod
+    def is_running(self) -> bool: ...
 
-    @property
-    def is_running(self) -> bool:
-        return self._process.poll() is None
-
+    @abstractmethod
     def wait(self, seconds: float = 60.0) -> int:
-        """The exit code."""
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"`stream run` does not end:\n{self.log_text()[-4000:]}") from None
+        """Wait for the end and return the exit code."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Ask for the end, as SIGTERM does."""
+
+    @abstractmethod
+    def log_text(self) -> str:
+        """Return the log so far."""
 
     def assert_ends(self, code: int, seconds: float = 120.0) -> None:
         """It ends by itself, with this exit code."""
         ended = self.wait(seconds)
         assert ended == code, f"exit code {ended}, expected {code}:\n{self.log_text()[-6000:]}"
 
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def terminate(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it as a power cut would; harmless if it has ended."""
-        self._process.kill()
-        self._process.wait()
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    # What it says.
-
     def condition(self) -> str:
-        """The state of the process, for readers of a failed test."""
-        code = self._process.poll()
+        """The state of the program, for readers of a failed test."""
         try:
-            how = f"exit code {code}" if code is not None else f"/readyz: {self.get('/readyz')}"
+            how = f"/readyz: {self.get('/readyz')}" if self.is_running else f"exit code {self.wait()}"
         except (AssertionError, OSError) as error:
             how = f"/readyz: {error}"
-        return f"{self.log.name}: {how}\n{self.log_text()[-4000:]}"
-
-    def log_text(self) -> str:
-        return self.log.read_text(encoding="utf-8")
+        return f"{self.name}: {how}\n{self.log_text()[-4000:]}"
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of one event so far."""
@@ -183,9 +121,67 @@ class Consumer:
         wait_for(lambda: self.get("/readyz")[0] == 200, "/readyz", seconds)
 
 
+class Consumer(Running):
+    """A process of its own, which can be killed and frozen."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        log: Path,
+        *arguments: str,
+        program: Sequence[str] = (str(STREAM),),
+        command: str = "run",
+    ) -> None:
+        self.log, self.name = log, log.name
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *program, command, *arguments],
+                env=environment({**DEFAULTS, **settings}),
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self, seconds: float = 60.0) -> int:
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"`stream run` does not end:\n{self.log_text()[-4000:]}") from None
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would; harmless if it has ended."""
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
 DEFAULTS = {
     "STREAM_HTTP_PORT": "0",
     "STREAM_LOG_FORMAT": "json",
+    "STREAM_QUALITY_MINUTES": "0",  # two dozen queries at each start, of which one test wants to hear
     "STREAM_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
     "STREAM_KAFKA_HEARTBEAT_INTERVAL_MS": str(SESSION_TIMEOUT_MS // 4),
 }

@@ -19,7 +19,7 @@ from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
 from stream.schemas.store import SchemaStore
 from stream.schemas.version import SchemaVersion
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.proxy import SlowProxy
 
 NUMBERS = itertools.count(1)

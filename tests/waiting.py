@@ -11,20 +11,26 @@ from tests.report import tell
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.02
+POLL_SECONDS_MAX = 0.1
+"""After some seconds: most conditions are a query or a request, and whoever works shares the machine with them."""
+
+POLL_SHARE = 0.02
+"""Of the time waited so far."""
 
 
 def wait_for(
     condition: Callable[[], Result], what: str, seconds: float = 30.0, *, every_seconds: float = POLL_SECONDS
 ) -> Result:
     """The condition's first true result. Fails with `what` where there is none in time."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         result = condition()
         if result:
             return result
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; it is {result!r}")
-        time.sleep(every_seconds)
+        time.sleep(max(every_seconds, min(POLL_SHARE * waited, POLL_SECONDS_MAX)))
 
 
 def measure(

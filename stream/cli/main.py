@@ -49,23 +49,31 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run the command line; errors of ours become a sentence and an exit code, never a traceback."""
+    """Run the command line and end the process."""
+    _leave(run())
+
+
+def run() -> str | int | None:
+    """Run the command line and return its exit code; an error of ours becomes a sentence, never a traceback."""
     try:
         app()
-    except ConfigurationError as error:
-        _end(error, EXIT_CONFIGURATION)
-    except TransientError as error:
-        _end(error, EXIT_TRY_AGAIN)
     except StreamError as error:
-        _end(error, EXIT_FAILED)
+        typer.echo(f"stream: {error}", err=True)
+        return exit_code(error)
     except SystemExit as ended:
-        _leave(ended.code)
-    _leave(0)
+        return ended.code
+    return 0
 
 
-def _end(error: StreamError, code: int) -> NoReturn:
-    typer.echo(f"stream: {error}", err=True)
-    _leave(code)
+def exit_code(error: StreamError) -> int:
+    """Return the code by which an orchestrator knows what kind of error ended the process."""
+    match error:
+        case ConfigurationError():
+            return EXIT_CONFIGURATION
+        case TransientError():
+            return EXIT_TRY_AGAIN
+        case _:
+            return EXIT_FAILED
 
 
 def _leave(code: str | int | None) -> NoReturn:

@@ -12,7 +12,7 @@ from tests.broker import Broker
 from tests.chaos.overheard import Overheard
 from tests.chaos.traces import WORD, traces
 from tests.chaos.watch import Watch
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.model import PERSONS_TOPIC, TOPICS, Expected, LogRecord
 
 FLAW_HEADER = "synthetic-flaw"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, Datum, rating, trip, uuid_text
@@ -29,7 +29,7 @@ class Work:
 
     broker: Broker
     database: Database
-    consumer: Consumer
+    consumer: Running
     group_id: str
     published: int = 0
 

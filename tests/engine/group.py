@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.broker import PARTITIONS
-from tests.consumers import Consumer
+from tests.consumers import Running
 
 EVEN_SHARE = PARTITIONS // 2
 """Of two processes."""
@@ -16,5 +16,5 @@ PROTOCOLS: dict[str, dict[str, str]] = {
 }
 
 
-def held(consumer: Consumer) -> int:
+def held(consumer: Running) -> int:
     return int(consumer.metric("stream_partitions_assigned"))

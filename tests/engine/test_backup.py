@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.conftest import StartConsumer
 from tests.consumers import CHECKOUT
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, put, synthetic, wait_applied
 from tests.events import NOON, SECOND, Datum, app_user, app_user_deleted, uuid_text
 from tests.waiting import wait_for
@@ -59,10 +59,10 @@ def users_stored(database: Database) -> set[int]:
 
 
 def test_a_backup_from_the_middle_of_a_run_is_caught_up(
-    broker: Broker, database: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, database: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish([*saved(1, 2, 3), *deleted(1)])
-    consumer = start_consumer(database_url=database.url, batch_records_max=20)
+    consumer = start_service(database_url=database.url, batch_records_max=20)
     wait_applied(database, 4)
     put(broker, synthetic(3000, seed=61))
     wait_for(lambda: applied(database) > 300, "some progress")
@@ -76,7 +76,7 @@ def test_a_backup_from_the_middle_of_a_run_is_caught_up(
     restore(database, dump)
     assert 300 < applied(database) < 3000, "it was to be taken in the middle"
     assert users_stored(database) == {2, 3}, "who was erased later is back"
-    start_consumer("--until-caught-up", database_url=database.url).assert_ends(0)
+    start_service("--until-caught-up", database_url=database.url).assert_ends(0)
     assert users_stored(database) == {3, 4}
     assert_drained(database, broker.records(), stream_settings["STREAM_GROUP_ID"])
 

@@ -13,9 +13,9 @@ from stream.mysql import migrate
 from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import VIEWS
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.faults import server_setting
 from tests.events import encode, rating
 from tests.waiting import wait_for
@@ -82,10 +82,10 @@ def test_check_finds_what_differs(broker: Broker, mysql: Database, stream_settin
 
 @pytest.mark.parametrize("output_format", ["table", "json", "csv"])
 def test_dead_letters_are_listed(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer, output_format: str
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService, output_format: str
 ) -> None:
     broker.put([("trip", b"11", b"nonsense"), ("trip", None, encode("TripRated", rating()))])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     done = run_command(stream_settings, "dead-letters", "list", "--format", output_format)
     assert done.returncode == 0, done.stderr
     assert "unknown_framing" in done.stdout
@@ -99,10 +99,10 @@ def test_dead_letters_are_listed(
 
 
 def test_a_dead_letters_content_is_shown_only_when_asked_for(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.put([("trip", b"11", b"nonsense")])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     (letter,) = mysql.rows("dead_letter")
     where = f"trip/{letter['kafka_partition']}/{letter['kafka_offset']}"
     hidden = run_command(stream_settings, "dead-letters", "show", where)

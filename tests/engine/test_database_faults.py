@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.broker import Broker
-from tests.conftest import StartConsumer, settings_for
+from tests.conftest import settings_for
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.diskspace import full_disk
 from tests.engine.faults import Work, server_setting, waiting_transactions
 from tests.engine.logs import applied
@@ -25,9 +26,9 @@ def stream_settings(broker: Broker, database: Database) -> dict[str, str]:
 
 
 @pytest.fixture
-def work(broker: Broker, database: Database, stream_settings: dict[str, str], start_consumer: StartConsumer) -> Work:
+def work(broker: Broker, database: Database, stream_settings: dict[str, str], start_service: StartService) -> Work:
     """A consumer that has applied its first records."""
-    begun = Work(broker, database, start_consumer(batch_records_max=500), stream_settings["STREAM_GROUP_ID"])
+    begun = Work(broker, database, start_service(batch_records_max=500), stream_settings["STREAM_GROUP_ID"])
     begun.publish(10)
     begun.wait_applied()
     begun.consumer.wait_ready()

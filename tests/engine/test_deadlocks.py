@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from tests.balance import assert_drained, assert_record_ledger, assert_tables
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.faults import waiting_transactions
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, Datum, rating, uuid_text
@@ -33,7 +33,7 @@ def crossing(chance: random.Random, first: int) -> Iterator[tuple[str, Datum]]:
         yield "TripRated", rating(rating_id=rating_id, trip_id=chance.randint(1, 10**6), **version)
 
 
-def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -> int:
+def collide(broker: Broker, database: Database, consumers: Sequence[Running]) -> int:
     """Let all writers wait for the same row and set them free, until some met in a deadlock; the records published."""
     chance = random.Random(3)
     published = 0
@@ -51,24 +51,24 @@ def collide(broker: Broker, database: Database, consumers: Sequence[Consumer]) -
     return published
 
 
-def deadlocks(consumers: Sequence[Consumer]) -> float:
+def deadlocks(consumers: Sequence[Running]) -> float:
     return sum(one.metric("stream_retries_total", reason="deadlock") for one in consumers)
 
 
 def test_two_lanes_that_collide_count_everything_once(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    consumer = start_consumer(lanes=2)
+    consumer = start_service(lanes=2)
     collide(broker, mysql, [consumer])
     assert mysql.count("dead_letter") == 0
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_two_groups_that_collide_count_everything_once(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     names = [f"{stream_settings['STREAM_GROUP_ID']}-{name}" for name in ("one", "other")]
-    collide(broker, mysql, [start_consumer(group_id=name) for name in names])
+    collide(broker, mysql, [start_service(group_id=name) for name in names])
     assert mysql.count("dead_letter") == 0
     records = broker.records()
     expected = expect(records, {"app": ()})

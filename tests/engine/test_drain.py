@@ -12,9 +12,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from stream.produce import Kind
 from tests.balance import assert_drained
 from tests.broker import PARTITIONS, Broker
+from tests.commands import run_command
 from tests.conftest import StartConsumer
-from tests.consumers import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
 from tests.events import encode, key_of, trip, uuid_text
 from tests.waiting import wait_for
@@ -24,12 +25,12 @@ QUIET_EVENT_SECONDS_MAX = 5.0
 
 
 def test_until_caught_up_drains_everything_and_ends_with_0(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    messages = synthetic(6000)
+    messages = synthetic(2500)
     assert {one.kind for one in messages} == set(Kind)
     put(broker, messages)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     expected = assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
     broken = [one for one in messages if one.kind is Kind.BROKEN]
     assert len(expected.dead_letters) == len(broken) > 100
@@ -37,53 +38,53 @@ def test_until_caught_up_drains_everything_and_ends_with_0(
 
 
 def test_small_batches_and_many_lanes_give_the_same(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    put(broker, synthetic(2000, seed=2))
+    put(broker, synthetic(800, seed=2))
     broker.publish(colliding_events(300, seed=2))
-    start_consumer("--until-caught-up", lanes=5, batch_records_max=37).assert_ends(0)
+    start_service("--until-caught-up", lanes=5, batch_records_max=37).assert_ends(0)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
-def test_nothing_to_do_ends_with_0(start_consumer: StartConsumer, mysql: Database) -> None:
-    start_consumer("--until-caught-up").assert_ends(0)
+def test_nothing_to_do_ends_with_0(start_service: StartService, mysql: Database) -> None:
+    start_service("--until-caught-up").assert_ends(0)
     assert applied(mysql) == 0
 
 
-def test_only_the_topics_asked_for_are_consumed(broker: Broker, mysql: Database, start_consumer: StartConsumer) -> None:
+def test_only_the_topics_asked_for_are_consumed(broker: Broker, mysql: Database, start_service: StartService) -> None:
     broker.publish(some_events(20))
-    start_consumer("--topic", "trip", "--until-caught-up").assert_ends(0)
+    start_service("--topic", "trip", "--until-caught-up").assert_ends(0)
     assert (mysql.count("trip"), mysql.count("user_rating"), mysql.count("bytemark_pass")) == (20, 20, 0)
 
 
 def test_a_second_run_finds_nothing_to_do_and_changes_nothing(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     put(broker, synthetic(500))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     tables = ("trip", "user_rating", "bytemark_pass", "dead_letter", "ledger")
     before = {table: mysql.rows(table) for table in tables}
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert {table: mysql.rows(table) for table in tables} == before
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_another_group_reads_everything_again_and_changes_no_row(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish(colliding_events(200, seed=3))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     before = mysql.rows("trip")
-    start_consumer("--until-caught-up", group_id="another").assert_ends(0)
+    start_service("--until-caught-up", group_id="another").assert_ends(0)
     assert mysql.rows("trip") == before
     changed = mysql.value("SELECT SUM(rows_inserted + rows_updated) FROM ledger WHERE group_id = 'another'")
     assert changed == 0
 
 
 def test_a_quiet_topics_event_is_seen_within_seconds(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     for number in range(1, 4):
         broker.publish([("TripRecorded", trip(trip_id=number, event_id=uuid_text(number)))])
@@ -95,24 +96,24 @@ def test_a_quiet_topics_event_is_seen_within_seconds(
 def test_sigterm_drains_and_ends_with_0_and_a_restart_goes_on(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
-    put(broker, synthetic(8000, seed=4))
-    consumer = start_consumer(batch_records_max=100)
-    wait_for(lambda: applied(mysql) > 500, "some progress")
+    put(broker, synthetic(2500, seed=4))
+    consumer = start_consumer(batch_records_max=20)
+    wait_for(lambda: applied(mysql) > 200, "some progress")
     consumer.terminate()
     consumer.assert_ends(0)
     part = applied(mysql)
-    assert part < 8000, "it was to be stopped in the middle"
+    assert part < 2500, "it was to be stopped in the middle"
     assert consumer.logged("ended")[0]["how"] == "drained"
     start_consumer("--until-caught-up").assert_ends(0)
-    assert applied(mysql) == 8000
+    assert applied(mysql) == 2500
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_kafka_is_informed_of_the_offsets(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish(some_events(30))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     group = stream_settings["STREAM_GROUP_ID"]
     (answer,) = broker.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
     committed = {(one.topic, one.partition): one.offset for one in answer.result().topic_partitions}
@@ -121,13 +122,13 @@ def test_kafka_is_informed_of_the_offsets(
 
 
 def test_lag_is_told_and_reaches_0(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish(some_events(20))
     before = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
     assert sum(one["lag_records"] for one in before) == 60
     assert {one["owner"] for one in before} == {None}
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     after = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
     assert len(after) == PARTITIONS
     assert sum(one["lag_records"] for one in after) == 0
@@ -138,7 +139,7 @@ def test_lag_is_told_and_reaches_0(
 
 
 def test_aborted_records_at_the_end_do_not_hold_up_the_end(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish(some_events(10))
     phantoms = [
@@ -147,7 +148,7 @@ def test_aborted_records_at_the_end_do_not_hold_up_the_end(
         if name == "TripRecorded"
     ]
     broker.abort(phantoms)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     lags = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
     assert sum(one["lag_records"] for one in lags) == 0
     assert sum(one["end_offset"] for one in lags) > 30 + 20, "the gaps are in the log"
@@ -155,9 +156,9 @@ def test_aborted_records_at_the_end_do_not_hold_up_the_end(
 
 
 def test_a_running_consumers_lag_reaches_0_behind_a_gap(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     with broker.transaction() as producer:
         for name, datum in some_events(20):
@@ -174,9 +175,9 @@ def test_a_running_consumers_lag_reaches_0_behind_a_gap(
 
 
 def test_aborted_records_between_others_are_passed_over_by_a_running_consumer(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     for first in range(1, 401, 100):
         broker.publish(some_events(10, first=first))
@@ -187,10 +188,14 @@ def test_aborted_records_between_others_are_passed_over_by_a_running_consumer(
     broker.abort(encoded_trips(20, first=900))
     wait_applied(mysql, 4 * (30 + 20))
     assert mysql.count("trip") == 4 * (10 + 20)
+    wait_for(lambda: lag_records(stream_settings) == 0, "no lag behind what was aborted")
     wait_for(lambda: consumer.metric("stream_lag_records") == 0, "the lag metric")
-    lags = json.loads(run_command(stream_settings, "lag", "--format", "json").stdout)
-    assert sum(one["lag_records"] for one in lags) == 0
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
+
+
+def lag_records(settings: dict[str, str]) -> int:
+    lags = json.loads(run_command(settings, "lag", "--format", "json").stdout)
+    return sum(lag["lag_records"] for lag in lags)
 
 
 def encoded_trips(count: int, first: int) -> Iterator[tuple[str, bytes, bytes]]:

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from stream.catalog import STREAMS
+from stream.engine import assignment
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, wait_applied
 from tests.events import encode, pass_logged, trip, uuid_text
 from tests.waiting import measure, wait_for
 
-StartHastyConsumer = Callable[..., Consumer]
-
-HASTY = "import stream.engine.assignment as a; a.SUSPENDED_SECONDS = {rest}; from stream.cli import main; main()"
-"""The program with a shorter rest than the minute it has: nobody needs a setting for it but tests."""
+Rest = Callable[[float], None]
 
 
 @pytest.fixture
-def start_hasty_consumer(stream_settings: dict[str, str], tmp_path: Path) -> Iterator[StartHastyConsumer]:
-    """Start `stream run` whose topics rest for so many seconds; keywords are settings."""
-    started: list[Consumer] = []
-
-    def start(rest: float, **changes: object) -> Consumer:
-        settings = {**stream_settings, **{f"STREAM_{name.upper()}": str(value) for name, value in changes.items()}}
-        program = (sys.executable, "-c", HASTY.format(rest=rest))
-        started.append(Consumer(settings, tmp_path / "hasty.log", program=program))
-        return started[-1]
-
-    yield start
-    for consumer in started:
-        consumer.kill()
+def rest(monkeypatch: pytest.MonkeyPatch) -> Rest:
+    """Let topics rest for so many seconds, and not for a minute: nobody needs a setting for it but tests."""
+    return lambda seconds: monkeypatch.setattr(assignment, "SUSPENDED_SECONDS", seconds)
 
 
 def put_broken(broker: Broker, count: int, first: int = 1) -> None:
@@ -52,7 +38,7 @@ def put_trips(broker: Broker, count: int) -> None:
     )
 
 
-def assert_says_that_trip_rests(consumer: Consumer) -> None:
+def assert_says_that_trip_rests(consumer: Running) -> None:
     line = consumer.wait_logged("topic suspended")
     assert (line["topic"], line["reason"], line["level"]) == ("trip", "unknown_framing", "error")
     assert "stream dead-letters list" in line["todo"]
@@ -66,9 +52,10 @@ def assert_says_that_trip_rests(consumer: Consumer) -> None:
 
 
 def test_a_flood_rests_one_topic_which_goes_on_by_itself(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_hasty_consumer: StartHastyConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService, rest: Rest
 ) -> None:
-    consumer = start_hasty_consumer(rest=6)
+    rest(6)
+    consumer = start_service()
     consumer.wait_ready()
     put_broken(broker, 600)
     assert_says_that_trip_rests(consumer)
@@ -86,11 +73,12 @@ def test_a_flood_rests_one_topic_which_goes_on_by_itself(
 
 
 def test_a_flood_that_does_not_end_rests_again_and_again_and_drops_nothing(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_hasty_consumer: StartHastyConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService, rest: Rest
 ) -> None:
     put_broken(broker, 3000)
     put_trips(broker, 100)
-    consumer = start_hasty_consumer(rest=0.5, batch_records_max=100)
+    rest(0.5)
+    consumer = start_service(batch_records_max=100)
     wait_applied(mysql, 3100)
     assert consumer.metric("stream_floods_total") >= 3
     assert consumer.is_running
@@ -99,7 +87,7 @@ def test_a_flood_that_does_not_end_rests_again_and_again_and_drops_nothing(
 
 
 def test_runs_until_caught_up_end_with_75_while_a_flood_lasts_and_keep_everything(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """A restarted process begins anew, so each run keeps some hundred more."""
     put_broken(broker, 2000)
@@ -108,7 +96,7 @@ def test_runs_until_caught_up_end_with_75_while_a_flood_lasts_and_keep_everythin
     while codes[-1] == 75:
         assert applied(mysql) > before, "a run changed nothing"
         before = applied(mysql)
-        codes.append(start_consumer("--until-caught-up", batch_records_max=200).wait())
+        codes.append(start_service("--until-caught-up", batch_records_max=200).wait())
         assert mysql.count("bytemark_pass") == 20, "the other topic's records are not held up"
     assert codes[-1] == 0
     assert len(codes) > 2, "the flood was to last for several runs"

@@ -8,9 +8,9 @@ from typing import Any
 
 from stream.catalog import STREAMS
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import some_events, wait_applied
 from tests.waiting import wait_for
 
@@ -33,10 +33,10 @@ def complete_since(database: Database, moment: datetime) -> bool:
 
 
 def test_idle_partitions_are_complete_and_rollups_follow(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     began = now()
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     wait_for(lambda: complete_since(mysql, began), "tables without any record to be complete")
     broker.publish(some_events(30))
@@ -54,10 +54,10 @@ def test_idle_partitions_are_complete_and_rollups_follow(
 
 
 def test_a_run_that_has_caught_up_leaves_nothing_to_be_summed(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
     broker.publish(some_events(300))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert mysql.count("rollup_touched") == 0
     assert mysql.value("SELECT SUM(trips) FROM rollup_trips") == 300
     assert mysql.value("SELECT SUM(passes) FROM rollup_passes") == 300

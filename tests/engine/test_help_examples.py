@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from deploy.local import Registry
 from stream.cli.main import app
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied
 from tests.unit.test_cli import commands, examples
 from tests.waiting import wait_for
@@ -53,7 +53,7 @@ def test_each_example_can_be_run_as_it_stands(
     mysql: Database,
     registry_server: Registry,
     stream_settings: dict[str, str],
-    start_consumer: StartConsumer,
+    start_service: StartService,
 ) -> None:
     assert [name for name, lines in WANTED.items() if not lines] == [], "a command without an example"
     run_somewhere = (*BEFORE, "run", *BESIDE, *AFTER, *FOR_ANALYSTS)
@@ -69,7 +69,7 @@ def test_each_example_can_be_run_as_it_stands(
     run_all(BEFORE)
     published = sum(broker.ends().values())
     beside, *alone = ([*shlex.split(line)[2:]] for line in WANTED["run"])
-    consumer = start_consumer(*beside, schema_registry_url=registry_server.url)
+    consumer = start_service(*beside, schema_registry_url=registry_server.url)
     wait_for(lambda: applied(mysql) == published, "all records")
     # The examples name a dead letter, which is one of those that wait.
     mysql.execute("UPDATE dead_letter SET kafka_partition = 3, kafka_offset = 1045 WHERE topic = 'trip' LIMIT 1")
@@ -80,7 +80,7 @@ def test_each_example_can_be_run_as_it_stands(
     consumer.terminate()
     consumer.assert_ends(0)
     for arguments in alone:
-        start_consumer(*arguments, schema_registry_url=registry_server.url).assert_ends(0)
+        start_service(*arguments, schema_registry_url=registry_server.url).assert_ends(0)
     run_all(AFTER[:1])
     # A partition is stopped, so that there is one to accept.
     stopped = "topic_id = 'another'"

@@ -11,8 +11,9 @@ import pytest
 from tests.balance import assert_drained
 from tests.broker import PARTITIONS, Broker
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Running
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.group import PROTOCOLS, held
 from tests.engine.logs import applied, put, some_events, synthetic, wait_applied
 from tests.events import encode, trip, uuid_text
@@ -32,7 +33,7 @@ def away(broker: Broker, how: str) -> Iterator[None]:
         broker.server.start()
 
 
-def assert_says_that_kafka_is_away(consumer: Consumer) -> None:
+def assert_says_that_kafka_is_away(consumer: Running) -> None:
     consumer.wait_logged("asking the brokers again")
     wait_for(lambda: "Kafka: " in consumer.get("/readyz")[1], "/readyz to say it")
     assert consumer.get("/readyz")[0] == 503
@@ -41,11 +42,11 @@ def assert_says_that_kafka_is_away(consumer: Consumer) -> None:
 
 
 def test_work_goes_on_when_kafka_is_back(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Killed while topics drain, stopped while there is nothing to do."""
     put(broker, synthetic(6000, seed=41))
-    consumer = start_consumer(batch_records_max=20)
+    consumer = start_service(batch_records_max=20)
     wait_for(lambda: applied(mysql) > 300, "some progress")
     with away(broker, "kill"):
         assert_says_that_kafka_is_away(consumer)
@@ -81,9 +82,9 @@ def test_sigterm_while_kafka_is_away_ends_in_time(
 
 @pytest.mark.parametrize("protocol", ["eager", "consumer"])
 def test_an_added_partition_is_read_from_its_first_record(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer, protocol: str
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService, protocol: str
 ) -> None:
-    consumer = start_consumer(**PROTOCOLS[protocol])
+    consumer = start_service(**PROTOCOLS[protocol])
     consumer.wait_ready()
     number = broker.add_partition("trip")
     producer = broker.producer()
@@ -100,11 +101,11 @@ def test_an_added_partition_is_read_from_its_first_record(
 
 @pytest.mark.timeout(120)
 def test_kafka_that_came_back_without_its_newest_records_stops_the_partitions(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
     """Its disk lost them, and they are applied already: their offsets may soon mean other records."""
     data, backup = broker.server.folder / "data", broker.server.folder / "backup"
-    consumer = start_consumer()
+    consumer = start_service()
     broker.publish(some_events(20))
     wait_applied(mysql, 60)
     with away(broker, "stop"):

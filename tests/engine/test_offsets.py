@@ -13,9 +13,9 @@ from stream.errors import TerminalError
 from stream.operate.offsets import Reset, reset
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import some_events, wait_applied
 from tests.events import trip, uuid_text
 from tests.waiting import wait_for
@@ -54,12 +54,12 @@ def assert_ledger_explains_the_log(database: Database, group_id: str) -> None:
 
 
 def test_a_reset_to_the_earliest_offset_reads_all_again_and_changes_no_row(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     group_id = stream_settings["STREAM_GROUP_ID"]
     broker.publish(some_events(40))
     broker.put([("trip", b"11", b"nonsense")])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     rows, before = mysql.rows("trip"), progress(mysql)
     reset = ("reset", "--topic", "trip", "--to-earliest")
     plan = command(stream_settings, *reset)
@@ -75,7 +75,7 @@ def test_a_reset_to_the_earliest_offset_reads_all_again_and_changes_no_row(
         where = (one["topic"], one["partition"])
         assert (progress(mysql)[where]["next_offset"], told[where]) == (0, 0)
         assert progress(mysql)[where]["owner_epoch"] == before[where]["owner_epoch"] + 1
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert mysql.rows("trip") == rows
     (letter,) = mysql.rows("dead_letter")
     assert (letter["attempts"], letter["status"]) == (2, "waiting")
@@ -84,10 +84,10 @@ def test_a_reset_to_the_earliest_offset_reads_all_again_and_changes_no_row(
 
 
 def test_offsets_are_not_reset_under_a_member_of_the_group(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.publish(some_events(10))
-    consumer = start_consumer(kafka_client_id="tram")
+    consumer = start_service(kafka_client_id="tram")
     consumer.wait_ready()
     wait_applied(mysql, 30)
     shown = command(stream_settings, "show", "--topic", "trip")
@@ -108,19 +108,19 @@ def test_offsets_are_not_reset_under_a_member_of_the_group(
 
 
 def test_a_reset_goes_where_it_is_told_and_no_farther_than_the_log(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     def one_trip(first: int, count: int) -> None:
         broker.publish(("TripRecorded", trip(trip_id=11, event_id=uuid_text(n))) for n in range(first, first + count))
 
     one_trip(1, 30)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     wait_for(lambda: datetime.now(UTC).microsecond < 300_000, "a new second, so that the two runs differ in time")
     between = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     wait_for(lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S") > between, "the next second")
     between = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     one_trip(31, 10)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     (number,) = (where[1] for where, row in progress(mysql).items() if where[0] == "trip" and row["next_offset"])
     only = ("reset", "--topic", "trip", "--partition", str(number))
 

@@ -11,6 +11,7 @@ from tests.broker import Broker
 from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.faults import RESUME_SECONDS_MAX
 from tests.engine.logs import applied, put, some_events, synthetic, wait_applied
 from tests.events import rating, trip, uuid_text
@@ -34,12 +35,12 @@ def through(proxy: LossyProxy, database: Database) -> str:
 
 
 def test_a_lost_answer_to_commit_counts_once(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """The transaction happened and nobody told: own epoch and own end say so."""
     put(broker, synthetic(1500, seed=21))
     with LossyProxy(mysql.server.port) as proxy:
-        consumer = start_consumer(database_url=through(proxy, mysql), batch_records_max=100, lanes=2)
+        consumer = start_service(database_url=through(proxy, mysql), batch_records_max=100, lanes=2)
         wait_for(lambda: applied(mysql) > 0, "some progress")
         for lost in (2, 4, 6):
             proxy.lose_commits(2)
@@ -103,30 +104,30 @@ def test_an_outage_pauses_the_partitions_and_costs_no_memory(
     assert (mysql.count("trip"), mysql.count("user_rating")) == (20_010, 60_010)
 
 
-def test_sigterm_during_an_outage_ends_in_time(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+def test_a_stop_during_an_outage_ends_in_time(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService, short_drain: None
 ) -> None:
     """What is in flight can't be finished: it is left to the next run, and the exit code says so."""
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     with mysql.engine().connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
         broker.publish(some_events(10))
         wait_for(lambda: consumer.metric("stream_records_received_total") == 30, "the records")
         consumer.terminate()
-        consumer.assert_ends(75, 45)
-    start_consumer("--until-caught-up").assert_ends(0)
+        consumer.assert_ends(75, 25)
+    start_service("--until-caught-up").assert_ends(0)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_poison_that_only_the_database_refuses_is_isolated(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Somebody has added a constraint: the record at fault is dead-lettered by the engine, the others are written."""
     broker.publish(("TripRecorded", trip(trip_id=number, event_id=uuid_text(number))) for number in range(1, 201))
     mysql.execute("ALTER TABLE trip ADD CONSTRAINT ck_poison CHECK (id <> 117)")
     try:
-        start_consumer("--until-caught-up").assert_ends(0)
+        start_service("--until-caught-up").assert_ends(0)
     finally:
         mysql.execute("ALTER TABLE trip DROP CONSTRAINT ck_poison")
     (letter,) = mysql.rows("dead_letter")

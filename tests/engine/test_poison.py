@@ -5,14 +5,14 @@ from __future__ import annotations
 from stream.mysql.dead_letters import headers_from_text
 from tests.balance import assert_drained
 from tests.broker import Broker
-from tests.conftest import StartConsumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import some_events
 from tests.events import encode, rating, trip, uuid_text
 
 
 def test_a_header_whose_name_is_not_utf_8_stops_nobody(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Python's client fails on it with SystemError, sound or broken as the record may be."""
     broker.publish(some_events(50, first=1000))
@@ -20,43 +20,43 @@ def test_a_header_whose_name_is_not_utf_8_stops_nobody(
         broker.put_with_header("trip", b"11", encode("TripRecorded", trip()), b"caf\xe9\xff")
     broker.put_with_header("trip", b"11", b"nonsense", b"\xff")
     broker.publish(some_events(5, first=100))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert mysql.count("trip") == 56
     assert [row["reason"] for row in mysql.rows("dead_letter")] == ["unknown_framing"]
 
 
 def test_headers_of_any_content_are_kept(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     headers = [("a", b"\x00\xff"), ("a", b""), ("é", None), ("", b"x" * 10_000)]
     broker.put([("trip", b"11", b"nonsense", headers)])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     (letter,) = mysql.rows("dead_letter")
     assert headers_from_text(letter["record_headers"]) == headers
 
 
 def test_a_record_as_large_as_a_topic_takes_is_dead_lettered(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     text = "x" * (4 * 1024 * 1024 - 2000)
     broker.put([("trip", b"11", encode("TripRated", rating(feedback=text)))] * 3)
     broker.publish(some_events(5, first=100))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert [row["reason"] for row in mysql.rows("dead_letter")] == ["too_long"] * 3
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_a_partition_of_nothing_but_broken_records_is_drained(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.put(("trip", b"11", uuid_text(number).encode()) for number in range(2000))
-    start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+    start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
     assert mysql.count("dead_letter") == 2000
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
 def test_any_timestamp_of_a_producer_is_survived(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Brokers may be told to take any: then one lies beyond every calendar."""
     broker.alter_topic("trip", {"message.timestamp.after.max.ms": str(2**63 - 1)})
@@ -66,6 +66,6 @@ def test_any_timestamp_of_a_producer_is_survived(
         producer.produce("trip", value, str(number).encode(), timestamp=timestamp_ms)
         producer.produce("trip", b"nonsense", str(number).encode(), timestamp=timestamp_ms)
     assert producer.flush(30) == 0
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert (mysql.count("trip"), mysql.count("dead_letter")) == (4, 4)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])

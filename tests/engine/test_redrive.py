@@ -18,9 +18,10 @@ from stream.mysql.dead_letters import DeadLetter, keep
 from stream.records import Record, TopicPartition
 from tests.balance import assert_drained, assert_tables
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import CHECKOUT, STREAM, environment, run_command
+from tests.commands import run_command
+from tests.consumers import CHECKOUT, STREAM, environment
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied
 from tests.events import Datum, encode, rating, target_user, trip, uuid_text
 from tests.kcat import kcat
@@ -66,12 +67,12 @@ def redriven_records(database: Database) -> int:
 
 
 def test_a_plan_changes_nothing_and_redriving_twice_does_it_once(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.publish(trips(1, 20))
     broker.put([("trip", b"11", b"nonsense")])
     with refused(mysql, "id > 1000"):
-        start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+        start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
     before = mysql.rows("dead_letter")
     plan = command(stream_settings, "redrive")
     assert [(one["reason"], one["records"]) for one in plan] == [("unknown_framing", 1), ("constraint", 20)]
@@ -90,12 +91,12 @@ def test_a_plan_changes_nothing_and_redriving_twice_does_it_once(
 
 
 def test_a_redrive_that_is_killed_is_finished_by_the_next(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    count = 3000
+    count = 1500
     broker.publish(trips(1, count))
     with refused(mysql, "id > 1000000"):
-        start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+        start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
     assert counted(mysql, "waiting") == count
     killed = subprocess.Popen(
         [STREAM, "dead-letters", "redrive", "--execute"], env=environment(stream_settings), cwd=CHECKOUT
@@ -115,37 +116,37 @@ def test_a_redrive_that_is_killed_is_finished_by_the_next(
 
 
 def test_a_redrive_beside_a_live_consumer_overwrites_nothing_newer(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    broker.publish(trips(1, 300, travel_mode="older"))
+    broker.publish(trips(1, 150, travel_mode="older"))
     with refused(mysql, "travel_mode <> 'older'"):
-        start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
-    consumer = start_consumer(batch_records_max=50)
+        start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+    consumer = start_service(batch_records_max=50)
     consumer.wait_ready()
     later = trip()["occurred_at"] + 1_000_000
     newer = [
         ("TripRecorded", trip(trip_id=n, event_id=uuid_text(1000 + n), occurred_at=later + m, travel_mode=f"newer-{m}"))
         for m in range(5)
-        for n in range(1, 301)
+        for n in range(1, 151)
     ]
-    broker.publish(newer[:700])
+    broker.publish(newer[:350])
     (done,) = command(stream_settings, "redrive", "--execute")
-    broker.publish(newer[700:])
-    wait_for(lambda: applied(mysql) == 300 + 1500 + 300, "both to be done")
-    assert done["resolved"] == 300
+    broker.publish(newer[350:])
+    wait_for(lambda: applied(mysql) == 150 + 750 + 150, "both to be done")
+    assert done["resolved"] == 150
     assert {row["travel_mode"] for row in mysql.rows("trip")} == {"newer-4"}
     assert_tables(mysql, expect(broker.records()))
     wait_for(lambda: consumer.metric("stream_dead_letters_waiting") == 0, "the gauge", seconds=40)
 
 
 def test_values_that_are_never_stored_are_read_from_the_log_again(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     data = [target_user(target_user_id=n, event_id=uuid_text(n), user_id=str(500 + n)) for n in range(1, 41)]
     mysql.execute("ALTER TABLE hntb_target_user ADD CONSTRAINT mistaken CHECK (id > 1000)")
     try:
         broker.publish(("TargetUserSelected", datum) for datum in data)
-        start_consumer("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+        start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
     finally:
         mysql.execute("ALTER TABLE hntb_target_user DROP CONSTRAINT mistaken")
     (plan,) = command(stream_settings, "redrive")
@@ -166,10 +167,10 @@ def test_values_that_are_never_stored_are_read_from_the_log_again(
 
 
 def test_discarding_wants_a_filter_and_a_reason_and_a_second_word(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.put([("trip", b"11", b"nonsense"), ("trip", None, encode("TripRated", rating()))])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     for arguments in (["--because", "why"], ["--topic", "trip"], ["--topic", "trip", "--because", "x" * 201]):
         assert run_command(stream_settings, "dead-letters", "discard", *arguments).returncode == 2
     (plan,) = command(stream_settings, "discard", "--reason", "missing_key", "--because", "a test")
@@ -188,7 +189,7 @@ def assert_only_the_other_is_redriven(database: Database, settings: Settings) ->
 
 
 def test_a_record_is_shown_as_far_as_it_can_be_decoded(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     told = "told by nobody " * 40
     broker.put(
@@ -197,7 +198,7 @@ def test_a_record_is_shown_as_far_as_it_can_be_decoded(
             ("trip", b"11", encode("TripRated", rating())[:-3]),
         ]
     )
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     long, cut = sorted(mysql.rows("dead_letter"), key=lambda row: int(row["kafka_offset"]))
     shown = {one["name"]: one["value"] for one in command(stream_settings, "show", where(long))}
     assert shown["schema"].startswith("TripRated.v")
@@ -218,17 +219,17 @@ def where(row: Any) -> str:
 
 
 def test_published_copies_are_as_any_consumer_reads_them(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     if "trip.dlq" in broker.admin.list_topics(timeout=10).topics:
         broker.delete_topic("trip.dlq")
     headers = [("a", b"\x00\xff"), ("b", None)]
     broker.put([("trip", b"11", b"nonsense", headers), ("trip", None, encode("TripRated", rating()))])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert command(stream_settings, "publish") == [{"topic": "trip.dlq", "records": 2}]
     assert command(stream_settings, "publish") == []
     broker.put([("trip", b"12", b"more")])
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert command(stream_settings, "publish", "--again") == [{"topic": "trip.dlq", "records": 3}]
     assert command(stream_settings, "publish") == []
     copies = read_topic(broker, "trip.dlq")
@@ -281,7 +282,7 @@ def test_published_copies_are_as_kcat_reads_them(broker: Broker, mysql: Database
         "connector.name": b"stream",
         "task.id": b"0",
         "stage": b"TRANSFORMATION",
-        "class.name": b"stream.stages.validate",
+        "class.name": b"stream.validate",
         "exception.class.name": b"stream.errors.Rejection",
         "exception.message": b"validate: too_long (field feedback)",
     }

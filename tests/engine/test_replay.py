@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +16,11 @@ import pytest
 from stream.catalog import STREAMS
 from tests.balance import assert_drained
 from tests.broker import Broker
+from tests.commands import run_command
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer, run_command
+from tests.consumers import Consumer
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import put, some_events, synthetic, wait_swept
 from tests.events import NOON, SECOND, encode, key_of, pass_logged, trip, uuid_text
 from tests.waiting import wait_for
@@ -52,23 +57,26 @@ def damage(database: Database) -> None:
 
 
 def test_a_replay_beside_a_live_consumer_makes_the_tables_whole(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    put(broker, synthetic(4000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    put(broker, synthetic(1500))
+    start_service("--until-caught-up").assert_ends(0)
     damage(mysql)
-    live = start_consumer()
+    live = start_service()
     live.wait_ready()
-    replay = start_consumer(*ALL_TOPICS, "--execute", "--format", "json", command="replay", batch_records_max=200)
-    put(broker, synthetic(2000, seed=7))
-    replay.assert_ends(0)
+    later = synthetic(700, seed=7)
+    with ThreadPoolExecutor(1) as beside:
+        publishing = beside.submit(put, broker, later)
+        done = run_command({**stream_settings, "STREAM_BATCH_RECORDS_MAX": "100"}, "replay", *ALL_TOPICS, "--execute")
+        publishing.result()
+    assert done.returncode == 0, done.stderr
     live.terminate()
     live.assert_ends(0)
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     wait_swept(mysql)
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
     attempts = Counter(row["attempts"] for row in mysql.rows("dead_letter"))
-    assert attempts[2] > 100, "those of the range were rejected twice"
+    assert attempts[2] > 50, "those of the range were rejected twice"
     assert max(attempts) == 2
 
 
@@ -83,8 +91,8 @@ INTERRUPTIONS: dict[str, Callable[[Consumer], None]] = {
 def test_an_interrupted_replay_is_resumed_and_counts_each_record_once(
     broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer, how: str
 ) -> None:
-    broker.publish(some_events(3000))
-    replay = start_consumer("--topic", "trip", "--execute", command="replay", batch_records_max=20)
+    broker.publish(some_events(1000))
+    replay = start_consumer("--topic", "trip", "--execute", command="replay", batch_records_max=10)
     wait_for(lambda: replayed(mysql) > 100, "some progress of the replay")
     INTERRUPTIONS[how](replay)
     again = f"stream replay --resume {run_id(mysql)}"
@@ -92,23 +100,23 @@ def test_an_interrupted_replay_is_resumed_and_counts_each_record_once(
         replay.assert_ends(75)
         assert f"not done yet: go on with `{again}`" in replay.log_text()
     assert again in replay.log_text()
-    assert replayed(mysql) < 6000, "it was to be stopped in the middle"
+    assert replayed(mysql) < 2000, "it was to be stopped in the middle"
     done = run_command(stream_settings, "replay", "--resume", run_id(mysql), "--format", "json")
     assert done.returncode == 0, done.stderr
-    assert replayed(mysql) == 6000
-    assert effects(done.stdout)["rows", "trip", "inserted"] == mysql.count("trip") == 3000
+    assert replayed(mysql) == 2000
+    assert effects(done.stdout)["rows", "trip", "inserted"] == mysql.count("trip") == 1000
     dates = [one for one in json.loads(done.stdout) if one["date"] and one["name"] == "trip"]
-    assert sum(one["count"] for one in dates if one["outcome"] == "after") == 3000, "counted since the run began"
+    assert sum(one["count"] for one in dates if one["outcome"] == "after") == 1000, "counted since the run began"
     assert sum(one["count"] for one in dates if one["outcome"] == "before") == 0
     ended = run_command(stream_settings, "replay", "--resume", run_id(mysql))
     assert (ended.returncode, "has ended" in ended.stderr) == (1, True)
 
 
 def test_a_dry_run_changes_nothing_and_foretells_exactly(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    put(broker, synthetic(4000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    put(broker, synthetic(2000))
+    start_service("--until-caught-up").assert_ends(0)
     damage(mysql)
     before = contents(mysql)
     everything = {name: mysql.rows(name) for name in ("progress", "ledger", "dead_letter", "erasure", "replay_run")}
@@ -189,32 +197,45 @@ def test_offsets_that_nobody_can_read_do_not_hold_up_the_end(
 def test_two_processes_cannot_go_on_with_one_run(
     broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
 ) -> None:
-    broker.publish(some_events(3000))
-    first = start_consumer("--topic", "trip", "--execute", command="replay", batch_records_max=20)
+    broker.publish(some_events(1000))
+    first = start_consumer("--topic", "trip", "--execute", command="replay", batch_records_max=10)
     wait_for(lambda: replayed(mysql) > 100, "some progress of the replay")
-    second = start_consumer("--resume", run_id(mysql), command="replay")
-    second.assert_ends(0)
+    second = run_command(stream_settings, "replay", "--resume", run_id(mysql))
+    assert second.returncode == 0, second.stderr
     first.assert_ends(1)
     assert "another process goes on" in first.log_text()
-    assert replayed(mysql) == 6000
-    assert mysql.count("trip") == 3000
+    assert replayed(mysql) == 2000
+    assert mysql.count("trip") == 1000
+
+
+WATCHFUL = (
+    "import stream.replay.brake as brake; brake.LAG_RECORDS_MIN, brake.LOOK_SECONDS = 500, 0.2; "
+    "from stream.cli import main; main()"
+)
+"""The program that waits for a live group which is less far behind, and looks more often."""
 
 
 def test_a_replay_waits_while_the_live_group_falls_behind(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService, tmp_path: Path
 ) -> None:
-    broker.publish(some_events(1500))
-    start_consumer("--until-caught-up").assert_ends(0)
-    live = start_consumer(batch_records_max=50, lanes=1)
+    broker.publish(some_events(500))
+    start_service("--until-caught-up").assert_ends(0)
+    live = start_service(batch_records_max=10, lanes=1)
     live.wait_ready()
-    replay = start_consumer("--topic", "trip", "--execute", command="replay", batch_records_max=5, lanes=1)
-    wait_for(lambda: replayed(mysql) > 50, "some progress of the replay")
-    passes = [pass_logged(bytemark_pass_id=number, event_id=uuid_text(number)) for number in range(10_000, 28_000)]
-    broker.publish(("BytemarkPassLogged", one) for one in passes)
-    assert replay.wait_logged("replay waits")["lag_records"] > 10_000
-    at_rest = replayed(mysql)
-    replay.wait_logged("replay goes on", 120)
-    assert replayed(mysql) - at_rest < 500, "it went on with what it had, and read no more"
-    assert at_rest < 2500
-    replay.assert_ends(0)
-    assert replayed(mysql) == 3000
+    settings = {**stream_settings, "STREAM_BATCH_RECORDS_MAX": "10", "STREAM_LANES": "1"}
+    program = (sys.executable, "-c", WATCHFUL)
+    options = ("--topic", "trip", "--execute")
+    replay = Consumer(settings, tmp_path / "replay.log", *options, program=program, command="replay")
+    try:
+        wait_for(lambda: replayed(mysql) > 50, "some progress of the replay")
+        passes = [pass_logged(bytemark_pass_id=number, event_id=uuid_text(number)) for number in range(10_000, 11_500)]
+        broker.publish(("BytemarkPassLogged", one) for one in passes)
+        assert replay.wait_logged("replay waits")["lag_records"] > 500
+        at_rest = replayed(mysql)
+        replay.wait_logged("replay goes on", 120)
+        assert replayed(mysql) - at_rest < 300, "it went on with what it had, and read no more"
+        assert at_rest < 700
+        replay.assert_ends(0)
+    finally:
+        replay.kill()
+    assert replayed(mysql) == 1000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tests.balance import assert_drained
 from tests.broker import Broker
+from tests.commands import run_command
 from tests.conftest import StartConsumer
-from tests.consumers import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, app_user_deleted, encode, key_of, target_user, uuid_text
 from tests.keys import HASH_KEYS
@@ -76,7 +77,7 @@ def test_no_participant_is_named_anywhere(
 
 
 def test_a_running_service_erases_a_participant_and_goes_on_with_the_others(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer, stream_settings: dict[str, str]
+    broker: Broker, mysql: Database, start_service: StartService, stream_settings: dict[str, str]
 ) -> None:
     """By the id, by our hash and by the hash of an older key, before the erasure and after it."""
     study = "study-1"
@@ -92,7 +93,7 @@ def test_a_running_service_erases_a_participant_and_goes_on_with_the_others(
         for first in (100, 200)
     )
     bystander = ("TargetUserSelected", target_user(target_user_id=1, event_id=uuid_text(1), user_id="8"))
-    start_consumer()
+    start_service()
     broker.publish([bystander, *before])
     wait_for(lambda: mysql.count("hntb_target_user") == 4, "the registrations")
     broker.publish([("AppUserDeleted", app_user_deleted(user_id=int(PLANTED), event_id=uuid_text(900)))])

@@ -17,9 +17,9 @@ from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
 from stream.schemas.version import SchemaVersion
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied
 from tests.events import Datum, body, encode, plain_schema, rating, trip, uuid_text
 from tests.proxy import SlowProxy
@@ -84,7 +84,7 @@ def test_ids_are_the_registrys_and_each_record_finds_its_writers_schema(
     broker: Broker,
     mysql: Database,
     stream_settings: Settings,
-    start_consumer: StartConsumer,
+    start_service: StartService,
     registry_server: RegistryServer,
     registered: dict[str, bytes],
 ) -> None:
@@ -103,7 +103,7 @@ def test_ids_are_the_registrys_and_each_record_finds_its_writers_schema(
             ("trip", b"19", confluent_header(2**32 - 1) + b"any"),
         ]
     )
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     rows = {row["id"]: row for row in mysql.rows("trip")}
     assert set(rows) == {11, 12, 13, 14}
     assert rows[13]["distance"] == 0.5
@@ -122,14 +122,14 @@ def test_what_the_producer_publishes_with_the_registrys_ids_lands(
     broker: Broker,
     mysql: Database,
     stream_settings: Settings,
-    start_consumer: StartConsumer,
+    start_service: StartService,
     registered: dict[str, bytes],
 ) -> None:
     produced = run_command(stream_settings, "produce", "--count", "500", "--framing", "confluent")
     assert produced.returncode == 0, produced.stderr
     headers = {record.value[:5] for record in broker.records() if record.value}
     assert headers <= set(registered.values())
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     assert mysql.count("dead_letter") == 0
     assert applied(mysql) == 500
 
@@ -138,11 +138,11 @@ def test_a_registry_that_is_down_costs_time_alone(
     broker: Broker,
     mysql: Database,
     stream_settings: Settings,
-    start_consumer: StartConsumer,
+    start_service: StartService,
     registry_server: RegistryServer,
     registered: dict[str, bytes],
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     registry_server.kill()
     try:
@@ -174,13 +174,13 @@ def test_a_registry_that_is_slow_costs_time_alone(
     broker: Broker,
     mysql: Database,
     stream_settings: Settings,
-    start_consumer: StartConsumer,
+    start_service: StartService,
     registry_server: RegistryServer,
     registered: dict[str, bytes],
 ) -> None:
     with SlowProxy(registry_server.port) as proxy:
         url = registry_server.url.replace(f":{registry_server.port}/", f":{proxy.port}/")
-        consumer = start_consumer(schema_registry_url=url)
+        consumer = start_service(schema_registry_url=url)
         consumer.wait_ready()
         broker.put(rated(number, registered["TripRated.v1"]) for number in range(1, 51))
         wait_for(lambda: consumer.metric("stream_retries_total", reason="registry_timeout") >= 1, "an attempt")
@@ -194,17 +194,18 @@ def test_a_stop_while_the_registry_is_down_leaves_the_work_to_the_next(
     broker: Broker,
     mysql: Database,
     stream_settings: Settings,
-    start_consumer: StartConsumer,
+    start_service: StartService,
     registry_server: RegistryServer,
     registered: dict[str, bytes],
+    short_drain: None,
 ) -> None:
-    consumer = start_consumer(schema_registry_url="http://127.0.0.1:1")
+    consumer = start_service(schema_registry_url="http://127.0.0.1:1")
     consumer.wait_ready()
     broker.put([rated(1, registered["TripRated.v1"])])
     consumer.wait_logged("trying again")
     consumer.terminate()
-    consumer.assert_ends(75, 45)
-    start_consumer("--until-caught-up").assert_ends(0)
+    consumer.assert_ends(75, 25)
+    start_service("--until-caught-up").assert_ends(0)
     assert (mysql.count("user_rating"), mysql.count("dead_letter")) == (1, 0)
 
 

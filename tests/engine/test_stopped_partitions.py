@@ -12,9 +12,10 @@ from sqlalchemy import text
 from stream.catalog import STREAMS
 from tests.balance import assert_drained, assert_tables
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import Consumer, run_command
+from tests.commands import run_command
+from tests.consumers import Running
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, some_events, wait_applied
 from tests.events import Datum, pass_logged, trip, uuid_text
 from tests.model import LogRecord, expect
@@ -50,7 +51,7 @@ def accept(settings: dict[str, str], *arguments: str) -> list[dict[str, Any]]:
     return planned
 
 
-def assert_stopped(consumer: Consumer, reason: str, partitions: list[str]) -> None:
+def assert_stopped(consumer: Running, reason: str, partitions: list[str]) -> None:
     assert {line["reason"] for line in consumer.logged("partition stopped")} == {reason}
     assert all("stream offsets accept" in line["todo"] for line in consumer.logged("partition stopped"))
     rests = sorted(f"{one} rests: {reason}" for one in partitions)
@@ -61,9 +62,9 @@ def assert_stopped(consumer: Consumer, reason: str, partitions: list[str]) -> No
 
 
 def test_retention_that_overtakes_a_running_consumer_stops_one_partition(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    consumer = start_consumer(batch_records_max=50)
+    consumer = start_service(batch_records_max=50)
     consumer.wait_ready()
     broker.publish(versions_of_one_trip(1))
     wait_applied(mysql, 1)
@@ -84,7 +85,7 @@ def test_retention_that_overtakes_a_running_consumer_stops_one_partition(
     assert_drained(mysql, united(broker.records(), kept), stream_settings["STREAM_GROUP_ID"])
 
 
-def accept_what_retention_took(settings: dict[str, str], consumer: Consumer, number: int) -> range:
+def accept_what_retention_took(settings: dict[str, str], consumer: Running, number: int) -> range:
     """The offsets that the plan says were lost."""
     (plan,) = accept(settings)
     assert (plan["partition"], plan["reason"]) == (f"trip/{number}", "retention_overtook")
@@ -105,9 +106,9 @@ def united(now: list[LogRecord], kept: list[LogRecord]) -> list[LogRecord]:
 
 
 def test_a_topic_that_is_made_anew_under_a_running_consumer_stops_its_partitions(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service()
     consumer.wait_ready()
     broker.publish(some_events(40))
     wait_applied(mysql, 120)
@@ -131,12 +132,12 @@ def test_a_topic_that_is_made_anew_under_a_running_consumer_stops_its_partitions
 
 
 def test_accepting_some_partitions_leaves_the_others_stopped(
-    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     broker.publish(some_events(10))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     mysql.execute("UPDATE progress SET next_offset = 1000 WHERE topic = 'trip' AND kafka_partition IN (1, 3)")
-    consumer = start_consumer()
+    consumer = start_service()
     wait_for(lambda: consumer.metric("stream_partitions_stopped") == 2, "two stopped partitions")
     assert [one["partition"] for one in accept(stream_settings, "trip/1", "--execute")] == ["trip/1"]
     untouched = "SELECT next_offset FROM progress WHERE topic = 'trip' AND kafka_partition = 3"

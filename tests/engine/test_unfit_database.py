@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.broker import Broker
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
 from tests.engine.faults import server_setting
 from tests.keys import HASH_KEYS

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from tests.broker import Broker
-from tests.conftest import StartConsumer
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import put, some_events, synthetic, wait_applied
 
 Settings = dict[str, str]
@@ -31,21 +31,21 @@ def counts(found: list[dict[str, Any]], table: str) -> dict[str, int]:
 
 
 def test_what_was_consumed_is_what_the_log_says(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    put(broker, synthetic(4000))
-    start_consumer("--until-caught-up").assert_ends(0)
+    put(broker, synthetic(1500))
+    start_service("--until-caught-up").assert_ends(0)
     code, found = verified(stream_settings)
     assert (code, faults(found)) == (0, set())
-    assert sum(one["rows"] for one in found if one["outcome"] == "same") > 1000
+    assert sum(one["rows"] for one in found if one["outcome"] == "same") > 400
     assert {one["outcome"] for one in found} == {"same"}
 
 
 def test_a_changed_row_a_missing_one_and_one_too_many_are_found(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.publish(some_events(50))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     where = {
         row["id"]: f"trip/{row['kafka_partition']}/{row['kafka_offset']}"
         for row in mysql.rows("trip")
@@ -69,10 +69,10 @@ def test_a_changed_row_a_missing_one_and_one_too_many_are_found(
 
 
 def test_rows_whose_events_left_the_log_are_counted(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
     broker.publish(some_events(50))
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     broker.delete_records("trip", 1, 5)
     gone = {row["id"] for row in mysql.rows("trip") if (row["kafka_partition"], row["kafka_offset"] < 5) == (1, True)}
     code, found = verified(stream_settings, "--topic", "trip")
@@ -82,16 +82,16 @@ def test_rows_whose_events_left_the_log_are_counted(
 
 
 def test_it_compares_what_was_applied_while_others_go_on(
-    broker: Broker, mysql: Database, stream_settings: Settings, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService
 ) -> None:
-    put(broker, synthetic(3000))
-    start_consumer(batch_records_max=50)
+    put(broker, synthetic(1000))
+    start_service(batch_records_max=20)
     codes: list[tuple[int, set[Any]]] = []
     while len(codes) < 3:
         code, found = verified(stream_settings)
         codes.append((code, faults(found)))
     assert codes == [(0, set())] * 3
-    wait_applied(mysql, 3000)
+    wait_applied(mysql, 1000)
 
 
 def test_it_leaves_nothing_behind(broker: Broker, mysql: Database, stream_settings: Settings) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from tests.broker import PARTITIONS, Broker
+from tests.commands import run_command
 from tests.conftest import StartConsumer
-from tests.consumers import run_command
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, put, synthetic
 from tests.events import TOPICS, encode, key_of, pass_logged, rating, trip, uuid_text
 from tests.waiting import wait_for
@@ -16,9 +17,9 @@ MARKER = "marker-of-a-person"
 
 
 def test_a_working_consumer_is_live_and_ready_and_counts_what_it_does(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_service: StartService
 ) -> None:
-    consumer = start_consumer()
+    consumer = start_service(quality_minutes=60)
     consumer.wait_ready()
     assert consumer.get("/livez") == (200, "ok\n")
     assert consumer.get("/readyz") == (200, "ok\n")
@@ -41,12 +42,12 @@ def test_a_working_consumer_is_live_and_ready_and_counts_what_it_does(
 
 
 def test_a_consumer_that_waits_for_its_claims_is_live_and_not_ready(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer, stream_settings: dict[str, str]
+    broker: Broker, mysql: Database, start_service: StartService, stream_settings: dict[str, str]
 ) -> None:
-    start_consumer("--until-caught-up").assert_ends(0)
+    start_service("--until-caught-up").assert_ends(0)
     with mysql.engine().connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM progress WHERE topic = 'trip' AND kafka_partition = 2 FOR UPDATE")
-        consumer = start_consumer()
+        consumer = start_service()
         wait_for(lambda: "trip/2 claiming" in consumer.get("/readyz")[1], "/readyz to say what is missing")
         assert consumer.get("/readyz")[0] == 503
         assert consumer.get("/livez")[0] == 200

@@ -12,7 +12,7 @@ from stream.catalog import METADATA
 from stream.errors import DatabaseUnavailable
 from stream.mysql.connection import connect_engine, read_connection
 from stream.mysql.grants import readable_tables
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
 
 READER = "stream_o'reader"

@@ -19,7 +19,7 @@ from stream.engine.metrics import Metrics
 from stream.quality import inspect as inspection
 from stream.quality.checks import CHECKS, Check
 from stream.quality.inspect import SAMPLE_ROWS, inspect
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.databases import Database
 from tests.rows import MOMENT, Row, insert
 

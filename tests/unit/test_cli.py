@@ -17,7 +17,7 @@ import stream
 from stream.catalog import STREAMS
 from stream.cli.commands import COMMANDS, imported
 from stream.cli.main import app
-from tests.consumers import run_command
+from tests.commands import run_command
 from tests.keys import HASH_KEYS
 
 UNREACHABLE = "127.0.0.1:1"

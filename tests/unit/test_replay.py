@@ -11,7 +11,7 @@ from stream.counts import Reached
 from stream.mysql.replay_runs import Effect, Run, changed_dates
 from stream.records import Range
 from stream.replay.replay import engine_options
-from tests.consumers import run_command
+from tests.commands import run_command
 
 SETTINGS = {"STREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAM_DATABASE_URL": "mysql+pymysql://a:b@127.0.0.1:1/c"}
 

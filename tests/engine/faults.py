@@ -93,5 +93,13 @@ def server_setting(database: Database, name: str, value: int) -> Iterator[None]:
         database.execute(f"SET GLOBAL {name} = {before}")
 
 
+@contextmanager
+def locked_progress(database: Database, where: str) -> Iterator[None]:
+    """Nothing can be written of the partitions whose rows of progress satisfy `where`."""
+    with database.engine().connect() as other, other.begin():
+        other.exec_driver_sql(f"SELECT * FROM progress WHERE {where} FOR UPDATE").all()
+        yield
+
+
 def waiting_transactions(database: Database) -> int:
     return database.waiting_transactions()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,9 @@ from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.engine.conftest import StartService
+from tests.engine.faults import locked_progress
 from tests.engine.logs import put, some_events, synthetic, wait_swept
-from tests.events import NOON, SECOND, encode, key_of, pass_logged, trip, uuid_text
+from tests.events import NOON, SECOND, Datum, encode, key_of, pass_logged, trip, uuid_text
 from tests.waiting import wait_for
 
 Settings = dict[str, str]
@@ -218,24 +219,32 @@ WATCHFUL = (
 def test_a_replay_waits_while_the_live_group_falls_behind(
     broker: Broker, mysql: Database, stream_settings: Settings, start_service: StartService, tmp_path: Path
 ) -> None:
-    broker.publish(some_events(500))
+    """The live group works, and then somebody's transaction holds it up."""
+    broker.publish(some_events(800))
     start_service("--until-caught-up").assert_ends(0)
-    live = start_service(batch_records_max=10, lanes=1)
+    live = start_service()
     live.wait_ready()
-    settings = {**stream_settings, "STREAM_BATCH_RECORDS_MAX": "10", "STREAM_LANES": "1"}
+    settings = {**stream_settings, "STREAM_BATCH_RECORDS_MAX": "5", "STREAM_LANES": "1"}
     program = (sys.executable, "-c", WATCHFUL)
     options = ("--topic", "trip", "--execute")
     replay = Consumer(settings, tmp_path / "replay.log", *options, program=program, command="replay")
     try:
         wait_for(lambda: replayed(mysql) > 50, "some progress of the replay")
-        passes = [pass_logged(bytemark_pass_id=number, event_id=uuid_text(number)) for number in range(10_000, 11_500)]
-        broker.publish(("BytemarkPassLogged", one) for one in passes)
-        assert replay.wait_logged("replay waits")["lag_records"] > 500
-        at_rest = replayed(mysql)
-        replay.wait_logged("replay goes on", 120)
-        assert replayed(mysql) - at_rest < 300, "it went on with what it had, and read no more"
-        assert at_rest < 700
+        broker.publish(passes(first=10_000, count=20))
+        wait_for(lambda: mysql.count("bytemark_pass") == 820, "some progress of the live group")
+        with locked_progress(mysql, "topic = 'bytemark.pass'"):
+            broker.publish(passes(first=10_020, count=600))
+            assert replay.wait_logged("replay waits")["lag_records"] > 500
+            at_rest = replayed(mysql)
+        replay.wait_logged("replay goes on")
+        assert replayed(mysql) - at_rest < 400, "it went on with what it had, and read no more"
+        assert at_rest < 1200
         replay.assert_ends(0)
     finally:
         replay.kill()
-    assert replayed(mysql) == 1000
+    assert replayed(mysql) == 1600
+
+
+def passes(first: int, count: int) -> Iterator[tuple[str, Datum]]:
+    for number in range(first, first + count):
+        yield "BytemarkPassLogged", pass_logged(bytemark_pass_id=number, event_id=uuid_text(number))

@@ -84,7 +84,7 @@ def test_a_worker_that_dies_of_a_bug_ends_the_process_as_a_lane_does(
     def fail(*_arguments: object) -> None:
         raise ZeroDivisionError("a value")
 
-    settings = config.load({**DEFAULTS, **stream_settings})
+    settings = config.load({**DEFAULTS, **stream_settings, "STREAM_QUALITY_MINUTES": "60"})
     for name, called in WORKERS.items():
         with (
             monkeypatch.context() as broken,

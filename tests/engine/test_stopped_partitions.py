@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-from sqlalchemy import text
 
 from stream.catalog import STREAMS
 from tests.balance import assert_drained, assert_tables
@@ -16,6 +13,7 @@ from tests.commands import run_command
 from tests.consumers import Running
 from tests.databases import Database
 from tests.engine.conftest import StartService
+from tests.engine.faults import locked_progress
 from tests.engine.logs import applied, some_events, wait_applied
 from tests.events import Datum, pass_logged, trip, uuid_text
 from tests.model import LogRecord, expect
@@ -28,15 +26,6 @@ def versions_of_one_trip(count: int, first: int = 1) -> Iterator[tuple[str, Datu
     """All in one partition, for they have one key."""
     for number in range(first, first + count):
         yield "TripRecorded", trip(trip_id=ONE_KEY, event_id=uuid_text(number))
-
-
-@contextmanager
-def locked_progress(database: Database, topic: str, partition: int) -> Iterator[None]:
-    """Nothing of the partition can be written."""
-    with database.engine().connect() as other, other.begin():
-        where = text("SELECT * FROM progress WHERE topic = :topic AND kafka_partition = :partition FOR UPDATE")
-        other.execute(where, {"topic": topic, "partition": partition}).all()
-        yield
 
 
 def fullest_partition(broker: Broker, topic: str) -> int:
@@ -69,7 +58,7 @@ def test_retention_that_overtakes_a_running_consumer_stops_one_partition(
     broker.publish(versions_of_one_trip(1))
     wait_applied(mysql, 1)
     number = fullest_partition(broker, "trip")
-    with locked_progress(mysql, "trip", number):
+    with locked_progress(mysql, f"topic = 'trip' AND kafka_partition = {number}"):
         broker.publish(versions_of_one_trip(3000, first=2))
         wait_for(lambda: consumer.metric("stream_partitions_paused") > 0, "a pause, which forgets what was fetched")
         before = broker.records()

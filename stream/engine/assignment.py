@@ -42,12 +42,7 @@ class Assignment:
     """The partitions that this process holds; only the poller's thread changes it."""
 
     def __init__(
-        self,
-        source: Source,
-        lane_of: Callable[[TopicPartition], Claimer],
-        metrics: Metrics,
-        *,
-        stop_remedy: str,
+        self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics, *, stop_remedy: str
     ) -> None:
         """`stop_remedy` says what an operator does about a stopped `{partition}`."""
         self.partitions: dict[TopicPartition, Assigned] = {}

@@ -28,11 +28,7 @@ SUFFIX = ".dlq"
 CONNECT = "__connect.errors."
 OURS = "stream.dead-letter."
 
-CONNECT_STAGES = {
-    Stage.DECODE: "VALUE_CONVERTER",
-    Stage.VALIDATE: "TRANSFORMATION",
-    Stage.WRITE: "TASK_PUT",
-}
+CONNECT_STAGES = {Stage.DECODE: "VALUE_CONVERTER", Stage.VALIDATE: "TRANSFORMATION", Stage.WRITE: "TASK_PUT"}
 """Kafka Connect's names for our stages."""
 
 RECORDS_MAX = 500

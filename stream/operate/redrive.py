@@ -111,12 +111,7 @@ class Redrive:
     def _next(self, part: LogPart, after: int, left: int) -> list[int]:
         with read_connection(self._database) as connection:
             return offsets_waiting(
-                connection,
-                self._selection,
-                part,
-                after=after,
-                records_max=min(left, RECORDS_MAX),
-                bytes_max=BYTES_MAX,
+                connection, self._selection, part, after=after, records_max=min(left, RECORDS_MAX), bytes_max=BYTES_MAX
             )
 
     def _redrive(self, part: LogPart, offsets: Sequence[int]) -> Redriven:

@@ -24,11 +24,7 @@ Version = tuple[Any, Any]
 
 
 def preview(
-    properties: Mapping[str, str],
-    database: Engine,
-    ranges: Sequence[Range],
-    decoder: Decoder,
-    tell: Tell,
+    properties: Mapping[str, str], database: Engine, ranges: Sequence[Range], decoder: Decoder, tell: Tell
 ) -> list[Effect]:
     """What replaying the ranges would do; `tell` is told how many records are read, of the offsets there are.
 

@@ -103,11 +103,7 @@ class Comparison:
 
 
 def verify(
-    properties: Mapping[str, str],
-    database: Engine,
-    group_id: str,
-    decoder: Decoder,
-    tell: Tell,
+    properties: Mapping[str, str], database: Engine, group_id: str, decoder: Decoder, tell: Tell
 ) -> list[Verified]:
     """Compare the tables of some topics with their log; `tell` is told how many records are read.
 

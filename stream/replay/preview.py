@@ -40,10 +40,8 @@ def preview(
             topic = written.slice.topic_partition.topic
             records["records", topic, "consumed"] += written.records.consumed
             records["records", topic, "dead_lettered"] += written.records.dead_lettered
-            for _, rejection in written.rejected:
-                records["dead letters", topic, rejection.reason.value] += 1
-            for name, counts in written.rows.items():
-                rows[name, "suppressed"] += counts.suppressed
+            records.update(("dead letters", topic, rejection.reason.value) for _, rejection in written.rejected)
+            rows.update({(name, "suppressed"): counts.suppressed for name, counts in written.rows.items()})
         with read_connection(database) as live:
             for table in tables.values():
                 rows.update(_outcomes(live, shadow, table))

@@ -67,12 +67,9 @@ def resume_run(settings: Settings, run_id: str) -> Run:
 
 def _skip_what_is_gone(database: DatabaseEngine, run: Run, lows: Mapping[TopicPartition, int]) -> None:
     """Go on behind what retention took: nothing of it is left to read again."""
-    ends = {part.topic_partition: part.to_offset for part in run.ranges}
-    gone = {
-        partition: min(lows[partition], ends[partition])
-        for partition, offset in runs.next_offsets(database, run).items()
-        if offset < min(lows[partition], ends[partition])
-    }
+    begins = {part.topic_partition: min(lows[part.topic_partition], part.to_offset) for part in run.ranges}
+    places = runs.next_offsets(database, run)
+    gone = {partition: begins[partition] for partition, offset in places.items() if offset < begins[partition]}
     for partition, offset in gone.items():
         log.warning("records left the log", partition=str(partition), effect="they are not replayed", goes_on_at=offset)
     runs.skip_to(database, run, gone)

@@ -118,10 +118,7 @@ class Brokers:
         return {name: topic.topic_id for name, topic in self.topics(names).items()}
 
     def logs(self, names: Collection[str]) -> dict[TopicPartition, Log]:
-        """The logs of topics, in the order of topics and partitions.
-
-        Raises ConfigurationError where a topic doesn't exist.
-        """
+        """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a missing topic."""
         topics = self.existing_topics(names)
         partitions = sorted(each for topic in topics.values() for each in topic.partitions)
         watermarks, ends = self.watermarks(partitions), self._committed_ends(partitions)
@@ -138,10 +135,7 @@ class Brokers:
         return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def end_offsets(self, names: Collection[str]) -> dict[TopicPartition, int]:
-        """The end of each partition of topics, for readers of committed records.
-
-        Raises ConfigurationError where a topic doesn't exist.
-        """
+        """The ends of topics' partitions, for readers of committed records. Raises ConfigurationError, likewise."""
         topics = self.existing_topics(names).values()
         return self._committed_ends([each for topic in topics for each in topic.partitions])
 

@@ -70,10 +70,7 @@ def create(brokers: Brokers, streams: Iterable[Stream], replication_factor: int)
 
 
 def create_missing(brokers: Brokers, plans: Sequence[TopicPlan], replication_factor: int) -> list[str]:
-    """Create the topics that are missing and return their names; those that exist are left as they are.
-
-    Raises KafkaUnavailable.
-    """
+    """Create the missing topics and return their names; others stay as they are. Raises KafkaUnavailable."""
     existing = _existing_partitions(brokers)
     missing = {plan.name: plan for plan in plans if plan.name not in existing}
     new = [NewTopic(name, plan.partitions, replication_factor, config=plan.config) for name, plan in missing.items()]

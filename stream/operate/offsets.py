@@ -115,11 +115,11 @@ def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) 
     offsets = []
     for place in places:
         low, high, applied = place.log.low, place.log.high, place.applied
-        progress, owner = (applied.next_offset, applied.owner) if applied else (None, None)
+        next_offset, owner = (applied.next_offset, applied.owner) if applied else (None, None)
         told = committed.get(place.partition)
-        lag_records = max(0, high - max(progress or 0, low))
+        lag = max(0, high - max(next_offset or 0, low))
         state = place.stop_reason or (State.HELD if place.partition in held else State.FREE)
-        offsets.append(PartitionOffsets(*place.partition, progress, told, low, high, lag_records, owner, state.value))
+        offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state.value))
     return offsets
 
 

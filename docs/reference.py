@@ -61,7 +61,7 @@ Each event was sound by itself when it was applied; these checks ask whether the
   with 75 where a check took longer than `--seconds-max`.
 - `stream run` runs each once in `STREAM_QUALITY_MINUTES`, one process at a time, one check every half minute at most,
   each for half a minute at most. What was found last is in the table `data_quality` and in the metric
-  `stream_quality_faults_rows`; `faults` is null where the check took too long.
+  `stream_quality_faults_rows`; `faults` is null where the check took too long, or was refused.
 
 A check reads a snapshot and locks nothing. The sample names rows by their keys, or, where the key is a person's id, by
 topic, partition and offset of the event that wrote them (`kafka_partition` and `kafka_offset` of the row). While

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -128,7 +129,7 @@ def redrive_command(
     total = min(sum(row.records for row in waiting), most or sys.maxsize)
     with (
         opened_decoder(settings, topics) as decoder,
-        RecordReader(settings.required_kafka()) as log,
+        closing(RecordReader(settings.required_kafka())) as log,
         shown("redriven") as tell,
     ):
         redrive = Redrive(

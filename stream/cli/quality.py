@@ -35,8 +35,8 @@ def quality_command(
 
     Tells of each check how many rows are at fault and names some of them: by their keys, or, where a key is a person's
     id, by the coordinates of the event that wrote them (kafka_partition and kafka_offset of the row). Reads without
-    locks, so `stream run` may go on. Ends with 1 where any row is at fault, else with 75 where a check took too long.
-    docs/quality.md says what each check means.
+    locks, so `stream run` may go on. Ends with 1 where any row is at fault, else with 75 where a check took too long,
+    or the server refused it. docs/quality.md says what each check means.
 
     Examples:
 

@@ -26,10 +26,10 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
         stream schemas check --format json
     """
     settings = config.load()
-    findings = list(check_schema_files(settings))
+    findings = list(check_schema_files())
     if settings.registry_url() is not None:
-        findings += check_schema_registry(settings)
-    show(findings, output_format, empty="there are no schemas")
+        findings += check_schema_registry(settings.required_registry_url())
+    show([finding.as_row() for finding in findings], output_format, empty="there are no schemas")
     if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 

@@ -86,6 +86,6 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
         stream check --format json
     """
     findings = check(config.load())
-    show(findings, output_format, empty="nothing was compared")
+    show([finding.as_row() for finding in findings], output_format, empty="nothing was compared")
     if not all(finding.is_right for finding in findings):
         raise typer.Exit(EXIT_FAILED)

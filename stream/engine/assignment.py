@@ -11,7 +11,6 @@ import structlog
 from stream.engine.assigned import Assigned, State
 from stream.engine.metrics import Metrics
 from stream.errors import KafkaUnavailable, StopReason
-from stream.kafka.brokers import Watermarks
 from stream.kafka.source import Source
 from stream.operate.standing import stop_reason
 from stream.records import Claim, TopicPartition
@@ -42,12 +41,7 @@ class Assignment:
     """The partitions that this process holds; only the poller's thread changes it."""
 
     def __init__(
-        self,
-        source: Source,
-        lane_of: Callable[[TopicPartition], Claimer],
-        metrics: Metrics,
-        *,
-        stop_remedy: str,
+        self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics, *, stop_remedy: str
     ) -> None:
         """`stop_remedy` says what an operator does about a stopped `{partition}`."""
         self.partitions: dict[TopicPartition, Assigned] = {}
@@ -159,21 +153,17 @@ class Assignment:
             self._lane_of(partition).request_claim(assigned.claim)
 
     def _begin(self, seeking: Sequence[Assigned]) -> None:
-        """Start reading where progress says, where the log still has it."""
+        """Start reading where progress says; stop a partition whose log doesn't have that place."""
         watermarks = self._source.watermarks([assigned.topic_partition for assigned in seeking])
         for assigned in seeking:
-            if self._is_in_log(assigned, watermarks[assigned.topic_partition]):
+            assert assigned.claim is not None
+            assigned.read_offset = assigned.claim.next_offset
+            reason = stop_reason(assigned.read_offset, *watermarks[assigned.topic_partition])
+            if reason is not None:
+                self._stop(assigned, reason)
+            else:
                 assigned.state = State.READING
                 self._end_rest(assigned)
-
-    def _is_in_log(self, assigned: Assigned, watermarks: Watermarks) -> bool:
-        """Whether the partition can begin at its claim's offset; otherwise it is stopped."""
-        assert assigned.claim is not None
-        assigned.read_offset = assigned.claim.next_offset
-        reason = stop_reason(assigned.read_offset, *watermarks)
-        if reason is not None:
-            self._stop(assigned, reason)
-        return reason is None
 
     # Once a second.
 
@@ -219,10 +209,8 @@ class Assignment:
         """
         ids = self._source.topic_ids({assigned.topic_partition.topic for assigned in reading}) if reading else {}
         for assigned in reading:
-            if (
-                assigned.claim is not None
-                and ids.get(assigned.topic_partition.topic, assigned.claim.topic_id) != assigned.claim.topic_id
-            ):
+            claim = assigned.claim
+            if claim is not None and ids.get(assigned.topic_partition.topic, claim.topic_id) != claim.topic_id:
                 assigned.give_up_claim()
                 self._stop(assigned, StopReason.TOPIC_RECREATED)
         return bool(reading)
@@ -246,14 +234,11 @@ class Assignment:
         assigned.state = state
         if assigned.resting_for != reason:
             assigned.resting_for = reason
-            self._tell_rest(assigned.topic_partition, state, reason)
+            self._metrics.forget_rest(assigned.topic_partition)  # it may have rested for another reason
+            is_stopped = state is State.STOPPED
+            gauge = self._metrics.partitions_stopped if is_stopped else self._metrics.partitions_suspended
+            gauge.labels(*assigned.topic_partition, reason).set(1)
         assigned.rest_until = time.monotonic() + seconds
-
-    def _tell_rest(self, topic_partition: TopicPartition, state: State, reason: str) -> None:
-        self._metrics.forget_rest(topic_partition)  # it may have rested for another reason
-        is_stopped = state is State.STOPPED
-        gauge = self._metrics.partitions_stopped if is_stopped else self._metrics.partitions_suspended
-        gauge.labels(*topic_partition, reason).set(1)
 
     def _end_rest(self, assigned: Assigned) -> None:
         if assigned.is_resting:

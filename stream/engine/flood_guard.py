@@ -20,7 +20,7 @@ RECORDS_MIN = 500
 
 @dataclass
 class _Window:
-    """What one topic brought in the last minute."""
+    """The records of one topic in the last minute."""
 
     entries: deque[tuple[float, int, Mapping[Reason, int]]] = field(default_factory=deque)
     records: int = 0

@@ -34,9 +34,8 @@ class Goal:
             return False
         try:
             applied = self.applied_offsets() if missing else {}
-            if any(applied.get(each, 0) < self.ends[each] for each in missing):
-                return False
-            return self.have_workers_finished()
+            are_others_done = all(applied.get(each, 0) >= self.ends[each] for each in missing)
+            return are_others_done and self.have_workers_finished()
         except TransientError as error:
             log.info("asking MySQL again how far others are", why=str(error))
             return False

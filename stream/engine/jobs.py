@@ -81,18 +81,16 @@ def refresh_rollups(connection: Connection, metrics: Metrics) -> float | None:
     began = time.monotonic()
     with connection.begin():
         rollups.prepare(connection)
-    entries = [_refresh(connection, name) for name in ROLLUPS]
+    entries = []
+    for rollup in ROLLUPS.values():
+        with connection.begin():
+            entries.append(rollups.refresh_some(connection, rollup))
     with connection.begin():
         metrics.observe_rollups(rollups.backlogs(connection))
     rest = REST_FACTOR * (time.monotonic() - began)
     if max(entries) < rollups.PERIODS_MAX:  # little is left, if anything
         rest = max(rest, ROLLUP_SECONDS)
     return min(rest, REST_SECONDS_MAX)
-
-
-def _refresh(connection: Connection, rollup: str) -> int:
-    with connection.begin():
-        return rollups.refresh_some(connection, ROLLUPS[rollup])
 
 
 @dataclass(frozen=True)

@@ -185,12 +185,10 @@ class Lane(threading.Thread):
 
     @property
     def moved_at(self) -> float:
-        """The last moment at which this thread showed that it isn't stuck, in `time.monotonic()` seconds."""
         return self._retry.moved_at
 
     @property
     def trouble(self) -> str | None:
-        """The reason why the work at hand is being retried; None while all is well."""
         return self._retry.trouble
 
     # What the thread does.

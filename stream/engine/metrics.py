@@ -68,15 +68,10 @@ class Metrics:
         self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
         self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
         self.batch_records = histogram("stream_batch_records", "Records in a batch", buckets=SIZE_BUCKETS)
-        self.batch_decode_seconds = histogram(
-            "stream_batch_decode_seconds", "Time to decode a batch", buckets=BATCH_BUCKETS
-        )
-        self.batch_write_seconds = histogram(
-            "stream_batch_write_seconds", "Time to write a batch, retries included", buckets=BATCH_BUCKETS
-        )
-        self.batch_seconds = histogram(
-            "stream_batch_seconds", "Time from poll to commit of a batch", buckets=BATCH_BUCKETS
-        )
+        duration = partial(histogram, buckets=BATCH_BUCKETS)
+        self.batch_decode_seconds = duration("stream_batch_decode_seconds", "Time to decode a batch")
+        self.batch_write_seconds = duration("stream_batch_write_seconds", "Time to write a batch, retries included")
+        self.batch_seconds = duration("stream_batch_seconds", "Time from poll to commit of a batch")
         self.latency_seconds = histogram(
             "stream_latency_seconds", "Time from occurred_at to commit, sampled", ["topic"], buckets=LATENCY_BUCKETS
         )
@@ -128,8 +123,7 @@ class Metrics:
         """Tell through which moment topics are applied; nothing of a topic with a partition that never was."""
         for feed in fresh:
             if feed.complete_through is not None:
-                through = moments.to_micros(feed.complete_through) / 1e6
-                self.complete_through.labels(feed.topic).set(through)
+                self.complete_through.labels(feed.topic).set(moments.to_micros(feed.complete_through) / 1e6)
 
     def observe_rollups(self, backlogs: Sequence[Backlog]) -> None:
         """Tell how far rollups are behind their rows."""
@@ -155,13 +149,14 @@ class Metrics:
 
     def forget(self, topic_partition: TopicPartition) -> None:
         """Remove the gauges of a partition that is no longer ours: its new owner reports them."""
-        topic, partition = topic_partition
-        for gauge in (self.lag_records, self.lag_seconds):
-            gauge.remove_by_labels({"topic": topic, "partition": str(partition)})
+        _forget(topic_partition, self.lag_records, self.lag_seconds)
         self.forget_rest(topic_partition)
 
     def forget_rest(self, topic_partition: TopicPartition) -> None:
         """Remove what was told of why a partition rests."""
-        topic, partition = topic_partition
-        for gauge in (self.partitions_stopped, self.partitions_suspended):
-            gauge.remove_by_labels({"topic": topic, "partition": str(partition)})
+        _forget(topic_partition, self.partitions_stopped, self.partitions_suspended)
+
+
+def _forget(topic_partition: TopicPartition, *gauges: Gauge) -> None:
+    for gauge in gauges:
+        gauge.remove_by_labels({"topic": topic_partition.topic, "partition": str(topic_partition.partition)})

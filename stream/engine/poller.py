@@ -282,11 +282,9 @@ class Engine:
         return {claim.topic_partition: claim.next_offset for claim in granted if claim is not None}
 
     def stuck(self) -> list[str]:
-        """Threads that no longer move; a restart is the cure."""
         return watch.stuck([*self.lanes, *self._workers.all.values()], self.turned_at, time.monotonic())
 
     def unready(self) -> list[str]:
-        """Reasons why this process isn't doing its work now; time or an operator is the cure."""
         return watch.unready(self._assignment, self.lanes, has_joined=self.has_joined)
 
 

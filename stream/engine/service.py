@@ -60,27 +60,22 @@ class Service:
         """The port of /metrics, /livez and /readyz; None in a replay."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
-            self._engine = self._new_engine(source, brokers, decoder)
+            self._engine = engine = self._new_engine(source, brokers, decoder)
             if not is_replay:
-                self.http_port = opened.enter_context(closing(self._new_health())).port
-            self._opened = opened.pop_all()
+                address, registry = (settings.http_host, settings.http_port), self._metrics.registry
+                health = HealthServer(*address, registry, stuck=engine.stuck, unready=engine.unready)
+                self.http_port = opened.enter_context(closing(health)).port
+            self.close = opened.pop_all().close
+            """Give back what was opened, once `run` has returned."""
+        self.stop = engine.stop
+        """Have `run` finish what is in flight and return; safe in a signal handler and from any thread."""
+        self.applied = engine.applied
+        """The offset through which each partition of this engine is applied."""
 
     def run(self) -> Ending:
         """Work until told to stop, or until caught up. Raises TerminalError and ConfigurationError."""
         with self.workers.at_work():
             return self._engine.run()
-
-    def stop(self) -> None:
-        """Have `run` finish what is in flight and return; safe in a signal handler and from any thread."""
-        self._engine.stop()
-
-    def close(self) -> None:
-        """Give back what was opened, once `run` has returned."""
-        self._opened.close()
-
-    def applied(self) -> dict[TopicPartition, int]:
-        """The offset through which each partition of this engine is applied."""
-        return self._engine.applied()
 
     def _new_engine(self, source: Source, brokers: Brokers, decoder: Decoder) -> Engine:
         lanes = [
@@ -98,22 +93,8 @@ class Service:
         )
 
     def _new_writer(self) -> Writer:
-        return Writer(
-            self._database,
-            self._options.group_id,
-            self._owner,
-            resolves=self._is_replay,
-            look_back_days=self._settings.look_back_days,
-        )
-
-    def _new_health(self) -> HealthServer:
-        return HealthServer(
-            self._settings.http_host,
-            self._settings.http_port,
-            self._metrics.registry,
-            stuck=self._engine.stuck,
-            unready=self._engine.unready,
-        )
+        group_id, days = self._options.group_id, self._settings.look_back_days
+        return Writer(self._database, group_id, self._owner, resolves=self._is_replay, look_back_days=days)
 
     def _applied_offsets(self) -> Mapping[TopicPartition, int]:
         """The offset through which each partition is applied, whoever did it. Raises DatabaseUnavailable."""

@@ -110,9 +110,9 @@ class Worker(threading.Thread):
         self.moved_at = time.monotonic()
         try:
             with translated_errors():
-                connection = self._connected()
-                rest = self._job(connection)
-                connection.rollback()  # a transaction that a job has left would stay open over the rest
+                self._connection = self._connection or self._database.connect()
+                rest = self._job(self._connection)
+                self._connection.rollback()  # a transaction that a job has left would stay open over the rest
         except TransientError as error:
             self._disconnect()
             self._metrics.retries.labels(error.reason).inc()
@@ -131,11 +131,6 @@ class Worker(threading.Thread):
             self._disconnect()
         self._woken.wait(seconds)
         self._woken.clear()
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._database.connect()
-        return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

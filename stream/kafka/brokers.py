@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,21 +85,22 @@ class Brokers:
         self._admin = admin_client(properties)
 
     @contextmanager
-    def asking(self) -> Iterator[AdminClient]:
-        """The client for a question. Where no answer comes, another client asks the next question.
+    def asking(self, complaint: str) -> Iterator[AdminClient]:
+        """The client for a question. Where no answer comes, it raises KafkaUnavailable with the complaint.
 
-        A client whose broker restarted may have forgotten that broker, and then times out for ever (librdkafka's issue
-        5301).
+        Another client asks the next question then: a client whose broker restarted may have forgotten that broker, and
+        times out for ever (librdkafka's issue 5301).
         """
         try:
             yield self._admin
-        except KafkaUnavailable:
+        except (KafkaException, TimeoutError) as error:
             self._admin = admin_client(self._properties)
-            raise
+            code = f" ({error.args[0].name()})" if isinstance(error, KafkaException) else ""
+            raise KafkaUnavailable(complaint + code) from None
 
-    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+    def topics(self, names: Collection[str]) -> dict[str, Topic]:
         """Topics by name, without those that don't exist."""
-        with self.asking() as admin:
+        with self.asking(f"the brokers did not describe {', '.join(names)}") as admin:
             futures = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_SECONDS)
             answers = {name: _topic(name, future) for name, future in futures.items()}
         return {name: topic for name, topic in answers.items() if topic is not None}
@@ -112,19 +113,12 @@ class Brokers:
                 raise ConfigurationError(f"topic {name} does not exist: run `stream topics create`")
         return topics
 
-    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+    def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         """Kafka's own ids of topics, without those that don't exist."""
         return {name: topic.topic_id for name, topic in self.topics(names).items()}
 
-    def partitions(self, names: Collection[str]) -> list[TopicPartition]:
-        """All partitions of topics. Raises ConfigurationError where a topic doesn't exist."""
-        return [each for topic in self.existing_topics(names).values() for each in topic.partitions]
-
     def logs(self, names: Collection[str]) -> dict[TopicPartition, Log]:
-        """The logs of topics, in the order of topics and partitions.
-
-        Raises ConfigurationError where a topic doesn't exist.
-        """
+        """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a missing topic."""
         topics = self.existing_topics(names)
         partitions = sorted(each for topic in topics.values() for each in topic.partitions)
         watermarks, ends = self.watermarks(partitions), self._committed_ends(partitions)
@@ -133,21 +127,17 @@ class Brokers:
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
         """The first offset that each partition still has, and the one after its last."""
         earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        low = self._offsets(partitions, earliest, IsolationLevel.READ_UNCOMMITTED)
-        high = self.high_watermarks(partitions)
+        low, high = self._offsets(partitions, earliest), self.high_watermarks(partitions)
         return {each: Watermarks(low[each], high[each]) for each in low}
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last of each partition, records of open transactions included."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        return self._offsets(partitions, latest, IsolationLevel.READ_UNCOMMITTED)
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def end_offsets(self, names: Collection[str]) -> dict[TopicPartition, int]:
-        """The end of each partition of topics, for readers of committed records.
-
-        Raises ConfigurationError where a topic doesn't exist.
-        """
-        return self._committed_ends(self.partitions(names))
+        """The ends of topics' partitions, for readers of committed records. Raises ConfigurationError, likewise."""
+        topics = self.existing_topics(names).values()
+        return self._committed_ends([each for topic in topics for each in topic.partitions])
 
     def _committed_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -159,33 +149,27 @@ class Brokers:
         """
         milliseconds = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
         at = OffsetSpec.for_timestamp(max(milliseconds, 0))  # less than 0 means something else, such as the end
-        offsets = self._offsets(partitions, at, IsolationLevel.READ_UNCOMMITTED)
-        return {each: offset for each, offset in offsets.items() if offset >= 0}
+        return {each: offset for each, offset in self._offsets(partitions, at).items() if offset >= 0}
 
     def _offsets(
-        self, partitions: Collection[TopicPartition], which: Any, isolation: IsolationLevel
+        self,
+        partitions: Collection[TopicPartition],
+        which: Any,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
         wanted = {KafkaPartition(*each): which for each in partitions}
-        with self.asking() as admin:
+        with self.asking("the brokers did not tell where partitions begin and end") as admin:
             futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
-            try:
-                return {
-                    TopicPartition(each.topic, each.partition): future.result(ANSWER_SECONDS_MAX).offset
-                    for each, future in futures.items()
-                }
-            except (KafkaException, TimeoutError):
-                raise KafkaUnavailable("the brokers did not tell where partitions begin and end") from None
+            offsets = [future.result(ANSWER_SECONDS_MAX).offset for future in futures.values()]
+        return dict(zip(our_partitions(futures), offsets, strict=True))
 
     def group(self, group_id: str) -> Group:
         """The group, as its coordinator has it; one that never was is empty."""
-        with self.asking() as admin:
-            try:
-                answer = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
-                group = answer.result(ANSWER_SECONDS_MAX)
-            except (KafkaException, TimeoutError):
-                raise KafkaUnavailable("the group's coordinator did not answer") from None
+        with self.asking("the group's coordinator did not answer") as admin:
+            answers = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)
+            group = answers[group_id].result(ANSWER_SECONDS_MAX)
         return Group(
             members=[_member(each) for each in group.members],
             is_stable=group.state is ConsumerGroupState.STABLE,
@@ -195,12 +179,9 @@ class Brokers:
     def committed(self, group_id: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets that the group has committed to Kafka, without partitions where it has none."""
         wanted = [ConsumerGroupTopicPartitions(group_id, [KafkaPartition(*each) for each in partitions])]
-        with self.asking() as admin:
-            try:
-                futures = admin.list_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
-                (answer,) = [future.result(ANSWER_SECONDS_MAX) for future in futures.values()]
-            except (KafkaException, TimeoutError):
-                raise KafkaUnavailable("Kafka did not tell the group's offsets") from None
+        with self.asking("Kafka did not tell the group's offsets") as admin:
+            futures = admin.list_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
+            (answer,) = [future.result(ANSWER_SECONDS_MAX) for future in futures.values()]
         known = [each for each in answer.topic_partitions or [] if each.offset >= 0]
         return {TopicPartition(each.topic, each.partition): each.offset for each in known}
 
@@ -208,25 +189,20 @@ class Brokers:
         """Commit a group's offsets to Kafka, while nobody is in the group."""
         positions = [KafkaPartition(*each, offset) for each, offset in offsets.items()]
         wanted = [ConsumerGroupTopicPartitions(group_id, positions)]
-        with self.asking() as admin:
-            try:
-                futures = admin.alter_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
-                for future in futures.values():
-                    future.result(ANSWER_SECONDS_MAX)
-            except (KafkaException, TimeoutError):
-                raise KafkaUnavailable("Kafka did not take the group's offsets") from None
+        with self.asking("Kafka did not take the group's offsets") as admin:
+            futures = admin.alter_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
+            for future in futures.values():
+                future.result(ANSWER_SECONDS_MAX)
 
 
 def _topic(name: str, future: Any) -> Topic | None:
-    """A topic that was asked for; None where it doesn't exist. Raises KafkaUnavailable."""
+    """A topic that was asked for; None where it doesn't exist."""
     try:
         topic = future.result(ANSWER_SECONDS_MAX)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None
-        raise KafkaUnavailable(f"topic {name} not described: {error.args[0].name()}") from None
-    except TimeoutError:
-        raise KafkaUnavailable(f"topic {name} not described: no answer") from None
+        raise
     return Topic(str(topic.topic_id), [TopicPartition(name, each.id) for each in topic.partitions])
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from operator import methodcaller
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -39,6 +39,8 @@ METADATA_REFRESH_MS = 5_000
 
 REPORT_SECONDS = 10.0
 """The rest between two log lines about the same error: while the brokers are away it comes twenty times a second."""
+
+Client = TypeVar("Client")
 
 LOOK_SECONDS = 0.5
 """The time that a client is given to show that the brokers answer it, between two polls."""
@@ -80,7 +82,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
     }
 
 
-def make_client(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:
+def make_client(make: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
     """A client of Kafka's. librdkafka passes over properties of another kind of client.
 
     Raises ConfigurationError for a property that it doesn't know, or a value that it refuses.
@@ -93,8 +95,7 @@ def make_client(make: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -
 
 def admin_client(properties: Mapping[str, str]) -> AdminClient:
     """A client for questions. Raises ConfigurationError for a property that librdkafka doesn't know."""
-    client: AdminClient = make_client(AdminClient, {**client_config(properties), "error_cb": ErrorLog().note})
-    return client
+    return make_client(AdminClient, {**client_config(properties), "error_cb": ErrorLog().note})
 
 
 def does_answer(client: Any) -> bool:
@@ -116,9 +117,8 @@ class ErrorLog:
     def note(self, error: KafkaError, **where: object) -> None:
         if self._clock() >= self._quiet_until.get(error.code(), 0.0):
             self._quiet_until[error.code()] = self._clock() + REPORT_SECONDS
-            log.warning(
-                "kafka reports", error=error.name(), effect="polling goes on; the client reconnects by itself", **where
-            )
+            effect = "polling goes on; the client reconnects by itself"
+            log.warning("kafka reports", error=error.name(), effect=effect, **where)
 
 
 def record_of(message: Message) -> Record:
@@ -137,10 +137,7 @@ after calls of this kind. Otherwise the next statement fails, or the one after i
 
 
 def _headers(message: Message) -> Headers:
-    """The headers; none where the client can't hand them out because one's name is not UTF-8.
-
-    Only dead letters have a use for them: they must not end the process.
-    """
+    """The headers, which only dead letters use; none where the client can't hand them out, for a name is not UTF-8."""
     try:
         return _headers_of(message) or ()
     except (SystemError, UnicodeDecodeError):

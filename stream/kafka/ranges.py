@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stream.errors import KafkaUnavailable, TerminalError
-from stream.kafka.brokers import Brokers
+from stream.kafka.brokers import Brokers, Log
 from stream.kafka.source import Fetched, OnPartitions, Source
 from stream.records import Range, Record, TopicPartition
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 """Properties that mean something in a group only."""
 
-READ_RECORDS_MAX = 5_000
-READ_SECONDS = 0.2
+READ_RECORDS_MAX, READ_SECONDS = 5_000, 0.2
 """The most that `read` brings at once, and the longest that it waits for that."""
 
 
@@ -44,12 +43,15 @@ def plan(brokers: Brokers, wanted: Wanted) -> list[Range]:
     missing = set(wanted.partitions) - {partition.partition for partition in logs}
     if missing:
         raise TerminalError(f"no partition {', '.join(map(str, sorted(missing)))} in {', '.join(wanted.topics)}")
-    lows = {partition: log.low for partition, log in logs.items()}
-    ends = {partition: log.committed_end for partition, log in logs.items()}
-    first = _bounds(brokers, lows, ends, wanted.from_offset, wanted.from_time)
-    behind = _bounds(brokers, ends, ends, wanted.to_offset, wanted.to_time)
+    first = _bounds(brokers, logs, wanted.from_offset, wanted.from_time)
+    behind = _bounds(brokers, logs, wanted.to_offset, wanted.to_time)
     ranges = [
-        Range(*partition, log.topic_id, max(first[partition], log.low), min(behind[partition], log.committed_end))
+        Range(
+            *partition,
+            log.topic_id,
+            max(first.get(partition, log.low), log.low),
+            min(behind.get(partition, log.committed_end), log.committed_end),
+        )
         for partition, log in logs.items()
         if not wanted.partitions or partition.partition in wanted.partitions
     ]
@@ -57,17 +59,14 @@ def plan(brokers: Brokers, wanted: Wanted) -> list[Range]:
 
 
 def _bounds(
-    brokers: Brokers,
-    natural: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
-    offset: int | None,
-    moment: datetime | None,
+    brokers: Brokers, logs: Mapping[TopicPartition, Log], offset: int | None, moment: datetime | None
 ) -> Mapping[TopicPartition, int]:
-    """The bound of each partition: the one that was asked for, else its natural one. What is younger than a moment may
-    be yet to come: then the partition's end bounds."""
+    """The bounds that were asked for, by partition. A record as young as a moment may be yet to come: then it is the
+    partition's end."""
     if moment is not None:
-        return {**ends, **brokers.offsets_at(ends.keys(), moment)}
-    return natural if offset is None else dict.fromkeys(ends, offset)
+        ends = {partition: log.committed_end for partition, log in logs.items()}
+        return {**ends, **brokers.offsets_at(logs, moment)}
+    return {} if offset is None else dict.fromkeys(logs, offset)
 
 
 class RangeSource(Source):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from confluent_kafka import Consumer as KafkaConsumer
@@ -32,12 +31,7 @@ class RecordReader:
         self._brokers = Brokers(properties)
         self._consumer: Any = make_client(KafkaConsumer, consumer_config(properties, GROUP_ID))
 
-    def __enter__(self) -> RecordReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._consumer.close()
 
     def read(self, topic_id: str, where: TopicPartition, offsets: Sequence[int]) -> dict[int, Record]:
@@ -46,8 +40,7 @@ class RecordReader:
         A topic that was made anew has none of the older one's. Raises KafkaUnavailable, and ConfigurationError where
         the topic doesn't exist.
         """
-        topic = self._brokers.existing_topics([where.topic])[where.topic]
-        if topic.topic_id != topic_id:
+        if self._brokers.existing_topics([where.topic])[where.topic].topic_id != topic_id:
             return {}
         low, high = self._brokers.watermarks([where])[where]
         return self._read(where, sorted(offset for offset in offsets if low <= offset < high))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ CUT_OFF_SECONDS = 3.0
 """The time for which the brokers have to answer others, and not our consumer, until it is replaced."""
 
 CLOSING = "closing"
-"""The name of a thread that waits for a client to close."""
+"""The name of the threads that wait for clients to close."""
 
 CLOSE_SECONDS_MAX = 5.0
 """The most that leaving the group may take: while the brokers are away the client waits for them beyond the 30 s that a
@@ -60,22 +60,17 @@ class Fetched:
     """The partition's end, behind any gap, as of the poll that reached it; None where the poll did not."""
 
 
-def _ignore(_partitions: list[TopicPartition]) -> None:
-    """Nobody has subscribed."""
-
-
 class Source:
     """The consumer of some topics in a group."""
 
     def __init__(self, properties: Mapping[str, str], group_id: str) -> None:
         config = consumer_config(properties, group_id)
-        self.group_id = group_id
-        self.is_incremental = config.get("group.protocol") == "consumer" or "cooperative" in str(
-            config.get("partition.assignment.strategy")
-        )
-        self._on_assign: OnPartitions = _ignore
-        self._on_revoke: OnPartitions = _ignore
-        self._on_lost: OnPartitions = _ignore
+        is_cooperative = "cooperative" in str(config.get("partition.assignment.strategy"))
+        self.is_incremental = is_cooperative or config.get("group.protocol") == "consumer"
+        self._group_id = group_id
+        self._on_assign: OnPartitions
+        self._on_revoke: OnPartitions
+        self._on_lost: OnPartitions
         self._errors = ErrorLog()
         self._config = config
         self._properties = properties
@@ -163,31 +158,27 @@ class Source:
             return None
         return high if high >= 0 else None
 
-    # Questions to the brokers, which raise KafkaUnavailable.
+    # Questions to the brokers, which raise KafkaUnavailable. A source of ranges answers some of them by itself.
 
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
-        """The first offset that each partition still has and the one after its last, asked for all at once."""
         return self._brokers.watermarks(partitions)
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset after the last of each, records of open transactions included, asked for all at once."""
         return self._brokers.high_watermarks(partitions)
 
     def end_offsets(self, topics: Collection[str]) -> dict[TopicPartition, int]:
-        """The end of each partition for readers of committed records."""
         return self._brokers.end_offsets(topics)
 
-    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
         """As `Brokers.topic_ids`; says so where a topic is gone."""
-        wanted = set(topics)
-        ids = self._brokers.topic_ids(wanted)
-        for topic in sorted(wanted - ids.keys()):
+        ids = self._brokers.topic_ids(topics)
+        for topic in sorted(set(topics) - ids.keys()):
             log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
         return ids
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing."""
-        group = self._brokers.group(self.group_id)
+        group = self._brokers.group(self._group_id)
         if not group.is_stable:
             return None
         member_id = self._consumer.memberid()
@@ -208,9 +199,8 @@ class Source:
         if not self._brokers_down or not does_answer(admin_client(self._properties)):
             self._reachable_since = None
             return False
-        now = time.monotonic()
-        self._reachable_since = self._reachable_since or now
-        return now - self._reachable_since >= CUT_OFF_SECONDS
+        self._reachable_since = self._reachable_since or time.monotonic()
+        return time.monotonic() - self._reachable_since >= CUT_OFF_SECONDS
 
     def replace(self, topics: Sequence[str]) -> None:
         """Go on with another consumer, in the place of one that is cut off. The caller has forgotten its partitions."""
@@ -222,7 +212,7 @@ class Source:
         self._join(topics)
 
     def close(self) -> None:
-        """Leave the group; the partitions are revoked first. The callbacks run while the caller waits."""
+        """Leave the group; the partitions are revoked first, in callbacks that run while the caller waits."""
         closing = threading.Thread(target=self._consumer.close, name=CLOSING, daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS_MAX)
@@ -272,6 +262,4 @@ class Source:
     def _let_go(self, partitions: Sequence[KafkaPartition]) -> None:
         """Stop fetching: the client would do so by itself, and fails to where a partition isn't fetched."""
         if self.is_incremental:
-            self._consumer.incremental_unassign(
-                [KafkaPartition(*each) for each in self._fetched() & set(our_partitions(partitions))]
-            )
+            self._stop_fetching(self._fetched() & set(our_partitions(partitions)))

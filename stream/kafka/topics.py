@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from stream.declaration.streams import Stream
-from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS
 
@@ -33,7 +33,7 @@ class TopicPlan:
 
     name: str
     partitions: int
-    config: Mapping[str, str]
+    config: dict[str, str]
 
 
 def declared_config(stream: Stream) -> dict[str, str]:
@@ -47,17 +47,15 @@ def declared_config(stream: Stream) -> dict[str, str]:
 
 def differences(brokers: Brokers, streams: Iterable[Stream]) -> list[TopicDifference]:
     """The differences of Kafka's topics from the declared ones. Raises KafkaUnavailable."""
-    with brokers.asking() as admin:
-        existing = _existing_partitions(admin)
-        return [difference for stream in streams for difference in _differences(admin, existing, stream)]
+    existing = _existing_partitions(brokers)
+    return [difference for stream in streams for difference in _differences(brokers, existing, stream)]
 
 
-def _differences(admin: AdminClient, existing: Mapping[str, int], stream: Stream) -> list[TopicDifference]:
+def _differences(brokers: Brokers, existing: Mapping[str, int], stream: Stream) -> list[TopicDifference]:
     if stream.topic not in existing:
         return [TopicDifference(stream.topic, "missing", f"{stream.partitions} partitions", "no such topic")]
-    config = _config(admin, stream.topic)
     declared = {"partitions": str(stream.partitions), **declared_config(stream)}
-    there = {"partitions": str(existing[stream.topic]), **config}
+    there = {"partitions": str(existing[stream.topic]), **_config(brokers, stream.topic)}
     return [
         TopicDifference(stream.topic, name, value, there.get(name, "not set"))
         for name, value in declared.items()
@@ -72,45 +70,34 @@ def create(brokers: Brokers, streams: Iterable[Stream], replication_factor: int)
 
 
 def create_missing(brokers: Brokers, plans: Sequence[TopicPlan], replication_factor: int) -> list[str]:
-    """Create the topics that are missing and return their names; those that exist are left as they are.
-
-    Raises KafkaUnavailable.
-    """
-    with brokers.asking() as admin:
-        existing = _existing_partitions(admin)
-        missing = [
-            NewTopic(plan.name, plan.partitions, replication_factor, config=dict(plan.config))
-            for plan in plans
-            if plan.name not in existing
-        ]
-        _create(admin, missing)
-    return [topic.topic for topic in missing]
+    """Create the missing topics and return their names; others stay as they are. Raises KafkaUnavailable."""
+    existing = _existing_partitions(brokers)
+    missing = {plan.name: plan for plan in plans if plan.name not in existing}
+    new = [NewTopic(name, plan.partitions, replication_factor, config=plan.config) for name, plan in missing.items()]
+    if new:
+        with brokers.asking(f"not all topics were created: {', '.join(missing)}") as admin:
+            for future in admin.create_topics(new, operation_timeout=CREATE_TIMEOUT_SECONDS).values():
+                _wait_for_creation(future)
+    return list(missing)
 
 
-def _create(admin: AdminClient, topics: list[NewTopic]) -> None:
-    if not topics:
-        return
-    for topic, future in admin.create_topics(topics, operation_timeout=CREATE_TIMEOUT_SECONDS).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was quicker: as good
-                raise KafkaUnavailable(f"topic {topic} was not created: {error.args[0].name()}") from None
-
-
-def _existing_partitions(admin: AdminClient) -> dict[str, int]:
-    """The number of partitions of each topic that exists."""
+def _wait_for_creation(future: Any) -> None:
     try:
-        metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS)
+        future.result()
     except KafkaException as error:
-        raise KafkaUnavailable(f"the brokers did not answer ({error.args[0].name()})") from None
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was quicker: as good
+            raise
+
+
+def _existing_partitions(brokers: Brokers) -> dict[str, int]:
+    """The number of partitions of each topic that exists."""
+    with brokers.asking("the brokers did not answer") as admin:
+        metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS)
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
-def _config(admin: AdminClient, topic: str) -> dict[str, str]:
+def _config(brokers: Brokers, topic: str) -> dict[str, str]:
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    try:
+    with brokers.asking(f"topic {topic} was not described") as admin:
         entries = admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_SECONDS)[resource].result()
-    except KafkaException as error:
-        raise KafkaUnavailable(f"topic {topic} was not described: {error.args[0].name()}") from None
     return {name: str(entry.value) for name, entry in entries.items()}

@@ -27,36 +27,44 @@ PACKET_BYTES_MIN = 4 * JSON_BYTES_MAX
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was compared. `todo` is empty where it is as it must be."""
+    """A thing that was compared. `todo` is empty where it is as it must be."""
 
     area: str
     subject: str
-    is_right: bool
-    found: str
+    state: str
     todo: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        return not self.todo
+
+    def as_row(self) -> dict[str, object]:
+        """The columns that commands print."""
+        judged = {"is_right": self.is_right, "found": self.state}
+        return {"area": self.area, "subject": self.subject, **judged, "todo": self.todo}
 
 
 def check(settings: Settings) -> list[Finding]:
     """Compare everything; an area that can't be reached is itself a finding."""
-    areas: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+    areas: dict[str, Callable[[], Iterator[Finding]]] = {
         "schemas": check_schemas,
         "compatibility": check_schema_files,
-        "database": check_database,
-        "views": check_views,
-        "topics": check_topics,
+        "database": lambda: check_database(settings.required_database_url()),
+        "views": lambda: check_views(settings.required_database_url()),
+        "topics": lambda: check_topics(Brokers(settings.required_kafka())),
     }
     if settings.registry_url() is not None:
-        areas["schema registry"] = check_schema_registry
+        areas["schema registry"] = lambda: check_schema_registry(settings.required_registry_url())
     findings: list[Finding] = []
     for area, compare in areas.items():
         try:
-            findings += compare(settings)
+            findings += compare()
         except StreamError as error:
-            findings.append(Finding(area, "reachable and readable", False, str(error), "set this right first"))
+            findings.append(Finding(area, "reachable and readable", str(error), "set this right first"))
     return findings
 
 
-def check_schemas(_settings: Settings) -> Iterator[Finding]:
+def check_schemas() -> Iterator[Finding]:
     """Every event of the catalog has a schema whose newest version has the event's fields."""
     store = SchemaStore()
     for stream in STREAMS.values():
@@ -64,33 +72,31 @@ def check_schemas(_settings: Settings) -> Iterator[Finding]:
         for route in stream.bound_routes:
             newest = store.newest(stream.topic, route.record_name)
             written = {field["name"] for field in newest.source["fields"]}
-            declared = set(route.event.__struct_fields__)
-            yield Finding(
-                "schemas",
-                f"{stream.topic}/{newest.name}",
-                written == declared,
-                "has the event's fields" if written == declared else f"differs in {sorted(written ^ declared)}",
-                "" if written == declared else "make the newest schema and the catalog's event agree",
-            )
+            differing = sorted(written ^ set(route.event.__struct_fields__))
+            state = f"differs in {differing}" if differing else "has the event's fields"
+            todo = "make the newest schema and the catalog's event agree" if differing else ""
+            yield Finding("schemas", f"{stream.topic}/{newest.name}", state, todo)
 
 
-def check_schema_files(_settings: Settings) -> Iterator[Finding]:
+def check_schema_files() -> Iterator[Finding]:
     """Each newest schema reads all that was written with the versions before it."""
     store = SchemaStore()
     for topic, record_name in records():
         *older, newest = store.versions_of(topic, record_name)
         wrong = [
-            f"data of {one.name}: {where}" for one in older for where in incompatibilities(one.source, newest.source)
+            f"data of {version.name}: {where}"
+            for version in older
+            for where in incompatibilities(version.source, newest.source)
         ]
         todo = "give new fields a default, and keep the types of the others" if wrong else ""
-        found = "; ".join(wrong) or f"reads the data of {len(older)} older version(s)"
-        yield Finding("compatibility", f"{topic}/{newest.name}", not wrong, found, todo)
+        state = "; ".join(wrong) or f"reads the data of {len(older)} older version(s)"
+        yield Finding("compatibility", f"{topic}/{newest.name}", state, todo)
 
 
-def check_schema_registry(settings: Settings) -> Iterator[Finding]:
+def check_schema_registry(url: str) -> Iterator[Finding]:
     """Each newest schema is registered, or could be, under a subject that keeps it compatible."""
     store = SchemaStore()
-    with Registry(settings.required_registry_url()) as registry:
+    with Registry(url) as registry:
         for topic, record_name in records():
             yield _registry_finding(registry, store.newest(topic, record_name))
 
@@ -99,14 +105,14 @@ def _registry_finding(registry: Registry, newest: SchemaVersion) -> Finding:
     subject = subject_of(newest)
     level, schema_id = registry.compatibility_of(subject), registry.id_of(newest)
     if schema_id is None and not registry.takes(newest):
-        found, todo = "incompatible with what is registered", "give new fields a default, and keep the others' types"
+        state, todo = "incompatible with what is registered", "give new fields a default, and keep the others' types"
     elif schema_id is None:
-        found, todo = "not registered", "run `stream schemas register`"
+        state, todo = "not registered", "run `stream schemas register`"
     elif level != COMPATIBILITY:
-        found, todo = f"id {schema_id}, with the compatibility level {level}", "run `stream schemas register`"
+        state, todo = f"id {schema_id}, with the compatibility level {level}", "run `stream schemas register`"
     else:
-        found, todo = f"id {schema_id}", ""
-    return Finding("schema registry", f"{subject} ({newest.name})", not todo, found, todo)
+        state, todo = f"id {schema_id}", ""
+    return Finding("schema registry", f"{subject} ({newest.name})", state, todo)
 
 
 def records() -> Iterator[tuple[str, str]]:
@@ -116,64 +122,37 @@ def records() -> Iterator[tuple[str, str]]:
             yield stream.topic, route.record_name
 
 
-def check_database(settings: Settings) -> Iterator[Finding]:
+def check_database(url: str) -> Iterator[Finding]:
     """The server's settings, the migrations, and the tables column by column."""
-    return _database_findings(settings.required_database_url())
-
-
-def check_views(settings: Settings) -> Iterator[Finding]:
-    """Each view is as declared. `stream run` goes on where one is not: no row depends on it."""
-    with read_connection(connect_engine(settings.required_database_url())) as connection:
-        differing = views.differences(connection, VIEWS)
-    if not differing:
-        yield Finding("views", f"all {len(VIEWS)}", True, "as declared")
-    for name, why in differing.items():
-        yield Finding("views", name, False, why, "run `stream migrate`")
-
-
-def _database_findings(database_url: str) -> Iterator[Finding]:
-    with read_connection(connect_engine(database_url)) as connection:
-        yield Finding("database", "server", True, server_name(connection))
+    with read_connection(connect_engine(url)) as connection:
+        yield Finding("database", "server", server_name(connection))
         yield from _server_settings(connection)
-        missing = migrate.pending(connection)
-        yield Finding(
-            "database",
-            "migrations",
-            not missing,
-            f"{len(missing)} to run" if missing else "all are run",
-            "run `stream migrate`" if missing else "",
-        )
-        if not missing:
-            differing = migrate.differences(connection)
-            yield Finding(
-                "database",
-                "tables",
-                not differing,
-                "; ".join(differing) or "as declared",
-                "somebody changed a table by hand: change it back, or declare and migrate it" if differing else "",
-            )
+        if missing := migrate.pending(connection):
+            yield Finding("database", "migrations", f"{len(missing)} to run", "run `stream migrate`")
+            return
+        yield Finding("database", "migrations", "all are run")
+        differing = "; ".join(migrate.differences(connection))
+        todo = "somebody changed a table by hand: change it back, or declare and migrate it" if differing else ""
+        yield Finding("database", "tables", differing or "as declared", todo)
 
 
 def _server_settings(connection: Connection) -> Iterator[Finding]:
-    def number(name: str) -> int:
-        return int(connection.execute(text(f"SELECT @@GLOBAL.{name}")).scalar_one())
+    settings = "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.innodb_flush_log_at_trx_commit"
+    packet, flush = connection.execute(text(settings)).one()
+    todo = "" if packet >= PACKET_BYTES_MIN else f"set it to {PACKET_BYTES_MIN} or more"
+    yield Finding("database", "max_allowed_packet", f"{packet} bytes", todo)
+    todo = "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed"
+    yield Finding("database", "innodb_flush_log_at_trx_commit", str(flush), todo)
 
-    packet = number("max_allowed_packet")
-    yield Finding(
-        "database",
-        "max_allowed_packet",
-        packet >= PACKET_BYTES_MIN,
-        f"{packet} bytes",
-        "" if packet >= PACKET_BYTES_MIN else f"set it to {PACKET_BYTES_MIN} or more",
-    )
-    flush = number("innodb_flush_log_at_trx_commit")
-    yield Finding(
-        "database",
-        "innodb_flush_log_at_trx_commit",
-        flush == 1,
-        str(flush),
-        "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed",
-    )
+
+def check_views(database_url: str) -> Iterator[Finding]:
+    """Each view is as declared. `stream run` goes on where a view is not: no row depends on it."""
+    with read_connection(connect_engine(database_url)) as connection:
+        differing = views.differences(connection, VIEWS)
+    if not differing:
+        yield Finding("views", f"all {len(VIEWS)}", "as declared")
+    for name, why in differing.items():
+        yield Finding("views", name, why, "run `stream migrate`")
 
 
 def require_fit_database(database_url: str) -> str:
@@ -181,20 +160,20 @@ def require_fit_database(database_url: str) -> str:
 
     Raises ConfigurationError that says all that differs, and DatabaseUnavailable.
     """
-    findings = list(_database_findings(database_url))
-    wrong = [one for one in findings if not one.is_right]
+    findings = list(check_database(database_url))
+    wrong = [f"{finding.subject}: {finding.state}; {finding.todo}" for finding in findings if not finding.is_right]
     if wrong:
-        raise ConfigurationError("\n".join(f"{one.subject}: {one.found}; {one.todo}" for one in wrong))
-    return next(one.found for one in findings if one.subject == "server")
+        raise ConfigurationError("\n".join(wrong))
+    return next(finding.state for finding in findings if finding.subject == "server")
 
 
-def check_topics(settings: Settings) -> Iterator[Finding]:
+def check_topics(brokers: Brokers) -> Iterator[Finding]:
     """Each declared topic exists, with its partitions and settings."""
-    differences = topics.differences(Brokers(settings.required_kafka()), STREAMS.values())
+    differences = topics.differences(brokers, STREAMS.values())
     for topic in STREAMS:
         differing = [each for each in differences if each.topic == topic]
         if not differing:
-            yield Finding("topics", topic, True, "as declared")
+            yield Finding("topics", topic, "as declared")
         for each in differing:
             todo = "run `stream topics create`" if each.subject == "missing" else "alter the topic, or its declaration"
-            yield Finding("topics", topic, False, f"{each.subject}: {each.actual}, declared {each.declared}", todo)
+            yield Finding("topics", topic, f"{each.subject}: {each.actual}, declared {each.declared}", todo)

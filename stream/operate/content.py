@@ -72,5 +72,4 @@ def _kind_of(value: Any) -> str | None:
             return f"(a decimal of {len(value)} bytes)"
         case list():
             return f"(a list of {len(value)})"
-        case _:
-            return "(a record)"
+    return "(a record)"

@@ -28,11 +28,7 @@ SUFFIX = ".dlq"
 CONNECT = "__connect.errors."
 OURS = "stream.dead-letter."
 
-CONNECT_STAGES = {
-    Stage.DECODE: "VALUE_CONVERTER",
-    Stage.VALIDATE: "TRANSFORMATION",
-    Stage.WRITE: "TASK_PUT",
-}
+CONNECT_STAGES = {Stage.DECODE: "VALUE_CONVERTER", Stage.VALIDATE: "TRANSFORMATION", Stage.WRITE: "TASK_PUT"}
 """Kafka Connect's names for our stages."""
 
 RECORDS_MAX = 500
@@ -84,10 +80,8 @@ class DeadLetterTopics:
             after = -1
             while rows := self._next(part, after):
                 # Without the record's own time, by which Kafka would remove an old one at once; a header tells it.
-                publisher.publish(
-                    part.topic + SUFFIX,
-                    [Outgoing(row["record_key"], row["record_value"], headers_of(row)) for row in rows],
-                )
+                copies = [Outgoing(row["record_key"], row["record_value"], headers_of(row)) for row in rows]
+                publisher.publish(part.topic + SUFFIX, copies)
                 offsets = [row["kafka_offset"] for row in rows]
                 with translated_errors(), self._database.begin() as connection:
                     note_published(connection, part, offsets)
@@ -119,31 +113,26 @@ def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
     There is no stack trace: the reason is a code of the runbook, and a trace could hold values.
     """
     reason = f"{row['stage']}: {row['reason']}" + (f" (field {row['field']})" if row["field"] else "")
-    connect = {
-        "topic": row["topic"],
-        "partition": row["kafka_partition"],
-        "offset": row["kafka_offset"],
-        "connector.name": "stream",
-        "task.id": 0,
-        "stage": CONNECT_STAGES[Stage(row["stage"])],
-        "class.name": f"stream.{row['stage']}",
-        "exception.class.name": "stream.errors.Rejection",
-        "exception.message": reason,
-    }
-    ours = {
-        "stage": row["stage"],
-        "reason": row["reason"],
-        "field": row["field"],
-        "topic-id": row["topic_id"],
-        "record-time": row["record_time"].isoformat(),
-        "first-rejected-on": row["first_rejected_on"].isoformat(),
-        "last-rejected-on": row["last_rejected_on"].isoformat(),
-        "attempts": row["attempts"],
+    added = {
+        f"{CONNECT}topic": row["topic"],
+        f"{CONNECT}partition": row["kafka_partition"],
+        f"{CONNECT}offset": row["kafka_offset"],
+        f"{CONNECT}connector.name": "stream",
+        f"{CONNECT}task.id": 0,
+        f"{CONNECT}stage": CONNECT_STAGES[Stage(row["stage"])],
+        f"{CONNECT}class.name": f"stream.{row['stage']}",
+        f"{CONNECT}exception.class.name": "stream.errors.Rejection",
+        f"{CONNECT}exception.message": reason,
+        f"{OURS}stage": row["stage"],
+        f"{OURS}reason": row["reason"],
+        f"{OURS}field": row["field"],
+        f"{OURS}topic-id": row["topic_id"],
+        f"{OURS}record-time": row["record_time"].isoformat(),
+        f"{OURS}first-rejected-on": row["first_rejected_on"].isoformat(),
+        f"{OURS}last-rejected-on": row["last_rejected_on"].isoformat(),
+        f"{OURS}attempts": row["attempts"],
         # Where it is false, key and value are null although the record had some: read it from the topic.
-        "has-content": str(row["record_headers"] is not None).lower(),
-    }
-    added = {CONNECT + name: text for name, text in connect.items()} | {
-        OURS + name: text for name, text in ours.items()
+        f"{OURS}has-content": str(row["record_headers"] is not None).lower(),
     }
     told = [(name, str(text).encode()) for name, text in added.items() if text is not None]
     return [*headers_from_text(row["record_headers"]), *told]

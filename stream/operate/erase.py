@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastavro import schemaless_writer
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 
 from stream import moments
 from stream.catalog import STREAMS
@@ -63,9 +63,13 @@ def stored(connection: Connection, person: Person) -> list[Stored]:
     """The rows about a person now, table by table."""
     tables = []
     for table, about in tables_about(person.kind):
-        count = connection.execute(select(func.count()).select_from(table).where(is_theirs(table, about, person)))
-        tables.append(Stored(table.name, int(count.scalar_one()), f"{about.on_erasure} ({about.column})"))
+        rows = _count(connection, table, is_theirs(table, about, person))
+        tables.append(Stored(table.name, rows, f"{about.on_erasure} ({about.column})"))
     return tables
+
+
+def _count(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).select_from(table).where(condition)).scalar_one())
 
 
 def publish_deletion(properties: Mapping[str, str], person: Person) -> str:
@@ -109,46 +113,34 @@ def receipt(connection: Connection, person: Person, copies_kept_days: int) -> li
         raise TerminalError("no erasure of this person is known: `stream erase PERSON --execute` asks for one")
     if marker.swept_on is None:
         raise TerminalError("the erasure is still under way: a running `stream run` finishes it")
-    removed = connection.execute(
-        select(ERASURE_REMOVAL.c.table_name, ERASURE_REMOVAL.c.rows_removed).where(
-            ERASURE_REMOVAL.c.person_kind == person.kind, ERASURE_REMOVAL.c.person_id == person.person_id
-        )
+    is_about_person = and_(
+        ERASURE_REMOVAL.c.person_kind == person.kind, ERASURE_REMOVAL.c.person_id == person.person_id
     )
-    lines = [Receipt(f"removed from {row.table_name}", row.rows_removed, f"{marker.swept_on} UTC") for row in removed]
-    unattributed = connection.execute(
-        select(func.count()).select_from(DEAD_LETTER).where(DEAD_LETTER.c.record_value.is_not(None))
-    ).scalar_one()
-    days = {stream.retention_ms // 86_400_000 for stream in STREAMS.values()}
-    lines += [
-        Receipt(f"remains: the bare id in {name}", rows, "for good: a ledger has to add up")
-        for name, rows in _bare_ids(connection, person)
+    removed = connection.execute(select(ERASURE_REMOVAL).where(is_about_person))
+    unattributed = _count(connection, DEAD_LETTER, DEAD_LETTER.c.record_value.is_not(None))
+    days = max(stream.retention_ms for stream in STREAMS.values()) // 86_400_000
+    until_settled = "they are redriven or discarded, or expire"
+    return [
+        *(Receipt(f"removed from {row.table_name}", row.rows_removed, f"{marker.swept_on} UTC") for row in removed),
+        *_bare_ids(connection, person),
+        Receipt("remains: dead letters that nobody can be named for", unattributed, until_settled),
+        *_copies(connection, copies_kept_days),
+        Receipt("remains: the log in Kafka", None, f"its retention, {days} days"),
     ]
-    lines.append(
-        Receipt(
-            "remains: dead letters that nobody can be named for",
-            unattributed,
-            "they are redriven or discarded, or expire",
-        )
-    )
-    lines += _copies(connection, copies_kept_days)
-    lines.append(Receipt("remains: the log in Kafka", None, f"its retention, {max(days)} days"))
-    return lines
 
 
 def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
     """The copies of dead letters, topic by topic: whose they were isn't known once they are settled."""
-    oldest = moments.now() - timedelta(days=kept_days)
+    oldest, until = moments.now() - timedelta(days=kept_days), f"its retention, {kept_days} days"
     query = select(DEAD_LETTER.c.topic, func.count()).where(DEAD_LETTER.c.published_on >= oldest)
     return [
-        Receipt(
-            f"remains: copies in {topic}{SUFFIX}, whoever they are about", count, f"its retention, {kept_days} days"
-        )
+        Receipt(f"remains: copies in {topic}{SUFFIX}, whoever they are about", count, until)
         for topic, count in connection.execute(query.group_by(DEAD_LETTER.c.topic).order_by(DEAD_LETTER.c.topic))
         if topic not in STREAMS or not STREAMS[topic].has_hidden_values  # else they are coordinates and no more
     ]
 
 
-def _bare_ids(connection: Connection, person: Person) -> list[tuple[str, int]]:
+def _bare_ids(connection: Connection, person: Person) -> list[Receipt]:
     """The numbers of rows that keep the person's id, by table; tables without any are left out."""
     keeping = [
         (table, about)
@@ -157,11 +149,11 @@ def _bare_ids(connection: Connection, person: Person) -> list[tuple[str, int]]:
         for about in persons_of(table)
         if about.kind == person.kind and about.keeps_bare_id
     ]
-    counts = [
-        (table.name, connection.execute(select(func.count()).where(is_theirs(table, about, person))).scalar_one())
+    return [
+        Receipt(f"remains: the bare id in {table.name}", rows, "for good: a ledger has to add up")
         for table, about in keeping
+        if (rows := _count(connection, table, is_theirs(table, about, person)))
     ]
-    return [(name, rows) for name, rows in counts if rows]
 
 
 def _deletion(kind: str) -> tuple[Stream, Route]:

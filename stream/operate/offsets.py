@@ -112,22 +112,15 @@ def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) 
     """The offsets of each partition, with what the group says of it. Raises KafkaUnavailable."""
     committed = brokers.committed(group_id, [place.partition for place in places])
     held = {partition for member in brokers.group(group_id).members for partition in member.partitions}
-    return [_offsets(place, committed.get(place.partition), place.partition in held) for place in places]
-
-
-def _offsets(place: Place, committed: int | None, is_held: bool) -> PartitionOffsets:
-    low, high, applied = place.log.low, place.log.high, place.applied
-    state = place.stop_reason or (State.HELD if is_held else State.FREE)
-    return PartitionOffsets(
-        *place.partition,
-        progress=applied.next_offset if applied else None,
-        committed=committed,
-        earliest=low,
-        latest=high,
-        lag_records=max(0, high - (max(applied.next_offset, low) if applied else low)),
-        owner=applied.owner if applied else None,
-        state=state.value,
-    )
+    offsets = []
+    for place in places:
+        low, high, applied = place.log.low, place.log.high, place.applied
+        next_offset, owner = (applied.next_offset, applied.owner) if applied else (None, None)
+        told = committed.get(place.partition)
+        lag = max(0, high - max(next_offset or 0, low))
+        state = place.stop_reason or (State.HELD if place.partition in held else State.FREE)
+        offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state.value))
+    return offsets
 
 
 # Going on after the log changed.
@@ -180,11 +173,11 @@ def plan_reset(brokers: Brokers, places: Sequence[Place], numbers: Collection[in
     Raises KafkaUnavailable, and TerminalError where a topic has no such partition.
     """
     there = {place.partition for place in places}
-    wanted = {TopicPartition(partition.topic, number) for partition in there for number in numbers}
-    if wanted - there:
-        absent = ", ".join(sorted(map(str, wanted - there)))
-        raise TerminalError(f"no such partition: {absent}; `stream offsets show` lists them")
-    chosen = [place for place in places if not numbers or place.partition in wanted]
+    absent = {TopicPartition(partition.topic, number) for partition in there for number in numbers} - there
+    if absent:
+        names = ", ".join(sorted(map(str, absent)))
+        raise TerminalError(f"no such partition: {names}; `stream offsets show` lists them")
+    chosen = [place for place in places if not numbers or place.partition.partition in numbers]
     moment = target.to_datetime
     at = brokers.offsets_at([place.partition for place in chosen], moment) if moment else {}
     resets = [_reset_of(place, target, at.get(place.partition)) for place in chosen]
@@ -198,7 +191,7 @@ def _reset_of(place: Place, target: Target, at_time: int | None) -> Reset | None
     start = low if known is None else known
     wanted = _wanted(target, low, end, start, at_time)
     to = min(max(wanted, low), end)
-    if known == to:
+    if to == known:
         return None
     return Reset(
         *place.partition,

@@ -38,7 +38,6 @@ from stream.stages.decode import decode_slice
 
 RECORDS_MAX = 500
 """Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
-
 BYTES_MAX = 16 * 1024 * 1024
 """The most that these hold, unless a single one is larger."""
 
@@ -62,7 +61,6 @@ class Redriven:
 
     @property
     def records(self) -> int:
-        """All of them."""
         return self.resolved + self.rejected_again + self.gone_from_log
 
     def __add__(self, other: Redriven) -> Redriven:
@@ -74,22 +72,15 @@ class Redriven:
         )
 
 
+@dataclass(frozen=True)
 class Redrive:
     """Redrives selected dead letters, each at most once."""
 
-    def __init__(
-        self,
-        database: Engine,
-        selection: Selection,
-        decoder: Decoder,
-        read_log: ReadLog,
-        look_back_days: int = LOOK_BACK_DAYS,
-    ) -> None:
-        self._database = database
-        self._look_back_days = look_back_days
-        self._selection = selection
-        self._decoder = decoder
-        self._read_log = read_log
+    database: Engine
+    selection: Selection
+    decoder: Decoder
+    read_log: ReadLog
+    look_back_days: int = LOOK_BACK_DAYS
 
     def run(self, records_max: int | None = None) -> Iterator[Redriven]:
         """Redrive at most so many, and tell what became of them batch by batch.
@@ -97,10 +88,10 @@ class Redrive:
         Raises DatabaseUnavailable, TransactionConflict and KafkaUnavailable; what was told of is done by then.
         """
         left = sys.maxsize if records_max is None else records_max
-        with read_connection(self._database) as connection:
-            parts = parts_waiting(connection, self._selection)
+        with read_connection(self.database) as connection:
+            parts = parts_waiting(connection, self.selection)
         for part in parts:
-            if part.topic not in self._decoder.readers:
+            if part.topic not in self.decoder.readers:
                 continue  # no longer in the catalog: nobody knows its events
             after = -1
             while left and (offsets := self._next(part, after, left)):
@@ -109,22 +100,18 @@ class Redrive:
                 left -= len(offsets)
 
     def _next(self, part: LogPart, after: int, left: int) -> list[int]:
-        with read_connection(self._database) as connection:
+        with read_connection(self.database) as connection:
+            records_max = min(left, RECORDS_MAX)
             return offsets_waiting(
-                connection,
-                self._selection,
-                part,
-                after=after,
-                records_max=min(left, RECORDS_MAX),
-                bytes_max=BYTES_MAX,
+                connection, self.selection, part, after=after, records_max=records_max, bytes_max=BYTES_MAX
             )
 
     def _redrive(self, part: LogPart, offsets: Sequence[int]) -> Redriven:
         # Read before the transaction, whose locks are not to wait for Kafka.
-        from_log = self._read_log(part, offsets) if STREAMS[part.topic].has_hidden_values else {}
+        from_log = self.read_log(part, offsets) if STREAMS[part.topic].has_hidden_values else {}
         for attempt in range(ATTEMPTS_MAX):
             try:
-                with translated_errors(), self._database.begin() as connection:
+                with translated_errors(), self.database.begin() as connection:
                     return self._transact(connection, part, offsets, from_log)
             except TransactionConflict:
                 if attempt + 1 == ATTEMPTS_MAX:
@@ -149,8 +136,8 @@ class Redrive:
         # 3. rows
         claim = Claim(part.topic_partition, part.topic_id)
         slice_ = Slice(claim, records[0].offset, records[-1].offset + 1, records)
-        decoded = decode_slice(slice_, self._decoder.readers_for(part.topic, records))
-        written = write_rows(connection, decoded, late_before=touched.late_before(self._look_back_days))
+        decoded = decode_slice(slice_, self.decoder.readers_for(part.topic, records))
+        written = write_rows(connection, decoded, late_before=touched.late_before(self.look_back_days))
         # 4. to 6. as a lane does
         settle(connection, progress.REDRIVE_GROUP_ID, [written], _resolve_redriven)
         # 7. the ledger of records

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from stream import moments
 from stream.declaration.service_tables import PROGRESS
 from stream.errors import StopReason
 from stream.kafka.brokers import Brokers, Log
@@ -106,22 +107,12 @@ class PartitionLag:
 def lag_of(place: Place) -> PartitionLag:
     """The distance of a partition's progress from the end that readers of committed records see."""
     end, applied = place.log.committed_end, place.applied
-    lag_records = max(0, end - (applied.next_offset if applied else 0))
-    through = applied.complete_through if applied else None
-    return PartitionLag(
-        *place.partition,
-        end_offset=end,
-        next_offset=applied.next_offset if applied else None,
-        lag_records=lag_records,
-        lag_seconds=_lag_seconds(lag_records, through),
-        complete_through=through,
-        owner=applied.owner if applied else None,
-    )
-
-
-def _lag_seconds(lag_records: int, complete_through: datetime | None) -> float | None:
+    next_offset, through, owner = None, None, None
+    if applied is not None:
+        next_offset, through, owner = applied.next_offset, applied.complete_through, applied.owner
+    lag_records, lag_seconds = max(0, end - (next_offset or 0)), None
     if not lag_records:
-        return 0.0
-    if complete_through is None:
-        return None
-    return round((datetime.now(UTC).replace(tzinfo=None) - complete_through).total_seconds(), 1)
+        lag_seconds = 0.0
+    elif through is not None:
+        lag_seconds = round((moments.now() - through).total_seconds(), 1)
+    return PartitionLag(*place.partition, end, next_offset, lag_records, lag_seconds, through, owner)

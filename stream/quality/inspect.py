@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Select, func, select
 
 from stream.declaration.service_tables import DATA_QUALITY
-from stream.errors import StatementTimeout
+from stream.errors import DataRefused, StatementTimeout
 from stream.mysql import data_quality
 from stream.mysql.connection import limited_statements
 from stream.quality.checks import CHECKS, Check
+
+log = structlog.get_logger(__name__)
 
 SAMPLE_ROWS = 5
 
@@ -31,7 +34,7 @@ class CheckResult:
 
     check: str
     faults: int | None
-    """How many rows are at fault; None where it took longer than it may."""
+    """How many rows are at fault; None where it took longer than it may, or the server refused it."""
     sample: str
     """Some of them, by their keys, or by the coordinates of their events where the key is a person's id."""
     seconds: float
@@ -41,11 +44,15 @@ class CheckResult:
 def inspect(connection: Connection, check: Check, seconds_max: float) -> CheckResult:
     """Run a check within a limit of time. Raises DatabaseUnavailable."""
     began = time.monotonic()
+    faults, sample = None, ""
     try:
         with limited_statements(connection, seconds_max):
             rows = connection.execute(_counted(check)).all()
     except StatementTimeout:
-        faults, sample = None, ""
+        pass
+    except DataRefused as refused:  # such as a sum that is out of range
+        todo = "look the errno up in the server's manual: some row holds a value that the check's query can't take"
+        log.error("check refused", check=check.name, errno=refused.errno, todo=todo)
     else:
         faults = rows[0].faults if rows else 0
         sample = ", ".join(check.row_name(tuple(row[:-1])) for row in rows)
@@ -86,6 +93,6 @@ def remember(connection: Connection, finding: CheckResult) -> None:
 
 
 def remembered(connection: Connection) -> Mapping[str, int | None]:
-    """The rows at fault by check, as they were found last; None where the check took too long."""
+    """The rows at fault by check, as they were found last; None where the last attempt told nothing."""
     rows = connection.execute(select(DATA_QUALITY.c.check_name, DATA_QUALITY.c.faults))
     return {row.check_name: row.faults for row in rows}

@@ -20,8 +20,7 @@ LAG_RECORDS_MIN = 10_000
 """Less lag than one batch is no lag: it comes and goes with every poll."""
 
 IDLE_SECONDS_MAX = 30.0
-"""The longest silence of a live group that works. Beyond it nobody runs, or the group itself waits: our waiting is no
-help."""
+"""The longest silence of a live group that works. Beyond it nobody runs, or the group waits: our wait is no help."""
 
 
 class LiveLag(NamedTuple):

@@ -9,63 +9,52 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from stream.catalog import STREAMS
-from stream.counts import Reached, Tell
+from stream.counts import Tell
 from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import persons_of
-from stream.kafka.ranges import read
 from stream.mysql.connection import read_connection
 from stream.mysql.replay_runs import Effect
 from stream.records import Range
-from stream.replay.shadow_tables import Shadow, key_of, version_of
+from stream.replay.shadow_tables import Shadow, key_of, shadow_of, version_of
 from stream.schemas.decoder import Decoder
 
 Version = tuple[Any, Any]
+OUTCOMES = ("inserted", "updated", "unchanged", "suppressed")
 
 
 def preview(
-    properties: Mapping[str, str],
-    database: Engine,
-    ranges: Sequence[Range],
-    decoder: Decoder,
-    tell: Tell,
+    properties: Mapping[str, str], database: Engine, ranges: Sequence[Range], decoder: Decoder, tell: Tell
 ) -> list[Effect]:
-    """What replaying the ranges would do; `tell` is told how many records are read, of the offsets there are.
+    """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are.
 
     Rows count by what becomes of them in the end, each key once, in however many batches its versions come. Not
     foreseen: a row that would claim another one's unique key (`conflict`).
     Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable and TerminalError.
     """
-    tables = {table.name: table for one in ranges for table in STREAMS[one.topic].tables}
+    tables = {table.name: table for part in ranges for table in STREAMS[part.topic].tables}
     records: Counter[tuple[str, str, str]] = Counter()
     rows: Counter[tuple[str, str]] = Counter()
-    total, done = sum(one.records_max for one in ranges), 0
-    with Shadow(database, list(tables.values())) as shadow:
-        for written in shadow.apply(read(properties, "replay:dry-run", ranges), decoder):
+    with shadow_of(database, tables.values()) as shadow:
+        for written in shadow.apply_ranges(properties, "replay:dry-run", ranges, decoder, tell):
             topic = written.slice.topic_partition.topic
-            done += written.records.consumed
-            tell(Reached(done, total))
             records["records", topic, "consumed"] += written.records.consumed
             records["records", topic, "dead_lettered"] += written.records.dead_lettered
-            for _, rejection in written.rejected:
-                records["dead letters", topic, rejection.reason.value] += 1
-            for name, counts in written.rows.items():
-                rows[name, "suppressed"] += counts.suppressed
+            records.update(("dead letters", topic, rejection.reason.value) for _, rejection in written.rejected)
+            rows.update({(name, "suppressed"): counts.suppressed for name, counts in written.rows.items()})
         with read_connection(database) as live:
             for table in tables.values():
                 rows.update(_outcomes(live, shadow, table))
             erased = _not_yet_erased(live, shadow)
-    found = [Effect(what, name, None, outcome, count) for (what, name, outcome), count in sorted(records.items())]
-    for name in tables:
-        found += [
-            Effect("rows", name, None, outcome, rows[name, outcome])
-            for outcome in ("inserted", "updated", "unchanged", "suppressed")
-        ]
-    return found + ([Effect("persons", ERASURE.name, None, "erased", erased)] if erased else [])
+    return [
+        *(Effect(what, name, None, outcome, count) for (what, name, outcome), count in sorted(records.items())),
+        *(Effect("rows", name, None, outcome, rows[name, outcome]) for name in tables for outcome in OUTCOMES),
+        *([Effect("persons", ERASURE.name, None, "erased", erased)] if erased else []),
+    ]
 
 
 def _outcomes(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple[str, str]]:
-    """What becomes of a shadow's rows once they meet the live ones."""
+    """The fate of a shadow's rows once they meet the live ones."""
     outcomes: Counter[tuple[str, str]] = Counter()
     for some in shadow.rows(table):
         stored = _versions(live, table, [key_of(table, row) for row in some])
@@ -101,9 +90,9 @@ def _parent_key(table: Table, row: RowMapping) -> tuple[Any, ...]:
 def _is_about_any(table: Table, row: RowMapping, shadow: Shadow) -> bool:
     """Whether the row is about a person whom the same records erase."""
     return any(
-        (one.kind, str(row[one.column])) in shadow.erased
-        for one in persons_of(table)
-        if one.is_stored and one.on_erasure is OnErasure.DELETE_ROW
+        (about.kind, str(row[about.column])) in shadow.erased
+        for about in persons_of(table)
+        if about.is_stored and about.on_erasure is OnErasure.DELETE_ROW
     )
 
 

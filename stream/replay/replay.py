@@ -67,12 +67,9 @@ def resume_run(settings: Settings, run_id: str) -> Run:
 
 def _skip_what_is_gone(database: DatabaseEngine, run: Run, lows: Mapping[TopicPartition, int]) -> None:
     """Go on behind what retention took: nothing of it is left to read again."""
-    ends = {part.topic_partition: part.to_offset for part in run.ranges}
-    gone = {
-        partition: min(lows[partition], ends[partition])
-        for partition, offset in runs.next_offsets(database, run).items()
-        if offset < min(lows[partition], ends[partition])
-    }
+    begins = {part.topic_partition: min(lows[part.topic_partition], part.to_offset) for part in run.ranges}
+    places = runs.next_offsets(database, run)
+    gone = {partition: begins[partition] for partition, offset in places.items() if offset < begins[partition]}
     for partition, offset in gone.items():
         log.warning("records left the log", partition=str(partition), effect="they are not replayed", goes_on_at=offset)
     runs.skip_to(database, run, gone)
@@ -92,9 +89,8 @@ class Replay:
         self._brokers = Brokers(kafka)
         self._brake = Brake(self._live_lag)
         source = RangeSource(kafka, run.group_id, run.ranges, holds=self._is_still_ours, is_held_back=self._brake.holds)
-        self._service = Service(
-            settings, engine_options(settings, run), source, self._brokers, owner=self._owner, is_replay=True
-        )
+        options = engine_options(settings, run)
+        self._service = Service(settings, options, source, self._brokers, owner=self._owner, is_replay=True)
         self.stop, self.close = self._service.stop, self._service.close
 
     def run(self, tell: Tell) -> bool:
@@ -110,10 +106,9 @@ class Replay:
 
     def _reached(self) -> Reached:
         applied = self._service.applied()
-        done = sum(
-            min(applied.get(part.topic_partition, part.from_offset), part.to_offset) - part.from_offset
-            for part in self._run.ranges
-        )
+        ranges = self._run.ranges
+        places = [min(applied.get(part.topic_partition, part.from_offset), part.to_offset) for part in ranges]
+        done = sum(places) - sum(part.from_offset for part in ranges)
         return Reached(done, self._run.records_max, self._brake.is_on)
 
     def _is_still_ours(self, topic_partition: TopicPartition) -> bool | None:
@@ -127,9 +122,8 @@ class Replay:
         except TransientError:
             return None  # asked again within a second
         if owner not in (self._owner, ""):  # "": a restored backup took the run back to its beginning
-            raise TerminalError(
-                f"another process goes on with replay {self._run.run_id}: this one ends; nothing is lost"
-            )
+            run_id = self._run.run_id
+            raise TerminalError(f"another process goes on with replay {run_id}: this one ends; nothing is lost")
         return True
 
     def _live_lag(self) -> LiveLag:

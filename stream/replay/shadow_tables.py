@@ -8,58 +8,54 @@ for are kept apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 
-from stream.counts import RowCounts
+from stream.counts import Reached, RowCounts, Tell
 from stream.declaration.persons import Person
+from stream.kafka.ranges import read
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import write_rows
-from stream.records import Claim, Record, Slice, TopicPartition
+from stream.records import Claim, Range, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
 from stream.stages.decode import DecodedSlice, decode_slice
 
 ROWS_AT_ONCE = 1_000
-"""How many rows are fetched, or looked up, at a time."""
+"""Rows that are fetched, or looked up, at a time."""
 
 IDLE_SECONDS_MAX = 24 * 3600
-"""How long a connection may be silent while the log is read: some servers close it after minutes by default."""
+"""The longest silence of a connection while the log is read: some servers close it after minutes by default."""
+
+
+@contextmanager
+def shadow_of(database: Engine, tables: Iterable[Table]) -> Iterator[Shadow]:
+    """The shadows of some tables, empty at first, until the block ends. Raises DatabaseUnavailable."""
+    with translated_errors():
+        connection = database.connect()
+    try:
+        with translated_errors(), connection.begin():
+            connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
+            for table in tables:
+                _create(connection, table)
+        yield Shadow(connection)
+    finally:
+        connection.invalidate()  # the server drops them
+        connection.close()
 
 
 class Shadow:
-    """The shadows of some tables, empty at first, until the block ends.
+    """Shadow tables. Every method may raise DatabaseUnavailable, after which nothing is left: begin anew."""
 
-    Every method may raise DatabaseUnavailable, after which nothing is left: begin anew.
-    """
-
-    def __init__(self, database: Engine, tables: Sequence[Table]) -> None:
-        self.tables = tables
+    def __init__(self, connection: Connection) -> None:
         self.erased: set[Person] = set()
-        """Whom the records erase. There are few, so they are kept in memory."""
-        self._database = database
-        self._connection: Connection | None = None
-
-    def __enter__(self) -> Self:
-        with translated_errors():
-            self._connection = self._database.connect()
-            with self._connection.begin():
-                self._connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
-                for table in self.tables:
-                    _create(self._connection, table)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # the server drops them
-            self._connection.close()
+        """The persons that the records erase. There are few, so they are kept in memory."""
+        self._connection = connection
 
     def apply(
         self, pieces: Iterable[tuple[TopicPartition, Sequence[Record]]], decoder: Decoder
@@ -71,31 +67,37 @@ class Shadow:
         with ThreadPoolExecutor(1, "shadow") as server:
             writing: Future[WrittenSlice] | None = None
             for topic_partition, records in pieces:
-                piece = _decoded(topic_partition, records, decoder)
+                slice_ = Slice(Claim(topic_partition, ""), 0, 0, list(records))
+                piece = decode_slice(slice_, decoder.readers_for(topic_partition.topic, records))
                 if writing is not None:
                     yield writing.result()
                 writing = server.submit(self._write, piece)
             if writing is not None:
                 yield writing.result()
 
+    def apply_ranges(
+        self, properties: Mapping[str, str], name: str, ranges: Sequence[Range], decoder: Decoder, tell: Tell
+    ) -> Iterator[WrittenSlice]:
+        """Apply ranges as they are read; `tell` is told how many records are read, of the offsets there are."""
+        done, total = 0, sum(part.records_max for part in ranges)
+        for written in self.apply(read(properties, name, ranges), decoder):
+            done += written.records.consumed
+            tell(Reached(done, total))
+            yield written
+
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
-        with translated_errors(), self._opened.begin():
-            return write_rows(self._opened, piece, self._mark)
+        with translated_errors(), self._connection.begin():
+            return write_rows(self._connection, piece, self._mark)
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
-        with translated_errors(), self._opened.begin():
-            yield from in_key_order(self._opened, table, buckets)
+        with translated_errors(), self._connection.begin():
+            yield from in_key_order(self._connection, table, buckets)
 
     def digests(self, table: Table) -> dict[int, Digest]:
         """Those of a shadow's rows, by bucket."""
-        with translated_errors(), self._opened.begin():
-            return digests(self._opened, table)
-
-    @property
-    def _opened(self) -> Connection:
-        assert self._connection is not None, "used outside its block"
-        return self._connection
+        with translated_errors(), self._connection.begin():
+            return digests(self._connection, table)
 
     def _mark(self, _connection: Connection, persons: Sequence[tuple[Person, int]]) -> RowCounts:
         self.erased.update(person for person, _ in persons)
@@ -113,11 +115,6 @@ def _create(connection: Connection, table: Table) -> None:
     connection.execute(text(f"ALTER TABLE `{shadow}` {', '.join(changes)}"))
 
 
-def _decoded(topic_partition: TopicPartition, records: Sequence[Record], decoder: Decoder) -> DecodedSlice:
-    slice_ = Slice(Claim(topic_partition, ""), 0, 0, list(records))
-    return decode_slice(slice_, decoder.readers_for(topic_partition.topic, records))
-
-
 def in_key_order(
     connection: Connection, table: Table, buckets: Collection[int] | None = None
 ) -> Iterator[Sequence[RowMapping]]:
@@ -132,7 +129,7 @@ def in_key_order(
 
 
 def version_of(row: RowMapping) -> tuple[Any, Any]:
-    """What the guard compares."""
+    """The pair that the guard compares."""
     return row["event_time"], row["event_id"]
 
 

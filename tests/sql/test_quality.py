@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, text
+from structlog.testing import capture_logs
 
 from stream.engine.jobs import inspect_quality
 from stream.engine.metrics import Metrics
@@ -278,6 +279,11 @@ def test_a_check_that_takes_too_long_is_given_up_and_says_so(database: Database)
         assert inspect(connection, check, SECONDS_MAX).faults == 1, "and the connection serves on"
 
 
+def refused(check: Check) -> Check:
+    """The same, and beyond what the server can work out."""
+    return replace(check, faults=check.faults.where(text("id + 18446744073709551615 > 0")))
+
+
 # --- The inspector
 
 
@@ -343,6 +349,23 @@ def test_of_a_check_that_took_too_long_or_is_gone_nothing_is_told(
     take_step(database, metrics)
     assert told(metrics) == {}
     assert [(row["check_name"], row["faults"]) for row in database.rows("data_quality")] == [("other", None)]
+
+
+def test_a_check_that_the_server_refuses_says_so_and_the_inspector_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, {"trip": [trip(3, Random(1))]})
+    metrics = Metrics()
+    monkeypatch.setattr(inspection, "CHECKS", {"trip_times": refused(CHECKS["trip_times"])})
+    with capture_logs() as lines:
+        take_step(database, metrics)
+    (line,) = [line for line in lines if line["event"] == "check refused"]
+    assert (line["check"], line["errno"]) == ("trip_times", 1690)
+    assert told(metrics) == {}
+    assert [(row["check_name"], row["faults"]) for row in database.rows("data_quality")] == [("trip_times", None)]
+    monkeypatch.setattr(inspection, "CHECKS", CHECKS)
+    take_step(database, metrics)
+    assert len(told(metrics)) == 1, "another check"
 
 
 # --- The command

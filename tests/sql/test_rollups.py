@@ -27,7 +27,7 @@ from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.records import TopicPartition
-from stream.replay.shadow_tables import Shadow
+from stream.replay.shadow_tables import shadow_of
 from stream.settings import Settings
 from stream.stages.compact import TableRows
 from tests import events
@@ -173,7 +173,7 @@ def test_what_changes_nothing_touches_nothing(database: Database, applier: Appli
     refresh(database)
     applier.apply(logged(1, 0), logged(2, PERIOD_MICROS, occurred_at=NOON - SECOND))
     assert database.count("rollup_touched") == 0
-    with Shadow(database.engine(), STREAMS["bytemark.pass"].tables) as shadow:
+    with shadow_of(database.engine(), STREAMS["bytemark.pass"].tables) as shadow:
         record = events.record("BytemarkPassLogged", logged(3, 0)[1])
         (written,) = shadow.apply([(TopicPartition("bytemark.pass", 0), [record])], DECODER)
     assert written.changes.periods, "a shadow finds out, and notes nothing"

@@ -8,7 +8,7 @@ from stream.catalog import STREAMS
 from stream.mysql.digests import digests
 from stream.mysql.rows import WrittenSlice
 from stream.records import TopicPartition
-from stream.replay.shadow_tables import Shadow, key_of
+from stream.replay.shadow_tables import Shadow, key_of, shadow_of
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, Datum, samples, trip, uuid_text
@@ -46,7 +46,7 @@ def live(database: Database) -> dict[str, list[dict[str, object]]]:
 
 
 def test_every_event_makes_the_same_rows_in_a_shadow_as_live(database: Database, applier: Applier) -> None:
-    with Shadow(database.engine(), TABLES) as shadow:
+    with shadow_of(database.engine(), TABLES) as shadow:
         for name, datum in samples().items():
             apply(shadow, name, datum)
         tried = shadowed(shadow)
@@ -67,7 +67,7 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
     database.erase(["7"])
     newer = trip(trip_id=1, user_id=8, distance=2, occurred_at=NOON + SECOND, event_id=uuid_text(2))
     older = trip(trip_id=1, user_id=8, distance=1)
-    with Shadow(database.engine(), TABLES) as shadow:
+    with shadow_of(database.engine(), TABLES) as shadow:
         for datum in (newer, older, trip(trip_id=2, user_id=7)):
             apply(shadow, "TripRecorded", datum)
         assert [row["id"] for row in shadowed(shadow)["trip"]] == [1]
@@ -76,9 +76,9 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
 
 
 def test_shadows_are_gone_with_their_connection_and_others_never_see_them(database: Database) -> None:
-    with Shadow(database.engine(), TABLES) as shadow:
+    with shadow_of(database.engine(), TABLES) as shadow:
         apply(shadow, "TripRecorded", trip())
-        with Shadow(database.engine(), TABLES) as another:
+        with shadow_of(database.engine(), TABLES) as another:
             assert not any(shadowed(another).values())
     assert database.count("trip") == 0
 
@@ -87,7 +87,7 @@ def test_no_lock_on_a_live_row_holds_a_shadow_up(database: Database, applier: Ap
     """So it takes none either: a lock of its own would have to wait."""
     database.erase(["8"])
     applier.apply(("TripRecorded", trip(trip_id=1)))
-    with database.engine().connect() as other, other.begin(), Shadow(database.engine(), TABLES) as shadow:
+    with database.engine().connect() as other, other.begin(), shadow_of(database.engine(), TABLES) as shadow:
         for name in ("trip", "hntb_trip", "erasure", "progress"):
             other.execute(text(f"SELECT * FROM {name} FOR UPDATE")).all()
         written = apply(shadow, "TripRecorded", trip(trip_id=1, user_id=8, event_id=uuid_text(2)))

@@ -71,8 +71,7 @@ class Settings(BaseModel):
         "beyond it the topic rests for a while; 1 never rests",
     )
     dead_letter_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        default=30,
-        description="how long the content of a dead letter is kept after its last rejection, in days",
+        default=30, description="how long the content of a dead letter is kept after its last rejection, in days"
     )
     keep_days: Annotated[int, Field(ge=7, le=3650)] = Field(  # less would take a replay that rests for one given up
         default=365,

@@ -104,9 +104,7 @@ AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
 HashId = Annotated[
     str,
     Meta(
-        min_length=64,
-        max_length=64,
-        extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_hash_id),
+        min_length=64, max_length=64, extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_hash_id)
     ),
 ]
 """A research participant's hash; the column has the migration's width."""

@@ -61,10 +61,7 @@ def unswept(connection: Connection) -> list[Person]:
 
 
 def sweep(
-    connection: Connection,
-    persons: Sequence[Person],
-    hasher: Hasher | None = None,
-    late_before: int = NEVER_LATE,
+    connection: Connection, persons: Sequence[Person], hasher: Hasher | None = None, late_before: int = NEVER_LATE
 ) -> None:
     """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
 

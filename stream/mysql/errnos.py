@@ -72,9 +72,7 @@ UNAVAILABLE = {
 """The troubles that we expect to meet; anything else is UNKNOWN, with its errno."""
 
 
-def error_of(
-    error: BaseException | None,
-) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
+def error_of(error: BaseException | None) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
     """The error of ours that a driver's error means, judged by its number alone."""
     errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
     if errno in CONFLICTS:

@@ -32,11 +32,7 @@ def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tu
     )
     connection.execute(
         fresh.on_duplicate_key_update(
-            [
-                ("owner_epoch", PROGRESS.c.owner_epoch + 1),
-                ("owner", owner),
-                ("updated_on", func.utc_timestamp(6)),
-            ]
+            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", func.utc_timestamp(6))]
         )
     )
     row = connection.execute(select(PROGRESS).where(_is_row(group_id, claim.topic_partition))).one()
@@ -170,11 +166,7 @@ def advance(connection: Connection, group_id: str, slice_: Slice, counts: Record
 
     Raises Fenced where the row is not as the fence saw it: the second half of the guard.
     """
-    values: dict[str, Any] = {
-        "next_offset": slice_.next_offset,
-        **_added(counts),
-        "updated_on": func.utc_timestamp(6),
-    }
+    values: dict[str, Any] = {"next_offset": slice_.next_offset, **_added(counts), "updated_on": func.utc_timestamp(6)}
     if slice_.complete_through_ms is not None:
         values["complete_through"] = _not_before(slice_.complete_through_ms)
     if connection.execute(update(PROGRESS).where(_is_own(group_id, slice_.claim)).values(values)).rowcount != 1:

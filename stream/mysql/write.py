@@ -42,13 +42,7 @@ class Writer:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        group_id: str,
-        owner: str,
-        *,
-        resolves: bool = False,
-        look_back_days: int = LOOK_BACK_DAYS,
+        self, engine: Engine, group_id: str, owner: str, *, resolves: bool = False, look_back_days: int = LOOK_BACK_DAYS
     ) -> None:
         """`resolves` says that records may have been rejected before, as in a replay."""
         self.engine = engine

@@ -23,10 +23,8 @@ class Hasher:
 
     @classmethod
     def parse(cls, text: str) -> Hasher:
-        """The keys of `STREAM_HASH_KEY`, separated by whitespace, the newest first.
-
-        Raises ConfigurationError where there is none, or one is short.
-        """
+        """The keys of `STREAM_HASH_KEY`, separated by whitespace, the newest first. Raises ConfigurationError where
+        there is none, or one is short."""
         keys = text.split()
         if not keys or min(len(key) for key in keys) < KEY_CHARACTERS_MIN:
             raise ConfigurationError(

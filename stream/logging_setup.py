@@ -8,11 +8,8 @@ import structlog
 
 
 def configure(log_format: str) -> None:
-    """Set the format (`json` or `console`) for the whole process.
-
-    Lines carry codes, names and coordinates. Exceptions are rendered without their local variables, which may
-    hold values.
-    """
+    """Set the format (`json` or `console`) for the whole process. Lines carry codes, names and coordinates. Exceptions
+    are rendered without their local variables, which may hold values."""
     as_json = log_format == "json"
     structlog.configure(
         processors=[

@@ -48,10 +48,8 @@ def to_millis(moment: datetime) -> int:
 
 
 def parse(text: str) -> datetime:
-    """The moment of a text in ISO 8601, which is UTC where it names no zone.
-
-    Raises ValueError for another text, and OverflowError for a moment before year 1 or after 9999.
-    """
+    """The moment of a text in ISO 8601, which is UTC where it names no zone. Raises ValueError for another text, and
+    OverflowError for a moment before year 1 or after 9999."""
     return _with_zone(datetime.fromisoformat(text)).astimezone(UTC).replace(tzinfo=None)
 
 

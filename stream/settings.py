@@ -132,10 +132,8 @@ class Settings(BaseModel):
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings.
-
-    Raises ConfigurationError that names every setting that is missing, unknown or out of range, never a value.
-    """
+    """Read the settings. Raises ConfigurationError that names every setting that is missing, unknown or out of range,
+    never a value."""
     given = _with_files_read({name: text for name, text in environment.items() if name.startswith(PREFIX)})
     kafka = {_property_of(name): text for name, text in given.items() if name.startswith(KAFKA_PREFIX)}
     rest = {

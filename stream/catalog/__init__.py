@@ -38,10 +38,7 @@ ROLLUPS = _find_rollups()
 
 
 def readable_topics(wanted: Sequence[str]) -> list[str]:
-    """The topics to consume: those asked for, or all.
-
-    Raises TerminalError for one that the catalog lacks.
-    """
+    """The topics to consume: those asked for, or all. Raises TerminalError for one that the catalog lacks."""
     unknown = sorted(set(wanted) - set(STREAMS))
     if unknown:
         raise TerminalError(f"no topic {', '.join(unknown)}; there are: {', '.join(STREAMS)}")

@@ -33,9 +33,7 @@ def check_text_id(text: str) -> bool:
 
 def check_app_id_text(text: str) -> bool:
     """Whether `text` may name an app user. Where it is digits only, it must be the one decimal text of a number.
-
-    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits.
-    """
+    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits."""
     return check_text_id(text) and (not text.isdecimal() or (text[0] != "0" and text.isascii()))
 
 
@@ -126,10 +124,8 @@ JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.T
 
 
 def meta_of(annotation: Any) -> Meta:
-    """The `Meta` of a type of this file, also where it is `… | None`.
-
-    Raises TypeError for an annotation that has none.
-    """
+    """The `Meta` of a type of this file, also where it is `… | None`. Raises TypeError for an annotation that has
+    none."""
     for part in (annotation, *get_args(annotation)):
         for meta in getattr(part, "__metadata__", ()):
             if isinstance(meta, Meta):
@@ -138,10 +134,8 @@ def meta_of(annotation: Any) -> Meta:
 
 
 def python_type_of(annotation: Any) -> Any:
-    """`float` for `Annotated[float, …] | None`, and `list` for a list of whatever.
-
-    Raises TypeError for an annotation that is not annotated.
-    """
+    """`float` for `Annotated[float, …] | None`, and `list` for a list of whatever. Raises TypeError for an annotation
+    that is not annotated."""
     for part in (annotation, *get_args(annotation)):
         if hasattr(part, "__metadata__"):
             return get_origin(part.__origin__) or part.__origin__

@@ -16,10 +16,8 @@ Refused = dict[int, tuple[Record, Rejection]]
 
 
 def find_refused(connection: Connection, partition: int, tables: Sequence[TableRows]) -> Refused:
-    """The records of which the database refuses a row. Leaves no row behind.
-
-    Raises TransactionConflict where the database refuses none of them now, so that the transaction is tried again.
-    """
+    """The records of which the database refuses a row. Leaves no row behind. Raises TransactionConflict where the
+    database refuses none of them now, so that the transaction is tried again."""
     refused: Refused = {}
     trial = connection.begin_nested()
     for table in tables:

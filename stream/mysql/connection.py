@@ -54,10 +54,8 @@ def _unchecked_tls() -> ssl.SSLContext:
 
 
 class BoundedConnection(pymysql.Connection):
-    """Refuses by itself a statement that is larger than the server takes.
-
-    The server would rather cut the connection than answer while we still send, and then the reason is lost.
-    """
+    """Refuses by itself a statement that is larger than the server takes. The server would rather cut the connection
+    than answer while we still send, and then the reason is lost."""
 
     packet_bytes_max = 0
 

@@ -35,10 +35,8 @@ from stream.mysql.touched import NEVER_LATE
 
 
 def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
-    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays.
-
-    In the order of their keys, so that two lanes don't wait for each other crosswise.
-    """
+    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays. In
+    the order of their keys, so that two lanes don't wait for each other crosswise."""
     counts = RowCounts()
     for person, micros in sorted(persons):
         erased_on = moments.from_micros(micros)
@@ -50,10 +48,8 @@ def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCo
 
 
 def unswept(connection: Connection) -> list[Person]:
-    """The persons whose older rows may still be there.
-
-    A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
-    """
+    """The persons whose older rows may still be there. A kind that is not ours (somebody's own entry, or a newer
+    version's) has no tables here: it is left alone."""
     query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
         ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
     )
@@ -175,10 +171,8 @@ def _until_none(connection: Connection, person: Person, table_name: str, some: C
 
 
 def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
-    """Remove some rows in the caller's transaction, and return their number.
-
-    The rows are locked first: the business times that are noted have to be those of the very rows that go.
-    """
+    """Remove some rows in the caller's transaction, and return their number. The rows are locked first: the business
+    times that are noted have to be those of the very rows that go."""
     keys = list(table.primary_key)
     moment = business_time_of(table)
     columns = keys if moment is None else [*keys, moment]

@@ -24,9 +24,7 @@ from stream.paths import MIGRATIONS_FOLDER
 
 def upgrade(engine: Engine, declared: Sequence[View]) -> None:
     """Bring the tables to the newest revision, and the views to what is declared; doing it again changes nothing.
-
-    Raises ConfigurationError where a table of one of our names is there that no migration made.
-    """
+    Raises ConfigurationError where a table of one of our names is there that no migration made."""
     with _session(engine) as (connection, config):
         _require_free_names(connection)
         command.upgrade(config, "head")
@@ -57,10 +55,8 @@ def upgrade_sql(engine: Engine, declared: Sequence[View]) -> str:
 
 
 def pending(connection: Connection) -> list[str]:
-    """The revisions that the database lacks, oldest first, each with its summary.
-
-    Raises ConfigurationError where the database is at a revision that is not among ours.
-    """
+    """The revisions that the database lacks, oldest first, each with its summary. Raises ConfigurationError where the
+    database is at a revision that is not among ours."""
     script = ScriptDirectory.from_config(_config())
     current = _context(connection).get_current_revision()
     try:

@@ -23,10 +23,8 @@ from stream.records import Claim, Slice, TopicPartition
 
 
 def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
-    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset.
-
-    A partition that was never applied begins as the claim says.
-    """
+    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset. A
+    partition that was never applied begins as the claim says."""
     fresh = _fresh(
         group_id, claim.topic_partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1
     )
@@ -57,9 +55,7 @@ def move(
     owner: str | None = None,
 ) -> None:
     """Have a partition go on elsewhere, and raise its epoch, which fences whoever still writes from the old place.
-
-    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another.
-    """
+    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another."""
     as_seen = _is_row(group_id, topic_partition) & (PROGRESS.c.next_offset == from_offset)
     if epoch is not None:
         as_seen &= PROGRESS.c.owner_epoch == epoch
@@ -127,10 +123,8 @@ class Standing(Enum):
 
 
 def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Standing:
-    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them.
-
-    Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
-    """
+    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them. Whoever holds
+    these locks knows that no older write is under way. Raises Fenced otherwise."""
     stored = _stored(connection, _standing(group_id, [each.topic_partition for each in slices]).with_for_update())
     if all(stored.get(each.topic_partition) == _own(each.claim) for each in slices):
         return Standing.OURS
@@ -162,10 +156,8 @@ def _own(claim: Claim) -> tuple[int, int]:
 
 
 def advance(connection: Connection, group_id: str, slice_: Slice, counts: RecordCounts) -> None:
-    """Move a partition's progress to the end of its slice.
-
-    Raises Fenced where the row is not as the fence saw it: the second half of the guard.
-    """
+    """Move a partition's progress to the end of its slice. Raises Fenced where the row is not as the fence saw it: the
+    second half of the guard."""
     values: dict[str, Any] = {"next_offset": slice_.next_offset, **_added(counts), "updated_on": func.utc_timestamp(6)}
     if slice_.complete_through_ms is not None:
         values["complete_through"] = _not_before(slice_.complete_through_ms)
@@ -175,8 +167,7 @@ def advance(connection: Connection, group_id: str, slice_: Slice, counts: Record
 
 def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
     """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
-    they had reached their ends as of then.
-    """
+    they had reached their ends as of then."""
     if claims:
         own = or_(*(_is_own(group_id, claim) for claim in claims))
         connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
@@ -225,10 +216,8 @@ REDRIVE_GROUP_ID = "(redrive)"
 
 
 def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_id: str) -> None:
-    """Lock the partition's row of redriven records until the transaction ends.
-
-    An erasure's sweep waits for it, as it does for the rows of consumers, and so does another redrive.
-    """
+    """Lock the partition's row of redriven records until the transaction ends. An erasure's sweep waits for it, as it
+    does for the rows of consumers, and so does another redrive."""
     # Offset 0: it follows no log.
     fresh = _fresh(REDRIVE_GROUP_ID, topic_partition, topic_id, next_offset=0, owner="stream dead-letters redrive")
     connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=func.utc_timestamp(6)))

@@ -86,10 +86,8 @@ def has_entries_until(connection: Connection, entry: int) -> bool:
 
 
 def refresh_some(connection: Connection, rollup: Table) -> int:
-    """Sum some touched periods again, in the caller's transaction; the number of entries that are done by it.
-
-    0 where none is left, or somebody else is at it.
-    """
+    """Sum some touched periods again, in the caller's transaction; the number of entries that are done by it. 0 where
+    none is left, or somebody else is at it."""
     if not _is_locked(connection, rollup):
         return 0
     query = select(ROLLUP_TOUCHED.c.id, ROLLUP_TOUCHED.c.period_start).where(ROLLUP_TOUCHED.c.rollup == rollup.name)

@@ -138,10 +138,8 @@ def offsets_waiting(
     bytes_max: int,
     also: ColumnElement[bool] = ALL,
 ) -> list[int]:
-    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`.
-
-    As many as hold at most so much, but at least one.
-    """
+    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`. As many as hold at most
+    so much, but at least one."""
     query = (
         select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
         .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)

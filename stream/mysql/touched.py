@@ -57,10 +57,8 @@ def late_before(look_back_days: int) -> int:
 
 
 def note(connection: Connection, parts: Iterable[Changes]) -> None:
-    """Note the changes in the caller's transaction.
-
-    At its end: the rows of `late_change` are locked from here on, in an order that all share.
-    """
+    """Note the changes in the caller's transaction. At its end: the rows of `late_change` are locked from here on, in
+    an order that all share."""
     changes = Changes()
     for part in parts:
         changes |= part
@@ -150,10 +148,8 @@ def before(connection: Connection, table: TableRows, late_before: int) -> Before
 
 
 def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
-    """The changes that sending the rows made.
-
-    Raises TransactionConflict where a row came between the look and the sending: nobody knows where it lay.
-    """
+    """The changes that sending the rows made. Raises TransactionConflict where a row came between the look and the
+    sending: nobody knows where it lay."""
     if before is None or not counts.inserted + counts.updated:
         return Changes()
     table = before.table.feed.table

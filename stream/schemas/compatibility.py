@@ -21,10 +21,8 @@ PROMOTIONS: Mapping[str, frozenset[str]] = {
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
-    """Places where the reader can't read the writer's data; empty where it always can.
-
-    Both are sources of schemas that fastavro has parsed once, so they are sound.
-    """
+    """Places where the reader can't read the writer's data; empty where it always can. Both are sources of schemas that
+    fastavro has parsed once, so they are sound."""
     return list(_compare(writer, reader, ""))
 
 

@@ -18,11 +18,8 @@ from stream.schemas.version import SchemaVersion, load_version
 
 
 class SchemaStore:
-    """The schemas of a folder.
-
-    Raises ConfigurationError where two schemas can't be told apart, a version is missing, or a decimal's digits
-    differ from the catalog's.
-    """
+    """The schemas of a folder. Raises ConfigurationError where two schemas can't be told apart, a version is missing,
+    or a decimal's digits differ from the catalog's."""
 
     def __init__(
         self,

@@ -50,11 +50,8 @@ class SchemaVersion:
 
     @cached_property
     def plain(self) -> Json:
-        """The parsed schema without logical types.
-
-        Decoding with it leaves times, ids and decimals as they are on the wire. That costs half as much, and fastavro
-        would round a decimal that is too long.
-        """
+        """The parsed schema without logical types. Decoding with it leaves times, ids and decimals as they are on the
+        wire. That costs half as much, and fastavro would round a decimal that is too long."""
         return parse_schema(without_logical_types(self.source))
 
     @cached_property

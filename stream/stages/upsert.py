@@ -87,10 +87,8 @@ def with_json(statement: str, json: bytes) -> bytes:
 
 
 def absent_keys_statement(table: Table, rows: Sequence[Row]) -> bytes | None:
-    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere.
-
-    A row whose unique value another row has is not inserted, and the upsert says nothing of it.
-    """
+    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere. A row whose
+    unique value another row has is not inserted, and the upsert says nothing of it."""
     if not other_unique_columns(table):
         return None
     (key,) = table.primary_key

@@ -34,10 +34,8 @@ REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
 
 
 def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher | None = None) -> Event:
-    """Make the event of a datum. The hasher is needed where the route's event is a hashed one.
-
-    Raises Rejection with the first rule that the datum, or the record around it, breaks.
-    """
+    """Make the event of a datum. The hasher is needed where the route's event is a hashed one. Raises Rejection with
+    the first rule that the datum, or the record around it, breaks."""
     for name, digits in route.decimals:
         if datum.get(name) is not None:
             datum[name] = decimal_value(datum[name], digits, name)
@@ -73,10 +71,8 @@ def check_key(key: bytes | None, event: Event, route: Route) -> None:
 
 
 def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
-    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten.
-
-    Raises Rejection where the key names nobody.
-    """
+    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten. Raises
+    Rejection where the key names nobody."""
     if not record.key:
         raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
     try:
@@ -104,10 +100,8 @@ def is_named_rightly(person: Person) -> bool:
 
 
 def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decimal:
-    """The value of an Avro decimal.
-
-    Raises Rejection where it has more digits than the schema allows: fastavro would round it without a word.
-    """
+    """The value of an Avro decimal. Raises Rejection where it has more digits than the schema allows: fastavro would
+    round it without a word."""
     precision, scale = digits
     number = int.from_bytes(unscaled, "big", signed=True)
     if abs(number) >= 10**precision:

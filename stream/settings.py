@@ -39,7 +39,7 @@ KAFKA_UNDERSCORED = frozenset({"log_level"})
 
 
 class Settings(BaseModel):
-    """What the service is told. Each field is the setting `STREAM_<FIELD>`."""
+    """The settings of the service. Each field is the setting `STREAM_<FIELD>`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -110,7 +110,7 @@ class Settings(BaseModel):
         return self.database_url.get_secret_value()
 
     def registry_url(self) -> str | None:
-        """Where the schema registry is; None where schemas/ serves."""
+        """The URL of the schema registry; None where schemas/ serves."""
         return None if self.schema_registry_url is None else self.schema_registry_url.get_secret_value()
 
     def required_registry_url(self) -> str:
@@ -121,7 +121,7 @@ class Settings(BaseModel):
         return url
 
     def hasher(self) -> Hasher | None:
-        """What makes the hashes; None where no key is set. Raises ConfigurationError for a short one."""
+        """The maker of the hashes; None where no key is set. Raises ConfigurationError for a short one."""
         return None if self.hash_key is None else Hasher.parse(self.hash_key.get_secret_value())
 
     def required_kafka(self) -> dict[str, str]:
@@ -144,7 +144,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_sentence(one) for one in error.errors())) from None
+        raise ConfigurationError("\n".join(map(_sentence, error.errors()))) from None
 
 
 def setting_names() -> list[str]:

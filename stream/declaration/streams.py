@@ -59,9 +59,7 @@ class Erases:
     """The event's attribute that is the person's id."""
 
 
-def erases(kind: PersonKind, attribute: str) -> Erases:
-    """The event erases the person of this kind whose id is in this attribute."""
-    return Erases(kind, attribute)
+erases = Erases
 
 
 @dataclass(frozen=True)

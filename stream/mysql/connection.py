@@ -19,7 +19,6 @@ from sqlalchemy.pool import NullPool
 from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
 from stream.mysql.errnos import error_of
 
-CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
 
@@ -90,18 +89,17 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
     options.update(
         charset="utf8mb4",
         client_flag=options.get("client_flag", 0) & ~CLIENT.FOUND_ROWS,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=5,
         read_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
         write_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
         autocommit=False,
         conv=CONVERSIONS,
     )
-    session = LANE_SESSION if for_lane else SESSION
 
     def open_connection() -> pymysql.Connection[Any]:
         connection = BoundedConnection(*arguments, **options)
         with connection.cursor() as cursor:
-            for statement in session:
+            for statement in LANE_SESSION if for_lane else SESSION:
                 cursor.execute(statement)
         connection.learn_packet_bytes_max()
         return connection

@@ -9,6 +9,7 @@ Fence: a write locks its progress rows first and goes on only where epoch and of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -25,15 +26,11 @@ from stream.records import Claim, Slice, TopicPartition
 def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
     """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset. A
     partition that was never applied begins as the claim says."""
-    fresh = _fresh(
-        group_id, claim.topic_partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1
-    )
-    connection.execute(
-        fresh.on_duplicate_key_update(
-            [("owner_epoch", PROGRESS.c.owner_epoch + 1), ("owner", owner), ("updated_on", func.utc_timestamp(6))]
-        )
-    )
-    row = connection.execute(select(PROGRESS).where(_is_row(group_id, claim.topic_partition))).one()
+    partition = claim.topic_partition
+    fresh = _fresh(group_id, partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1)
+    raised = {"owner_epoch": PROGRESS.c.owner_epoch + 1, "owner": owner, "updated_on": func.utc_timestamp(6)}
+    connection.execute(fresh.on_duplicate_key_update(raised))
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, partition))).one()
     return row.topic_id, row.owner_epoch, row.next_offset
 
 
@@ -80,13 +77,9 @@ def note_reset(
     to_offset: int,
 ) -> None:
     """Write down that an operator moved a partition, so that the ledgers and the log add up."""
-    moved = {
-        "owner_epoch": epoch,
-        "from_offset": from_offset,
-        "to_offset": to_offset,
-        "reset_on": func.utc_timestamp(6),
-    }
-    connection.execute(insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved))
+    moved = {"owner_epoch": epoch, "from_offset": from_offset, "to_offset": to_offset}
+    reset = insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved, reset_on=func.utc_timestamp(6))
+    connection.execute(reset)
 
 
 def remove(connection: Connection, group_id: str) -> int:
@@ -148,7 +141,7 @@ def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
     rows = connection.execute(query)
-    return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
+    return {TopicPartition(topic, partition): (epoch, offset) for topic, partition, epoch, offset in rows}
 
 
 def _own(claim: Claim) -> tuple[int, int]:
@@ -192,23 +185,17 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
     """Add to the ledger of rows, per partition and table."""
     if not counts:
         return
+    sent = [
+        {
+            **_key(group_id, topic_partition),
+            "table_name": table_name,
+            **{f"rows_{outcome}": count for outcome, count in asdict(rows).items()},
+        }
+        for (topic_partition, table_name), rows in counts.items()
+    ]
     statement = insert(LEDGER)
-    added = [name for name in LEDGER.columns.keys() if name.startswith("rows_")]  # noqa: SIM118
-    connection.execute(
-        statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
-        [
-            {
-                **_key(group_id, topic_partition),
-                "table_name": table_name,
-                "rows_sent": rows.sent,
-                "rows_inserted": rows.inserted,
-                "rows_updated": rows.updated,
-                "rows_unchanged": rows.unchanged,
-                "rows_suppressed": rows.suppressed,
-            }
-            for (topic_partition, table_name), rows in counts.items()
-        ],
-    )
+    added = [(name, LEDGER.c[name] + statement.inserted[name]) for name in sent[0] if name.startswith("rows_")]
+    connection.execute(statement.on_duplicate_key_update(added), sent)
 
 
 REDRIVE_GROUP_ID = "(redrive)"
@@ -231,21 +218,14 @@ def count_redriven(connection: Connection, topic_partition: TopicPartition, coun
 
 def _added(counts: RecordCounts) -> dict[str, Any]:
     """The values of a ledger of records after some more."""
-    return {
-        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
-        "records_written": PROGRESS.c.records_written + counts.written,
-        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
-        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
-    }
+    added = {f"records_{outcome}": count for outcome, count in asdict(counts).items()}
+    return {name: PROGRESS.c[name] + count for name, count in added.items()}
 
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """The next offset to apply, by partition, whoever owns it."""
-    rows = connection.execute(
-        select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
-            PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
-        )
-    )
+    is_asked_for = and_(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics)))
+    rows = connection.execute(select(PROGRESS).where(is_asked_for))
     return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
 
 

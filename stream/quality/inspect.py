@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +21,6 @@ from stream.quality.checks import CHECKS, Check
 
 SAMPLE_ROWS = 5
 
-LOCK_NAME_LENGTH_MAX = 64
-"""The server's own limit."""
-
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -31,7 +28,7 @@ class CheckResult:
 
     check: str
     faults: int | None
-    """How many rows are at fault; None where it took longer than it may."""
+    """The number of rows at fault; None where it took longer than it may."""
     sample: str
     """Some of them, by their keys, or by the coordinates of their events where the key is a person's id."""
     seconds: float
@@ -54,13 +51,13 @@ def inspect(connection: Connection, check: Check, seconds_max: float) -> CheckRe
 
 def _counted(check: Check) -> Select[Any]:
     """Some rows at fault, and beside each how many there are: one statement, so that the two agree."""
-    found = check.faults.subquery("found")
-    return select(*found.c, func.count().over().label("faults")).order_by(*found.c).limit(SAMPLE_ROWS)
+    rows = check.faults.subquery("found")
+    return select(*rows.c, func.count().over().label("faults")).order_by(*rows.c).limit(SAMPLE_ROWS)
 
 
 def try_lock(connection: Connection) -> bool:
     """Whether this connection may inspect: of all processes one at a time may, until its connection is closed."""
-    name = func.left(func.concat("stream quality ", func.database()), LOCK_NAME_LENGTH_MAX)
+    name = func.left(func.concat("stream quality ", func.database()), 64)  # servers allow no more
     return bool(connection.execute(select(func.get_lock(name, 0))).scalar_one())
 
 
@@ -74,14 +71,8 @@ def overdue(connection: Connection, interval: timedelta) -> Check | None:
 
 def remember(connection: Connection, finding: CheckResult) -> None:
     """Keep what a check found, and forget the checks that are no longer declared."""
-    data_quality.keep(
-        connection,
-        finding.check,
-        faults=finding.faults,
-        sample=finding.sample,
-        meaning=finding.meaning,
-        seconds=finding.seconds,
-    )
+    result = asdict(finding)
+    data_quality.keep(connection, result.pop("check"), result)
     data_quality.forget_others(connection, CHECKS)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Self
 
 from stream.errors import ConfigurationError
 
@@ -22,7 +23,7 @@ class Hasher:
     keys: tuple[bytes, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Hasher:
+    def parse(cls, text: str) -> Self:
         """The keys of `STREAM_HASH_KEY`, separated by whitespace, the newest first. Raises ConfigurationError where
         there is none, or one is short."""
         keys = text.split()
@@ -36,7 +37,7 @@ class Hasher:
     @property
     def key_id(self) -> str:
         """Names the key in use and tells nothing about it: 16 hex digits."""
-        return _key_id(self.keys[0])
+        return hmac.digest(self.keys[0], b"the id of this key", "sha256").hex()[:16]
 
     def hash_id(self, study_id: str, user_id: str) -> str:
         """64 lower-case hex digits."""
@@ -50,7 +51,3 @@ class Hasher:
 def _hash(key: bytes, study_id: str, user_id: str) -> str:
     parts = (study_id.encode(), user_id.encode())
     return hmac.digest(key, b"".join(b"%d:%b," % (len(part), part) for part in parts), "sha256").hex()
-
-
-def _key_id(key: bytes) -> str:
-    return hmac.digest(key, b"the id of this key", "sha256").hex()[:16]

@@ -23,10 +23,6 @@ def now_micros() -> int:
     return time.time_ns() // 1000
 
 
-def now_millis() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def from_micros(micros: int) -> datetime:
     """The moment of microseconds since 1970. What lies outside, or is more than DATETIME holds, becomes the bound."""
     return (EPOCH + timedelta(microseconds=min(max(micros, 0), MICROS_MAX))).replace(tzinfo=None)

@@ -83,10 +83,6 @@ class Claim:
         """Take over what progress says; by the lane."""
         self.topic_id, self.next_offset, self.epoch = topic_id, next_offset, epoch
 
-    def move_on(self, next_offset: int) -> None:
-        """Note a commit; by the lane."""
-        self.next_offset = next_offset
-
     def give_up(self) -> None:
         """Throw away what is still queued under this claim; by the poller or the lane."""
         self.is_held = False

@@ -20,22 +20,17 @@ from stream.hashing import Hasher
 PREFIX = "STREAM_"
 KAFKA_PREFIX = "STREAM_KAFKA_"
 
-SECRETS = frozenset({"DATABASE_URL", "HASH_KEY", "SCHEMA_REGISTRY_URL"})
-KAFKA_SECRETS = frozenset(
-    {
-        "sasl.password",
-        "ssl.key.password",
-        "ssl.key.pem",
-        "ssl.keystore.password",
-        "sasl.oauthbearer.client.secret",
-        "sasl.oauthbearer.config",
-    }
-)
+SECRETS = {"DATABASE_URL", "HASH_KEY", "SCHEMA_REGISTRY_URL"}
+KAFKA_SECRETS = {
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+}
 LOOK_BACK_DAYS = 7
 """The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
-
-KAFKA_UNDERSCORED = frozenset({"log_level"})
-"""The properties of librdkafka whose own names have an underscore and that a setting could mean."""
 
 
 class Settings(BaseModel):
@@ -136,9 +131,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     never a value."""
     given = _with_files_read({name: text for name, text in environment.items() if name.startswith(PREFIX)})
     kafka = {_property_of(name): text for name, text in given.items() if name.startswith(KAFKA_PREFIX)}
-    rest = {
-        name.removeprefix(PREFIX).lower(): text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)
-    }
+    fixed = {name: text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)}
+    rest = {name.removeprefix(PREFIX).lower(): text for name, text in fixed.items()}
     if "kafka" in rest:
         raise ConfigurationError("STREAM_KAFKA is no setting: name the property, as in STREAM_KAFKA_BOOTSTRAP_SERVERS")
     try:
@@ -181,7 +175,7 @@ def _file_content(name: str, path: str) -> str:
 
 def _property_of(name: str) -> str:
     lowered = name.removeprefix(KAFKA_PREFIX).lower()
-    return lowered if lowered in KAFKA_UNDERSCORED else lowered.replace("_", ".")
+    return lowered if lowered == "log_level" else lowered.replace("_", ".")  # no other's own name has an underscore
 
 
 def _sentence(error: Mapping[str, object]) -> str:

@@ -46,8 +46,7 @@ class PersonErased(Event):
 
 
 def uuid_digits(text: str) -> str:
-    """The 32 lower-case hex digits of a UUID in its usual form of 36 characters. Raises Rejection where it is not
-    one."""
+    """The 32 lower-case hex digits of a UUID of 36 characters. Raises Rejection where it is none."""
     digits = text.replace("-", "")
     if len(text) == 36 and len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
         try:

@@ -61,11 +61,6 @@ class BoundedConnection(pymysql.Connection):
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
 
-    def learn_packet_bytes_max(self) -> None:
-        with self.cursor() as cursor:
-            cursor.execute("SELECT @@max_allowed_packet")
-            (self.packet_bytes_max,) = cursor.fetchone() or (0,)
-
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
         if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
@@ -96,12 +91,13 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
         conv=CONVERSIONS,
     )
 
-    def open_connection() -> pymysql.Connection[Any]:
+    def open_connection() -> BoundedConnection:
         connection = BoundedConnection(*arguments, **options)
         with connection.cursor() as cursor:
             for statement in LANE_SESSION if for_lane else SESSION:
                 cursor.execute(statement)
-        connection.learn_packet_bytes_max()
+            cursor.execute("SELECT @@max_allowed_packet")
+            (connection.packet_bytes_max,) = cursor.fetchone() or (0,)
         return connection
 
     return create_engine(parsed, creator=open_connection, poolclass=NullPool)

@@ -28,8 +28,7 @@ from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKi
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
-from stream.mysql import dead_letters
-from stream.mysql import touched as changes
+from stream.mysql import dead_letters, touched
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.touched import NEVER_LATE
 
@@ -50,10 +49,9 @@ def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCo
 def unswept(connection: Connection) -> list[Person]:
     """The persons whose older rows may still be there. A kind that is not ours (somebody's own entry, or a newer
     version's) has no tables here: it is left alone."""
-    query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
-        ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
-    )
-    return [Person(*row) for row in connection.execute(query)]
+    is_left = and_(ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind)))
+    rows = connection.execute(select(ERASURE.c.person_kind, ERASURE.c.person_id).where(is_left))
+    return [Person(*row) for row in rows]
 
 
 def sweep(
@@ -64,14 +62,17 @@ def sweep(
     Business dates are late before `late_before` (microseconds). Each step commits by itself. Raises what the
     database raises; the caller tries again.
     """
-    studies = _studies_now(connection)
+    with connection.begin():
+        studies = known_studies(connection)
     while True:
         hashes = _marked_hashes(connection, persons, studies, hasher)
         for person in persons:
             remove(connection, person, hashes[person], late_before)
         with connection.begin():
             connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
-        if (known := _studies_now(connection)) <= studies:
+        with connection.begin():
+            known = known_studies(connection)
+        if known <= studies:
             break
         studies |= known
     for person in persons:
@@ -81,11 +82,6 @@ def sweep(
         with connection.begin():
             is_swept = or_(*(is_marker(name) for name in (person, *hashes[person])))
             connection.execute(update(ERASURE).where(is_swept).values(swept_on=func.utc_timestamp(6)))
-
-
-def _studies_now(connection: Connection) -> set[str]:
-    with connection.begin():
-        return known_studies(connection)
 
 
 def _marked_hashes(
@@ -171,8 +167,7 @@ def _until_none(connection: Connection, person: Person, table_name: str, some: C
 
 
 def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
-    """Remove some rows in the caller's transaction, and return their number. The rows are locked first: the business
-    times that are noted have to be those of the very rows that go."""
+    """Remove some rows, and return their number. They are locked first: the business times noted have to be theirs."""
     keys = list(table.primary_key)
     moment = business_time_of(table)
     columns = keys if moment is None else [*keys, moment]
@@ -181,14 +176,13 @@ def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool]
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
+        touched.note(connection, [touched.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
     return len(rows)
 
 
 def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
-    statement = insert(ERASURE_REMOVAL).values(
-        person_kind=person.kind, person_id=person.person_id, table_name=table_name, rows_removed=removed
-    )
+    key = {"person_kind": person.kind, "person_id": person.person_id, "table_name": table_name}
+    statement = insert(ERASURE_REMOVAL).values(**key, rows_removed=removed)
     added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 

@@ -81,20 +81,18 @@ class Waiting:
 
 def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
     """The selected dead letters that wait, counted by topic and reason."""
-    topic, stage, reason = DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason
+    labels = (DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason)
     query = (
         select(
-            topic,
-            stage,
-            reason,
+            *labels,
             func.count().label("records"),
             (func.count() - func.count(DEAD_LETTER.c.record_headers)).label("coordinates_only"),
             func.min(DEAD_LETTER.c.first_rejected_on).label("first_rejected_on"),
             func.max(DEAD_LETTER.c.last_rejected_on).label("last_rejected_on"),
         )
         .where(IS_WAITING, selection.condition())
-        .group_by(topic, stage, reason)
-        .order_by(topic, stage, reason)
+        .group_by(*labels)
+        .order_by(*labels)
     )
     return [Waiting(**row) for row in connection.execute(query).mappings()]
 

@@ -31,6 +31,7 @@ from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
 from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
 
+FIRST_DAY = date(1970, 1, 1)
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0
 """As the moment before which dates are late."""
@@ -72,7 +73,7 @@ def note(connection: Connection, parts: Iterable[Changes]) -> None:
         connection.execute(
             statement.on_duplicate_key_update(changes=added, last_changed_on=now),
             [
-                {"table_name": table, "business_date": date_of_day(day), "changes": changes.late[table, day]}
+                {"table_name": table, "business_date": FIRST_DAY + timedelta(day), "changes": changes.late[table, day]}
                 for table, day in sorted(changes.late)
             ],
         )
@@ -84,11 +85,6 @@ TOUCH = (
     "FROM JSON_TABLE(%s, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[0]', "
     "period BIGINT PATH '$[1]')) j"
 )
-
-
-def date_of_day(day: int) -> date:
-    """The date of a day counted from 1970."""
-    return date(1970, 1, 1) + timedelta(days=day)
 
 
 def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:

@@ -60,10 +60,8 @@ class Writer:
                 raise AssertionError(f"a slice of {decoded.slice.topic_partition} is missing")
         with self._transaction() as connection:
             # 1. fence
-            if (
-                progress.fence(connection, self.group_id, [decoded.slice for decoded in slices])
-                is Standing.ALREADY_WRITTEN
-            ):
+            standing = progress.fence(connection, self.group_id, [decoded.slice for decoded in slices])
+            if standing is Standing.ALREADY_WRITTEN:
                 written = self._in_doubt
             else:
                 # 2. rows
@@ -78,7 +76,7 @@ class Writer:
             # 7. commit, by leaving the block
         self._in_doubt = []
         for each in written:
-            each.slice.claim.move_on(each.slice.next_offset)
+            each.slice.claim.next_offset = each.slice.next_offset
         return written
 
     def claim(self, claim: Claim) -> None:

@@ -83,9 +83,6 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         self._client.close()
 
     def schema(self, schema_id: int) -> Any:

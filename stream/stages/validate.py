@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from stream.declaration.events import Event, PersonErased
+from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
 from stream.declaration.streams import Route
 from stream.declaration.types import EntityId, TelegramId, check_text_id, meta_of
@@ -47,19 +47,13 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         value = getattr(event, name)
         if value is not None and not check(value):
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, name)
-    if route.is_hashed:
-        seal(event, hasher)
+    if isinstance(event, HashedEvent):
+        assert hasher is not None, "a stream of hashed events was started without a key"
+        event.seal(hasher)
     if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
     check_key(record.key, event, route)
     return event
-
-
-def seal(event: Any, hasher: Hasher | None) -> None:
-    """Have the event's hash made."""
-    if hasher is None:
-        raise AssertionError("a stream of hashed events was started without a key")
-    event.seal(hasher)
 
 
 def check_key(key: bytes | None, event: Event, route: Route) -> None:

@@ -1,7 +1,5 @@
 """A timer for what comes again and again."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

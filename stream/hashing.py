@@ -4,8 +4,6 @@ The hash is an HMAC-SHA-256 over study and user id (schemas/research.target-user
 before them: `("ab", "c")` and `("a", "bc")` are not one message. It is a word, because settings make the hasher.
 """
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass
 from typing import Self

@@ -1,7 +1,5 @@
 """Logs: one line an event, to standard error; JSON for machines or aligned text for people."""
 
-from __future__ import annotations
-
 import sys
 
 import structlog

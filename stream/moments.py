@@ -3,8 +3,6 @@
 A datetime here is UTC and carries no zone, as MySQL gives and takes it. One that carries a zone is understood too.
 """
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime, timedelta
 

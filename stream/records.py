@@ -3,8 +3,6 @@
 Nothing here knows Kafka's client or MySQL, so every stage can share these types.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple

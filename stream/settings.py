@@ -4,8 +4,6 @@ Every secret can also be given as `…_FILE`, the path of a file that holds it. 
 property on to librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.servers`.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Every topic that we consume: one file here each, discovered here, so that nothing else has to name it."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Sequence

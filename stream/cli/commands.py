@@ -1,7 +1,5 @@
 """The list of commands. Each is imported once it is asked for, so that a short one doesn't wait for the others."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The command that reads a part of the log again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Commands for the schemas and the registry that producers find them in."""
 
-from __future__ import annotations
-
 import typer
 
 from stream import settings as config

@@ -1,7 +1,5 @@
 """Events: what every event begins with, and what the special ones add."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Persons: by which ids they are named, and what their erasure does to rows about them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial

@@ -1,7 +1,5 @@
 """The service's own tables: progress, the ledger of rows, dead letters, and who is erased."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Column, Index, Table

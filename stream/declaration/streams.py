@@ -4,8 +4,6 @@ A column takes the event's attribute of its own name, unless `into` names anothe
 a field (the decimal text of a number, a default) is a property of the event, beside the fields it comes from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property

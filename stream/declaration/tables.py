@@ -1,7 +1,5 @@
 """Tables whose rows are upserted from events: the columns that all of them share, and what else is known of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args

@@ -4,8 +4,6 @@ A type is an annotation for the fields of an `Event`; `msgspec` checks its range
 column of the same type, so that a width can't differ between the check and the table.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from decimal import Decimal

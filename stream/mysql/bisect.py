@@ -1,7 +1,5 @@
 """The records that only the database refuses, found by bisection: about 2·log₂ n statements for one among n."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sqlalchemy import Connection

@@ -1,7 +1,5 @@
 """The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The newest result of each check of data quality."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

@@ -11,8 +11,6 @@ Of all but those that wait nothing is left but where they were and why, and afte
 that is read and rejected again waits again, unless it was discarded.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Collection, Sequence

@@ -1,7 +1,5 @@
 """Drafts of migrations, for developers: `python -m stream.mysql.draft <table>` writes the revision of a new table."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -12,8 +12,6 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 6. only then note the marker as swept; the receipt is final
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any

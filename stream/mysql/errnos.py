@@ -1,7 +1,5 @@
 """The servers' error numbers and their meaning: the one place that tells an environment's fault from a record's."""
 
-from __future__ import annotations
-
 import pymysql
 
 from stream.errors import DatabaseUnavailable, DataRefused, Reason, StatementTimeout, TransactionConflict, Trouble

@@ -4,8 +4,6 @@ A data set is a table, a rollup, or a view; a view over a table that changed has
 lie between.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Migrations: the tables that the catalog and the service expect, brought about by alembic; then the views."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO

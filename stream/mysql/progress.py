@@ -6,8 +6,6 @@ Claim: a new owner raises the epoch and reads the offset, which is the truth.
 Fence: a write locks its progress rows first and goes on only where epoch and offset are still its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum

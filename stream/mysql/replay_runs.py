@@ -5,8 +5,6 @@ A run's progress, its owner and its two ledgers are rows of `progress` and `ledg
 locks every progress row, waits for a replay's writes too; and a restored backup takes a replay back with the rows.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Mapping, Sequence

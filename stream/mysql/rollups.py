@@ -12,8 +12,6 @@ transactions (`refresh_some`), in READ COMMITTED:
 So a rollup is right whenever no entry is left, and whatever is killed in between only has to be done again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

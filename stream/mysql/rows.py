@@ -1,7 +1,5 @@
 """A slice to its rows: compact, then one statement a table, with exact counts; within the caller's transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -11,8 +11,6 @@ The order of effects, numbered here and in `Writer.write`:
 7. commit
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Events in the order in which they happen: cohorts of riders living up to the plan's last moment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain

@@ -4,8 +4,6 @@ A check is a query for the rows at fault. Rows that came from several topics may
 one of the topics is behind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

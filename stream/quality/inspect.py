@@ -3,8 +3,6 @@
 A check reads one statement's snapshot: it locks nothing, so no writer waits for it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -6,8 +6,6 @@ Erasures that are known count here too: the upsert joins with the live markers. 
 for are kept apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType

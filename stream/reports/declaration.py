@@ -4,8 +4,6 @@ A query is a function from `Scope` to SQL. It names its parameters as `:days`, a
 or something that may be left out matter. The view of a report is its query with the defaults, in UTC.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

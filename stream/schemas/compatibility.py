@@ -3,8 +3,6 @@
 Stricter than reading: here every branch of a union must find its like, whether or not anybody ever writes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The readers that a process works with: those of some topics, and the registry where one is configured."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

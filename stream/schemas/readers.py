@@ -4,8 +4,6 @@ The schema store makes readers for the versions in `schemas/`. A topic learns fu
 but none whose data would be misread: Avro checks neither the scale of a decimal nor the unit of a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

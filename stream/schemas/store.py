@@ -1,7 +1,5 @@
 """The schema store: every version of every record's Avro schema, found by the header that names it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One version of a record's schema, as its file `schemas/<topic>/<Record>.v<N>.avsc` declares it."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

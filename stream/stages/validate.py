@@ -4,8 +4,6 @@ The rules are stated in the catalog, on the events; here they are only applied. 
 fence: a value that only it refuses costs a bisection.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from decimal import Decimal

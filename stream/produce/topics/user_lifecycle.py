@@ -4,8 +4,6 @@ Whoever leaves is told of afterwards too, here and by the other topics: not ever
 after, every record about the account comes once more for sure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any

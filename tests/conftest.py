@@ -3,7 +3,7 @@
     unit     needs no server
     sql      each test once on MySQL and once on MariaDB
     reports  likewise, on rows that are made up once
-    engine   Kafka and MySQL, `stream` as a process
+    engine   Kafka and MySQL, `stream` on a thread, or as a process where it is killed, frozen or signalled
     chaos    the same, with faults by lot, kill -9 included
 
 Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and so does the end of the report.

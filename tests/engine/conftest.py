@@ -28,8 +28,6 @@ SERVER_NAMES = cache(require_fit_database)
 @pytest.fixture(scope="session", autouse=True)
 def calm_garbage_collector() -> None:
     """As in a process of its own: else each batch's thousands of rows have pytest's whole heap walked."""
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 
 

@@ -18,6 +18,7 @@ from stream.catalog import STREAMS
 from stream.cli.commands import COMMANDS, imported
 from stream.cli.main import app
 from tests.commands import run_command
+from tests.consumers import run_process
 from tests.keys import HASH_KEYS
 
 UNREACHABLE = "127.0.0.1:1"
@@ -118,9 +119,10 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
-def test_a_process_ends_with_that_code_and_no_traceback() -> None:
-    done = run_command({}, "nonsense")
-    assert done.returncode == 2
+@pytest.mark.parametrize(("command", "code"), [("nonsense", 2), ("migrate", 78), ("--version", 0)])
+def test_a_process_ends_with_that_code_and_no_traceback(command: str, code: int) -> None:
+    done = run_process({}, command)
+    assert done.returncode == code
     assert "Traceback" not in done.stderr
 
 

@@ -81,7 +81,7 @@ def _keyed(workload: Workload) -> Iterator[tuple[Message, Any]]:
     readers = workload.readers()
     feed = workload.route.feeds[0]
     for message in list(workload.messages(QUIET_SEED)):
-        record = Record(0, moments.now_millis(), message.key, message.value)
+        record = Record(0, moments.now_micros() // 1000, message.key, message.value)
         _, event, _ = decode_record(record, readers)
         yield message, feed.values(event)[0]
 

@@ -130,11 +130,7 @@ def bytemark_pass_row(datum: Datum) -> Row:
     return {**hntb_bytemark_pass_row(datum), "interaction": datum["interaction"]}
 
 
-ROWS = {
-    "user_rating": rating_row,
-    "hntb_bytemark_pass": hntb_bytemark_pass_row,
-    "bytemark_pass": bytemark_pass_row,
-}
+ROWS = {"user_rating": rating_row, "hntb_bytemark_pass": hntb_bytemark_pass_row, "bytemark_pass": bytemark_pass_row}
 
 
 def drain_as_usual(contender: str, ground: Ground, workload: Workload, tell: Tell) -> Run:

@@ -111,12 +111,7 @@ class Workload:
                 if message.error() is not None:
                     raise KafkaException(message.error())
                 pieces.setdefault(message.partition() or 0, []).append(
-                    Record(
-                        message.offset() or 0,
-                        message.timestamp()[1],
-                        message.key(),
-                        message.value(),
-                    )
+                    Record(message.offset() or 0, message.timestamp()[1], message.key(), message.value())
                 )
             yield from pieces.items()
         consumer.close()

@@ -1,7 +1,5 @@
 """A timer for what comes again and again."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -10,10 +8,8 @@ Clock = Callable[[], float]
 
 
 class Every:
-    """Is due at once, and then so many seconds after each restart.
-
-    For one thread. The clock is read anew each time, so a loop that is late doesn't catch up.
-    """
+    """Is due at once, and then so many seconds after each restart. For one thread. The clock is read anew each time, so
+    a loop that is late doesn't catch up."""
 
     def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
         self.seconds = seconds

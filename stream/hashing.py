@@ -4,10 +4,9 @@ The hash is an HMAC-SHA-256 over study and user id (schemas/research.target-user
 before them: `("ab", "c")` and `("a", "bc")` are not one message. It is a word, because settings make the hasher.
 """
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass
+from typing import Self
 
 from stream.errors import ConfigurationError
 
@@ -22,11 +21,9 @@ class Hasher:
     keys: tuple[bytes, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Hasher:
-        """The keys of `STREAM_HASH_KEY`, separated by whitespace, the newest first.
-
-        Raises ConfigurationError where there is none, or one is short.
-        """
+    def parse(cls, text: str) -> Self:
+        """The keys of `STREAM_HASH_KEY`, separated by whitespace, the newest first. Raises ConfigurationError where
+        there is none, or one is short."""
         keys = text.split()
         if not keys or min(len(key) for key in keys) < KEY_CHARACTERS_MIN:
             raise ConfigurationError(
@@ -38,7 +35,7 @@ class Hasher:
     @property
     def key_id(self) -> str:
         """Names the key in use and tells nothing about it: 16 hex digits."""
-        return _key_id(self.keys[0])
+        return hmac.digest(self.keys[0], b"the id of this key", "sha256").hex()[:16]
 
     def hash_id(self, study_id: str, user_id: str) -> str:
         """64 lower-case hex digits."""
@@ -52,7 +49,3 @@ class Hasher:
 def _hash(key: bytes, study_id: str, user_id: str) -> str:
     parts = (study_id.encode(), user_id.encode())
     return hmac.digest(key, b"".join(b"%d:%b," % (len(part), part) for part in parts), "sha256").hex()
-
-
-def _key_id(key: bytes) -> str:
-    return hmac.digest(key, b"the id of this key", "sha256").hex()[:16]

@@ -3,8 +3,6 @@
 A datetime here is UTC and carries no zone, as MySQL gives and takes it. One that carries a zone is understood too.
 """
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -21,10 +19,6 @@ def now() -> datetime:
 
 def now_micros() -> int:
     return time.time_ns() // 1000
-
-
-def now_millis() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def from_micros(micros: int) -> datetime:
@@ -48,10 +42,8 @@ def to_millis(moment: datetime) -> int:
 
 
 def parse(text: str) -> datetime:
-    """The moment of a text in ISO 8601, which is UTC where it names no zone.
-
-    Raises ValueError for another text, and OverflowError for a moment before year 1 or after 9999.
-    """
+    """The moment of a text in ISO 8601, which is UTC where it names no zone. Raises ValueError for another text, and
+    OverflowError for a moment before year 1 or after 9999."""
     return _with_zone(datetime.fromisoformat(text)).astimezone(UTC).replace(tzinfo=None)
 
 

@@ -1,4 +1,4 @@
-"""Where schemas and migrations are: beside the package in a checkout, inside it once it is installed."""
+"""The folders of schemas and migrations: beside the package in a checkout, inside it once it is installed."""
 
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Nothing here knows Kafka's client or MySQL, so every stage can share these types.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -82,10 +80,6 @@ class Claim:
     def grant(self, topic_id: str, epoch: int, next_offset: int) -> None:
         """Take over what progress says; by the lane."""
         self.topic_id, self.next_offset, self.epoch = topic_id, next_offset, epoch
-
-    def move_on(self, next_offset: int) -> None:
-        """Note a commit; by the lane."""
-        self.next_offset = next_offset
 
     def give_up(self) -> None:
         """Throw away what is still queued under this claim; by the poller or the lane."""

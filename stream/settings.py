@@ -4,8 +4,6 @@ Every secret can also be given as `…_FILE`, the path of a file that holds it. 
 property on to librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.servers`.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 from collections.abc import Mapping
@@ -20,26 +18,21 @@ from stream.hashing import Hasher
 PREFIX = "STREAM_"
 KAFKA_PREFIX = "STREAM_KAFKA_"
 
-SECRETS = frozenset({"DATABASE_URL", "HASH_KEY", "SCHEMA_REGISTRY_URL"})
-KAFKA_SECRETS = frozenset(
-    {
-        "sasl.password",
-        "ssl.key.password",
-        "ssl.key.pem",
-        "ssl.keystore.password",
-        "sasl.oauthbearer.client.secret",
-        "sasl.oauthbearer.config",
-    }
-)
+SECRETS = {"DATABASE_URL", "HASH_KEY", "SCHEMA_REGISTRY_URL"}
+KAFKA_SECRETS = {
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+}
 LOOK_BACK_DAYS = 7
 """The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
 
-KAFKA_UNDERSCORED = frozenset({"log_level"})
-"""The properties of librdkafka whose own names have an underscore and that a setting could mean."""
-
 
 class Settings(BaseModel):
-    """What the service is told. Each field is the setting `STREAM_<FIELD>`."""
+    """The settings of the service. Each field is the setting `STREAM_<FIELD>`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,8 +64,7 @@ class Settings(BaseModel):
         "beyond it the topic rests for a while; 1 never rests",
     )
     dead_letter_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        default=30,
-        description="how long the content of a dead letter is kept after its last rejection, in days",
+        default=30, description="how long the content of a dead letter is kept after its last rejection, in days"
     )
     keep_days: Annotated[int, Field(ge=7, le=3650)] = Field(  # less would take a replay that rests for one given up
         default=365,
@@ -111,7 +103,7 @@ class Settings(BaseModel):
         return self.database_url.get_secret_value()
 
     def registry_url(self) -> str | None:
-        """Where the schema registry is; None where schemas/ serves."""
+        """The URL of the schema registry; None where schemas/ serves."""
         return None if self.schema_registry_url is None else self.schema_registry_url.get_secret_value()
 
     def required_registry_url(self) -> str:
@@ -122,7 +114,7 @@ class Settings(BaseModel):
         return url
 
     def hasher(self) -> Hasher | None:
-        """What makes the hashes; None where no key is set. Raises ConfigurationError for a short one."""
+        """The maker of the hashes; None where no key is set. Raises ConfigurationError for a short one."""
         return None if self.hash_key is None else Hasher.parse(self.hash_key.get_secret_value())
 
     def required_kafka(self) -> dict[str, str]:
@@ -133,21 +125,18 @@ class Settings(BaseModel):
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings.
-
-    Raises ConfigurationError that names every setting that is missing, unknown or out of range, never a value.
-    """
+    """Read the settings. Raises ConfigurationError that names every setting that is missing, unknown or out of range,
+    never a value."""
     given = _with_files_read({name: text for name, text in environment.items() if name.startswith(PREFIX)})
     kafka = {_property_of(name): text for name, text in given.items() if name.startswith(KAFKA_PREFIX)}
-    rest = {
-        name.removeprefix(PREFIX).lower(): text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)
-    }
+    fixed = {name: text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)}
+    rest = {name.removeprefix(PREFIX).lower(): text for name, text in fixed.items()}
     if "kafka" in rest:
         raise ConfigurationError("STREAM_KAFKA is no setting: name the property, as in STREAM_KAFKA_BOOTSTRAP_SERVERS")
     try:
         return Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_sentence(one) for one in error.errors())) from None
+        raise ConfigurationError("\n".join(map(_sentence, error.errors()))) from None
 
 
 def setting_names() -> list[str]:
@@ -184,7 +173,7 @@ def _file_content(name: str, path: str) -> str:
 
 def _property_of(name: str) -> str:
     lowered = name.removeprefix(KAFKA_PREFIX).lower()
-    return lowered if lowered in KAFKA_UNDERSCORED else lowered.replace("_", ".")
+    return lowered if lowered == "log_level" else lowered.replace("_", ".")  # no other's own name has an underscore
 
 
 def _sentence(error: Mapping[str, object]) -> str:

@@ -1,7 +1,5 @@
 """Every topic that we consume: one file here each, discovered here, so that nothing else has to name it."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Sequence
@@ -38,10 +36,7 @@ ROLLUPS = _find_rollups()
 
 
 def readable_topics(wanted: Sequence[str]) -> list[str]:
-    """The topics to consume: those asked for, or all.
-
-    Raises TerminalError for one that the catalog lacks.
-    """
+    """The topics to consume: those asked for, or all. Raises TerminalError for one that the catalog lacks."""
     unknown = sorted(set(wanted) - set(STREAMS))
     if unknown:
         raise TerminalError(f"no topic {', '.join(unknown)}; there are: {', '.join(STREAMS)}")

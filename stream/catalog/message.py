@@ -62,15 +62,11 @@ MESSAGE_HISTORY = upserted_table(
     comment="Messages to learners",
 )
 
+_PARENT = ForeignKey("message_history.id", ondelete="CASCADE")
+
 MESSAGE_RECIPIENTS = upserted_table(
     "message_recipients",
-    column(
-        "message_id",
-        EntityId,
-        ForeignKey("message_history.id", ondelete="CASCADE"),
-        primary_key=True,
-        comment="the message",
-    ),
+    column("message_id", EntityId, _PARENT, primary_key=True, comment="the message"),
     column("user_id", TelegramId, primary_key=True, comment="the Telegram user"),
     column("delivery_status", TextId32, comment="pending, sent, delivered or failed"),
     column("delivered_on", Micros | None, comment="UTC; null until it is"),

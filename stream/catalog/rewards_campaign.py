@@ -28,7 +28,5 @@ CAMPAIGN = upserted_table(
 )
 
 STREAM = Stream(
-    topic="rewards.campaign",
-    key="ap_campaign_id",
-    routes={CampaignSaved: [into(CAMPAIGN, id="campaign_id")]},
+    topic="rewards.campaign", key="ap_campaign_id", routes={CampaignSaved: [into(CAMPAIGN, id="campaign_id")]}
 )

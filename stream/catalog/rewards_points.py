@@ -61,10 +61,7 @@ REVENUE = rollup_table(
 """Two other topics' tables are summed in it as well: rewards.tokens and bytemark.order."""
 
 rolled_up(
-    POINTS_TRANSACTION,
-    REVENUE,
-    where=POINTS_TRANSACTION.c.points > 0,
-    points=func.sum(POINTS_TRANSACTION.c.points),
+    POINTS_TRANSACTION, REVENUE, where=POINTS_TRANSACTION.c.points > 0, points=func.sum(POINTS_TRANSACTION.c.points)
 )
 
 STREAM = Stream(

@@ -51,12 +51,7 @@ TOKEN_TRANSACTION = upserted_table(
     business_time="issued_on",
 )
 
-rolled_up(
-    TOKEN_TRANSACTION,
-    REVENUE,
-    where=TOKEN_TRANSACTION.c.tokens > 0,
-    tokens=func.sum(TOKEN_TRANSACTION.c.tokens),
-)
+rolled_up(TOKEN_TRANSACTION, REVENUE, where=TOKEN_TRANSACTION.c.tokens > 0, tokens=func.sum(TOKEN_TRANSACTION.c.tokens))
 
 STREAM = Stream(
     topic="rewards.tokens",

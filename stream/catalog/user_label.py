@@ -18,34 +18,29 @@ class LabelDefined(Event):
         return self.label_id
 
 
-class UserLabelled(Event):
-    """A user has a label."""
+class LabelOfUser(Event):
+    """A user's having a label, or not."""
 
     user_id: EntityId
     label_id: EntityId
     created_on: Micros
     """The moment at which the user first got the label."""
+
+    @property
+    def subject_id(self) -> int:
+        return self.user_id
+
+
+class UserLabelled(LabelOfUser):
+    """A user has a label."""
 
     is_deleted = False
 
-    @property
-    def subject_id(self) -> int:
-        return self.user_id
 
-
-class UserUnlabelled(Event):
+class UserUnlabelled(LabelOfUser):
     """A user has a label no longer."""
 
-    user_id: EntityId
-    label_id: EntityId
-    created_on: Micros
-    """The moment at which the user first got the label."""
-
     is_deleted = True
-
-    @property
-    def subject_id(self) -> int:
-        return self.user_id
 
 
 USER_LABEL = upserted_table(

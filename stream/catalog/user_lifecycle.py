@@ -1,7 +1,5 @@
 """Topic user.lifecycle: accounts of the app and of Clerk, what is known of them, and their end; see schemas/."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Any, Literal
 

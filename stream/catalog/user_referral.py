@@ -20,10 +20,7 @@ REFERRAL_HISTORY = upserted_table(
     column("sender_user_id", EntityId | None, comment="who recommended the app; null once they are erased"),
     column("receiver_user_id", EntityId, index=True, comment="who came"),
     column("referral_code", TextId64 | None, comment="the code that was used"),
-    persons=[
-        app("receiver_user_id"),
-        app("sender_user_id").but_keep_row("sender_user_id", "referral_code"),
-    ],
+    persons=[app("receiver_user_id"), app("sender_user_id").but_keep_row("sender_user_id", "referral_code")],
     comment="Who brought whom to the app",
 )
 

@@ -1,7 +1,5 @@
 """The list of commands. Each is imported once it is asked for, so that a short one doesn't wait for the others."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -38,9 +36,7 @@ COMMANDS = {
         "Consume, validate and upsert until SIGTERM or Ctrl-C, which finish what is in flight.",
     ),
     "lag": Entry(
-        "operate",
-        "lag_command",
-        "Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.",
+        "operate", "lag_command", "Say how far MySQL is behind Kafka, per partition, from MySQL's own progress."
     ),
     "freshness": Entry(
         "freshness",

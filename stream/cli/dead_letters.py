@@ -1,7 +1,5 @@
 """Commands for dead letters: the rejected records, the reasons, and their redrive or disposal."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import closing
 from dataclasses import replace

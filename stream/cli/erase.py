@@ -1,7 +1,5 @@
 """The command that has a person forgotten."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """Commands for those who serve analysts: the freshness of tables, and data sets that changed behind their windows."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

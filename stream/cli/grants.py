@@ -1,7 +1,5 @@
 """The command that prints the rights of an account for reading."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -3,8 +3,6 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something has to be configured first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

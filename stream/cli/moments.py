@@ -1,7 +1,5 @@
 """Moments on the command line: one way to type them, and one meaning, UTC where no zone is named."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Commands for the offsets of partitions: where they stand, and where they go on."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Commands for the daily work: run, and see the lag."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Print data: a table for people, JSON or CSV for programs."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys

@@ -1,7 +1,5 @@
 """The process that a command has to itself: what a library must not change, a command may."""
 
-from __future__ import annotations
-
 import gc
 import signal
 from collections.abc import Callable

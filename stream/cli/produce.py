@@ -1,7 +1,5 @@
 """The command that publishes synthetic events, with as much trouble among them as is asked for."""
 
-from __future__ import annotations
-
 import sys
 from datetime import UTC, datetime
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The command that looks for what is wrong with the rows."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """The command that reads a part of the log again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -73,8 +71,7 @@ def replay_command(
         _run(settings, resume_run(settings, resume), output_format)
         return
     ranges = plan(
-        Brokers(settings.required_kafka()),
-        _wanted(topic, partition, (from_offset, to_offset), (from_time, to_time)),
+        Brokers(settings.required_kafka()), _wanted(topic, partition, (from_offset, to_offset), (from_time, to_time))
     )
     if not ranges:
         show([], output_format, empty="nothing to replay: the log holds no such records")
@@ -110,11 +107,7 @@ def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
     topics = {part.topic for part in ranges}
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
         return preview(
-            settings.required_kafka(),
-            connect_engine(settings.required_database_url()),
-            ranges,
-            decoder,
-            tell,
+            settings.required_kafka(), connect_engine(settings.required_database_url()), ranges, decoder, tell
         )
 
 

@@ -1,7 +1,5 @@
 """Commands for reports: a command for each report, made from its declaration."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Commands for the schemas and the registry that producers find them in."""
 
-from __future__ import annotations
-
 import typer
 
 from stream import settings as config
@@ -35,10 +33,7 @@ def check_command(output_format: FormatOption = Format.TABLE) -> None:
 
 
 @app.command("register")
-def register_command(
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = Format.TABLE,
-) -> None:
+def register_command(dry_run: DryRunOption = False, output_format: FormatOption = Format.TABLE) -> None:
     """Register every version of every schema, the oldest first, under the subject `<topic>-<record's full name>`.
 
     Each subject gets the compatibility level BACKWARD_TRANSITIVE. What is registered stays as it is, so doing it again

@@ -1,7 +1,5 @@
 """Commands that bring about what the service needs, and say whether it is there."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

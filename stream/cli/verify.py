@@ -1,7 +1,5 @@
 """The command that proves MySQL by the log."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """Events: what every event begins with, and what the special ones add."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -46,10 +44,7 @@ class PersonErased(Event):
 
 
 def uuid_digits(text: str) -> str:
-    """The 32 lower-case hex digits of a UUID in its usual form of 36 characters.
-
-    Raises Rejection where it is not one.
-    """
+    """The 32 lower-case hex digits of a UUID of 36 characters. Raises Rejection where it is none."""
     digits = text.replace("-", "")
     if len(text) == 36 and len(digits) == 32 and text[8] == text[13] == text[18] == text[23] == "-":
         try:

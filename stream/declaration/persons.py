@@ -1,11 +1,9 @@
 """Persons: by which ids they are named, and what their erasure does to rows about them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class PersonKind(StrEnum):
@@ -33,7 +31,7 @@ class Person(NamedTuple):
         return f"{self.kind}:{self.person_id}"
 
     @classmethod
-    def parse(cls, text: str) -> Person:
+    def parse(cls, text: str) -> Self:
         """The person of a text like `app:7`, or of any other: whether there is such a kind is not looked at."""
         kind, _, person_id = text.partition(":")
         return cls(kind, person_id)
@@ -68,11 +66,11 @@ class PersonColumn:
         """Whether their id stays in the row after their erasure, as ledgers want it."""
         return self.on_erasure is OnErasure.EMPTY_COLUMNS and self.is_stored and self.column not in self.emptied
 
-    def unstored(self) -> PersonColumn:
+    def unstored(self) -> Self:
         """Say that the id is in the events and that no column keeps it."""
         return replace(self, is_stored=False)
 
-    def but_keep_row(self, *emptied: str) -> PersonColumn:
+    def but_keep_row(self, *emptied: str) -> Self:
         """Say that the erasure empties these columns and keeps the row, with the bare id in it."""
         return replace(self, on_erasure=OnErasure.EMPTY_COLUMNS, emptied=emptied)
 

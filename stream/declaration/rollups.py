@@ -5,8 +5,6 @@ All time zones in use are multiples of 15 minutes away from UTC. A table feeds a
 row. What keeps them true is `stream/mysql/rollups.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

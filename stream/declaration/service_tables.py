@@ -1,7 +1,5 @@
 """The service's own tables: progress, the ledger of rows, dead letters, and who is erased."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Column, Index, Table
@@ -9,9 +7,6 @@ from sqlalchemy.dialects import mysql
 
 from stream.declaration.tables import METADATA, TABLE_OPTIONS
 from stream.declaration.types import BINARY_COLLATION
-
-TOPIC_LENGTH_MAX = 249
-"""Kafka's own limit."""
 
 BIG = mysql.BIGINT(unsigned=True)
 
@@ -32,10 +27,6 @@ def _count(name: str, comment: str) -> Column[Any]:
     return _number(name, comment, server_default="0")
 
 
-def _group() -> Column[Any]:
-    return _text("group_id", 255, primary_key=True, comment="the consumer group")
-
-
 def _json(name: str, comment: str) -> Column[Any]:
     return Column(name, mysql.MEDIUMTEXT(), nullable=False, comment=f"JSON: {comment}")
 
@@ -46,19 +37,25 @@ def _person() -> tuple[Column[Any], Column[Any]]:
 
 
 def _topic(comment: str) -> Column[Any]:
-    return _text("topic", TOPIC_LENGTH_MAX, primary_key=True, comment=comment)
+    return _text("topic", 249, primary_key=True, comment=comment)  # Kafka's own limit
 
 
 def _partition(comment: str) -> Column[Any]:
     return _number("kafka_partition", comment, mysql.INTEGER(unsigned=True), primary_key=True)
 
 
-PROGRESS = Table(
+def _group_partition() -> tuple[Column[Any], ...]:
+    group = _text("group_id", 255, primary_key=True, comment="the consumer group")
+    return group, _topic("the topic"), _partition("the partition")
+
+
+def _table(name: str, *parts: Column[Any] | Index, comment: str, is_for_analysts: bool = False) -> Table:
+    return Table(name, METADATA, *parts, comment=comment, info={"is_for_analysts": is_for_analysts}, **TABLE_OPTIONS)
+
+
+PROGRESS = _table(
     "progress",
-    METADATA,
-    _group(),
-    _topic("the topic"),
-    _partition("the partition"),
+    *_group_partition(),
     _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
     _number("owner_epoch", "raised by each claim; fences older owners"),
     _text("owner", 255, comment="the client that claimed last"),
@@ -73,15 +70,11 @@ PROGRESS = Table(
     _count("records_dead_lettered", "records that were rejected"),
     _moment("updated_on", "when this row was last written (UTC)"),
     comment="How far each partition is applied; written in the transaction of its rows",
-    **TABLE_OPTIONS,
 )
 
-LEDGER = Table(
+LEDGER = _table(
     "ledger",
-    METADATA,
-    _group(),
-    _topic("the topic"),
-    _partition("the partition"),
+    *_group_partition(),
     _text("table_name", 64, primary_key=True, comment="where the rows were sent"),
     _count("rows_sent", "= inserted + updated + unchanged + suppressed"),
     _count("rows_inserted", "new keys"),
@@ -89,29 +82,23 @@ LEDGER = Table(
     _count("rows_unchanged", "duplicates, and versions older than the row"),
     _count("rows_suppressed", "rows about erased persons"),
     comment="What became of the rows sent to each table",
-    **TABLE_OPTIONS,
 )
 
-OFFSET_RESET = Table(
+OFFSET_RESET = _table(
     "offset_reset",
-    METADATA,
-    _group(),
-    _topic("the topic"),
-    _partition("the partition"),
+    *_group_partition(),
     _number("owner_epoch", "the epoch that the reset began", primary_key=True),
     _number("from_offset", "next_offset before; null where there was no progress", nullable=True),
     _number("to_offset", "next_offset from then on"),
     _moment("reset_on", "UTC"),
     comment="Where an operator moved progress: why records of a partition are counted twice, or not at all",
-    **TABLE_OPTIONS,
 )
 
 BECAUSE_LENGTH_MAX = 200
 """The most that may be said of why a dead letter was discarded."""
 
-DEAD_LETTER = Table(
+DEAD_LETTER = _table(
     "dead_letter",
-    METADATA,
     _text("topic_id", 22, primary_key=True, comment="Kafka's own id of the topic"),
     _topic("where the record is"),
     _partition("where the record is"),
@@ -136,33 +123,27 @@ DEAD_LETTER = Table(
     # An erasure finds the records about a person by their key.
     Index(None, "topic", "record_key", mysql_length={"record_key": 64}),
     comment="Records that were rejected, with why; each exactly once, by its coordinates",
-    **TABLE_OPTIONS,
 )
 
-ERASURE = Table(
+ERASURE = _table(
     "erasure",
-    METADATA,
     *_person(),
     _moment("erased_on", "when the erasing event occurred, the earliest of them (UTC)"),
     _moment("swept_on", "when the last of what was stored before was removed (UTC); null until then", nullable=True),
     Index(None, "swept_on"),
     comment="Persons of whom nothing may be stored again",
-    **TABLE_OPTIONS,
 )
 
-ERASURE_REMOVAL = Table(
+ERASURE_REMOVAL = _table(
     "erasure_removal",
-    METADATA,
     *_person(),
     _text("table_name", 64, primary_key=True, comment="where the rows were"),
     _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
     comment="What erasing a person removed from where",
-    **TABLE_OPTIONS,
 )
 
-DATA_QUALITY = Table(
+DATA_QUALITY = _table(
     "data_quality",
-    METADATA,
     _text("check_name", 64, primary_key=True, comment="names the check"),
     _number("faults", "how many rows are at fault; null where the check took longer than it may", nullable=True),
     _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
@@ -170,13 +151,11 @@ DATA_QUALITY = Table(
     Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
     _moment("checked_on", "when it was last run (UTC)"),
     comment="What the checks of data quality found last",
-    info={"is_for_analysts": True},
-    **TABLE_OPTIONS,
+    is_for_analysts=True,
 )
 
-ROLLUP_TOUCHED = Table(
+ROLLUP_TOUCHED = _table(
     "rollup_touched",
-    METADATA,
     Column(
         "id",
         mysql.BIGINT(unsigned=True),
@@ -189,21 +168,17 @@ ROLLUP_TOUCHED = Table(
     _moment("touched_on", "when rows of the period were written or removed (UTC)"),
     Index(None, "rollup", "id"),
     comment="Periods whose rows changed since they were last summed",
-    **TABLE_OPTIONS,
 )
 
-ROLLUP_REFRESH = Table(
+ROLLUP_REFRESH = _table(
     "rollup_refresh",
-    METADATA,
     _text("rollup", 64, primary_key=True, comment="the rollup; whoever sums locks its row"),
     _moment("refreshed_on", "when periods were last summed (UTC); null where none was yet", nullable=True),
     comment="Who sums a rollup, one process at a time, and when that was",
-    **TABLE_OPTIONS,
 )
 
-LATE_CHANGE = Table(
+LATE_CHANGE = _table(
     "late_change",
-    METADATA,
     _text("table_name", 64, primary_key=True, comment="where rows changed"),
     Column("business_date", mysql.DATE(), primary_key=True, comment="the date under which dashboards show them (UTC)"),
     _moment("first_changed_on", "UTC"),
@@ -211,24 +186,20 @@ LATE_CHANGE = Table(
     _count("changes", "rows written or removed after the look-back window had passed the date"),
     Index(None, "last_changed_on"),
     comment="Business dates that changed when dashboards no longer looked at them",
-    info={"is_for_analysts": True},
-    **TABLE_OPTIONS,
+    is_for_analysts=True,
 )
 
-TABLE_FEED = Table(
+TABLE_FEED = _table(
     "table_feed",
-    METADATA,
     _text("table_name", 64, primary_key=True, comment="the table"),
     _topic("a topic whose events feed it"),
     _number("partitions", "how many the topic had when `stream run` last started", mysql.INTEGER(unsigned=True)),
     _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
     comment="Which topics feed which tables, as `stream run` found it when it started",
-    **TABLE_OPTIONS,
 )
 
-REPLAY_RUN = Table(
+REPLAY_RUN = _table(
     "replay_run",
-    METADATA,
     _text(
         "run_id", 32, primary_key=True, comment="names the run; its progress and ledgers are of group replay:<run_id>"
     ),
@@ -237,15 +208,12 @@ REPLAY_RUN = Table(
     _moment("started_on", "when the run began (UTC)"),
     _moment("ended_on", "when the last of its records was applied (UTC); null until then", nullable=True),
     comment="Which part of the log each replay reads again",
-    **TABLE_OPTIONS,
 )
 
-DECLARED_VIEW = Table(
+DECLARED_VIEW = _table(
     "declared_view",
-    METADATA,
     _text("view_name", 64, primary_key=True, comment="the view"),
     _text("made_from", 64, comment="SHA-256 of the SQL that made it; another one means that its declaration changed"),
     _text("stored_as", 64, comment="SHA-256 of the server's text of it; another one means that somebody changed it"),
     comment="Which views `stream migrate` made, and from what",
-    **TABLE_OPTIONS,
 )

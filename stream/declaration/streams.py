@@ -4,13 +4,11 @@ A column takes the event's attribute of its own name, unless `into` names anothe
 a field (the decimal text of a number, a default) is a property of the event, beside the fields it comes from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, Self, get_args, get_origin
 
 import msgspec
 from sqlalchemy import Table
@@ -32,11 +30,11 @@ class Into:
     items: str | None = None
     """The event's attribute that lists items, of which each is a row."""
 
-    def where(self, attribute: str) -> Into:
+    def where(self, attribute: str) -> Self:
         """Feed the table only where this attribute of the event is true."""
         return replace(self, condition=attribute)
 
-    def each(self, attribute: str) -> Into:
+    def each(self, attribute: str) -> Self:
         """Feed the table with a row for each item of this list; an item's attributes go before the event's."""
         return replace(self, items=attribute)
 
@@ -59,9 +57,7 @@ class Erases:
     """The event's attribute that is the person's id."""
 
 
-def erases(kind: PersonKind, attribute: str) -> Erases:
-    """The event erases the person of this kind whose id is in this attribute."""
-    return Erases(kind, attribute)
+erases = Erases
 
 
 @dataclass(frozen=True)
@@ -196,11 +192,12 @@ def _feed(event: type[Event], target: Into) -> Feed:
     item = None if target.items is None else _item_type(event, target.items)
     unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
+    of_item = [f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources]
     return Feed(
         table=target.table,
         columns=columns,
         sources=sources,
-        values=attrgetter(*sources) if item is None else _item_values(item, sources),
+        values=attrgetter(*(sources if item is None else of_item)),
         identity=attrgetter(*_identity(target.table, dict(zip(columns, sources, strict=False)), item is not None)),
         condition=target.condition,
         items=target.items,
@@ -222,11 +219,6 @@ def _item_type(event: type[Event], attribute: str) -> type[msgspec.Struct]:
         listed = get_args(listed)[0]
     item: type[msgspec.Struct] = get_args(listed)[0]
     return item
-
-
-def _item_values(item: type[msgspec.Struct], sources: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """`_ItemOf` → values, each of the one that has it."""
-    return attrgetter(*(f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources))
 
 
 def _source(event: type[Event], item: type[msgspec.Struct] | None, target: Into, column_name: str) -> str:

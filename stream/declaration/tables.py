@@ -1,7 +1,5 @@
 """Tables whose rows are upserted from events: the columns that all of them share, and what else is known of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args
@@ -13,15 +11,9 @@ from sqlalchemy.schema import SchemaItem
 from stream.declaration.persons import PersonColumn
 from stream.declaration.types import Micros, extra_of
 
-METADATA = MetaData(
-    # Constraints have names that migrations can rely on.
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
+# Constraints have names that migrations can rely on.
+_BY_COLUMNS = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq", "fk")}
+METADATA = MetaData(naming_convention={**_BY_COLUMNS, "ck": "ck_%(table_name)s_%(constraint_name)s"})
 
 TABLE_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
@@ -36,9 +28,8 @@ LINEAGE_COLUMNS = ("kafka_partition", "kafka_offset", "loaded_on")
 def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any) -> Column[Any]:
     """A column for values of `annotation`; NOT NULL unless the annotation allows None."""
     nullable = type(None) in get_args(annotation)
-    return Column(
-        name, extra_of(annotation)["sql"], *constraints, nullable=nullable, **{"autoincrement": False, **options}
-    )
+    sql = extra_of(annotation)["sql"]
+    return Column(name, sql, *constraints, nullable=nullable, **{"autoincrement": False, **options})
 
 
 def upserted_table(
@@ -63,7 +54,6 @@ def upserted_table(
     after rows that another unique column may refuse, they look for the stored ones by a key of one column.
     """
     columns = [part for part in parts if isinstance(part, Column)]
-    indexes = [part for part in parts if isinstance(part, Index)]
     key = [column.name for column in columns if column.primary_key]
     if len(key) > 1 and (business_time is not None or any(column.unique for column in columns)):
         raise TypeError(f"{name} has a business time or a unique column: its key must be one column, not {key}")
@@ -84,23 +74,16 @@ def upserted_table(
         Column("kafka_partition", mysql.INTEGER(unsigned=True), nullable=False, comment="where that event came from"),
         Column("kafka_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="where that event came from"),
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
-        *indexes,
+        *(part for part in parts if isinstance(part, Index)),
         comment=comment,
         info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time},
         **TABLE_OPTIONS,
     )
-    for person in persons:
-        if person.is_stored:
-            _index_person(table, person)
+    for person in persons:  # an erasure finds rows by it
+        leading = [next(iter(table.primary_key)), *(next(iter(index.columns)) for index in table.indexes)]
+        if person.is_stored and person.column not in {column.name for column in leading}:
+            Index(None, table.c[person.column])
     return table
-
-
-def _index_person(table: Table, person: PersonColumn) -> None:
-    """Index the person's column unless an index or the key already begins with it: an erasure finds rows by it."""
-    leading = [next(iter(index.columns)).name for index in table.indexes]
-    leading.append(next(iter(table.primary_key.columns)).name)
-    if person.column not in leading:
-        Index(None, table.c[person.column])
 
 
 def persons_of(table: Table) -> tuple[PersonColumn, ...]:

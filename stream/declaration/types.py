@@ -4,8 +4,6 @@ A type is an annotation for the fields of an `Event`; `msgspec` checks its range
 column of the same type, so that a width can't differ between the check and the table.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,7 +19,6 @@ BINARY_COLLATION = "utf8mb4_bin"
 """Compares ids as bytes: utf8mb4_unicode_ci would take user_2aB and user_2Ab for one."""
 
 HASH_ID = re.compile(r"[0-9a-f]{64}")
-
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -33,9 +30,7 @@ def check_text_id(text: str) -> bool:
 
 def check_app_id_text(text: str) -> bool:
     """Whether `text` may name an app user. Where it is digits only, it must be the one decimal text of a number.
-
-    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits.
-    """
+    Erasing app user 7 looks for the text 7, and would not find 007 or Arabic digits."""
     return check_text_id(text) and (not text.isdecimal() or (text[0] != "0" and text.isascii()))
 
 
@@ -77,7 +72,6 @@ Metres = Annotated[float, Meta(ge=0, le=1e9, extra=_stored(mysql.DOUBLE(asdecima
 Money = Annotated[Decimal, Meta(extra=_stored(mysql.DECIMAL(10, 2), digits=(10, 2)))]
 """An amount with two decimals; Avro's decimal(10, 2)."""
 
-
 Flag = Annotated[bool, Meta(extra=_stored(mysql.TINYINT(1)))]
 
 
@@ -101,14 +95,8 @@ TextId512 = Annotated[str, _text_id(512)]
 AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
 """An app user's id as text, as the research platform keeps it."""
 
-HashId = Annotated[
-    str,
-    Meta(
-        min_length=64,
-        max_length=64,
-        extra=_stored(mysql.VARCHAR(256, collation=BINARY_COLLATION), check=check_hash_id),
-    ),
-]
+_HASH = mysql.VARCHAR(256, collation=BINARY_COLLATION)
+HashId = Annotated[str, Meta(min_length=64, max_length=64, extra=_stored(_HASH, check=check_hash_id))]
 """A research participant's hash; the column has the migration's width."""
 
 Text32 = Annotated[str, _text(32)]
@@ -128,10 +116,7 @@ JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.T
 
 
 def meta_of(annotation: Any) -> Meta:
-    """The `Meta` of a type of this file, also where it is `… | None`.
-
-    Raises TypeError for an annotation that has none.
-    """
+    """The `Meta` of a type of this file, also where it is `… | None`. Raises TypeError for one that has none."""
     for part in (annotation, *get_args(annotation)):
         for meta in getattr(part, "__metadata__", ()):
             if isinstance(meta, Meta):
@@ -140,10 +125,7 @@ def meta_of(annotation: Any) -> Meta:
 
 
 def python_type_of(annotation: Any) -> Any:
-    """`float` for `Annotated[float, …] | None`, and `list` for a list of whatever.
-
-    Raises TypeError for an annotation that is not annotated.
-    """
+    """`float` for `Annotated[float, …] | None`, `list` for a list. Raises TypeError for what is not annotated."""
     for part in (annotation, *get_args(annotation)):
         if hasattr(part, "__metadata__"):
             return get_origin(part.__origin__) or part.__origin__
@@ -157,9 +139,8 @@ def extra_of(annotation: Any) -> dict[str, Any]:
 
 def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]]:
     """The fields of `event` whose type carries `extra[name]`, each with that value, in the order of declaration."""
-    hints = msgspec.structs.fields(event)
     extras = []
-    for field in hints:
+    for field in msgspec.structs.fields(event):
         try:
             extra = extra_of(field.type)
         except TypeError:

@@ -7,8 +7,6 @@ WAITING ──claim asked──▶ CLAIMING ──claimed──▶ SEEKING ─�
    └───────── after a while ─────── SUSPENDED ◀── too many dead letters ────┘
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 

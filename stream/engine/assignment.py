@@ -1,7 +1,5 @@
 """The partitions that the group gave to this process, on their way to being read: the poller's bookkeeping."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol

@@ -4,8 +4,6 @@ fault is more likely ours, or a producer's release, than theirs one by one. Then
 It never drops and never stops the process: what was rejected is kept, what comes next waits in Kafka.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping

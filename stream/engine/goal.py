@@ -1,7 +1,5 @@
 """The goal of a run until it has caught up: the ends that the partitions had at its start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ is the cure.
 /readyz fails while partitions wait, and says why; it names partitions, codes and reasons only.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus

@@ -3,8 +3,6 @@
 Decoding overlaps with the server's work on another lane's batch. A partition is in one lane, so its order holds.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -3,8 +3,6 @@
 A lane or a worker that ends unexpectedly reports that as well.
 """
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Labels are names that we declare (topics, tables, outcomes, reasons) and partiti
 an error's text.
 """
 
-from __future__ import annotations
-
 import platform
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A run of the engine: what it is told, and how it ended."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum

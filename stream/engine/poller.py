@@ -7,8 +7,6 @@ its partitions are not fetched and polling goes on, so that a long outage of the
 membership in the group.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

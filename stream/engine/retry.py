@@ -1,7 +1,5 @@
 """The retry of what the environment refuses: again and again, while the work is wanted."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

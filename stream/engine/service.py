@@ -1,7 +1,5 @@
 """The engine put together, for `stream run` and `stream replay`: lanes, workers, metrics and health around it."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """The engine as seen from outside: what is stuck, why it isn't ready, and its lag."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from typing import Protocol

@@ -8,8 +8,6 @@
 /livez watches them as it watches lanes, and a worker that dies ends the process.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

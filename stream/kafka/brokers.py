@@ -1,7 +1,5 @@
 """Questions to the brokers: their topics, where the logs begin and end, who is in a group and what it was told."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

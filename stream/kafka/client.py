@@ -1,7 +1,5 @@
 """Kafka's client: its configuration, its errors, and its messages as records. All of `kafka/` shares these."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping

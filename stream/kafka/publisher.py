@@ -1,7 +1,5 @@
 """The producer of single records that must arrive: deletion events, and copies of dead letters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

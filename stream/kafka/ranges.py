@@ -1,7 +1,5 @@
 """Bounded parts of the log: planned by offsets or times, and read by assignment, outside any group."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Kafka's client is asked for bytes and for who holds what; it never decodes, neve
 decides where to begin: MySQL's progress does.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Topics as code: what the catalog declares, brought about in Kafka and compared with what is there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The records that only the database refuses, found by bisection: about 2·log₂ n statements for one among n."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -16,10 +14,8 @@ Refused = dict[int, tuple[Record, Rejection]]
 
 
 def find_refused(connection: Connection, partition: int, tables: Sequence[TableRows]) -> Refused:
-    """The records of which the database refuses a row. Leaves no row behind.
-
-    Raises TransactionConflict where the database refuses none of them now, so that the transaction is tried again.
-    """
+    """The records of which the database refuses a row. Leaves no row behind. Raises TransactionConflict where the
+    database refuses none of them now, so that the transaction is tried again."""
     refused: Refused = {}
     trial = connection.begin_nested()
     for table in tables:

@@ -1,7 +1,5 @@
 """The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +17,6 @@ from sqlalchemy.pool import NullPool
 from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
 from stream.mysql.errnos import error_of
 
-CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
 
@@ -54,20 +51,13 @@ def _unchecked_tls() -> ssl.SSLContext:
 
 
 class BoundedConnection(pymysql.Connection):
-    """Refuses by itself a statement that is larger than the server takes.
-
-    The server would rather cut the connection than answer while we still send, and then the reason is lost.
-    """
+    """Refuses by itself a statement that is larger than the server takes. The server would rather cut the connection
+    than answer while we still send, and then the reason is lost."""
 
     packet_bytes_max = 0
 
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
-
-    def learn_packet_bytes_max(self) -> None:
-        with self.cursor() as cursor:
-            cursor.execute("SELECT @@max_allowed_packet")
-            (self.packet_bytes_max,) = cursor.fetchone() or (0,)
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
@@ -92,20 +82,20 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
     options.update(
         charset="utf8mb4",
         client_flag=options.get("client_flag", 0) & ~CLIENT.FOUND_ROWS,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=5,
         read_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
         write_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
         autocommit=False,
         conv=CONVERSIONS,
     )
-    session = LANE_SESSION if for_lane else SESSION
 
-    def open_connection() -> pymysql.Connection[Any]:
+    def open_connection() -> BoundedConnection:
         connection = BoundedConnection(*arguments, **options)
         with connection.cursor() as cursor:
-            for statement in session:
+            for statement in LANE_SESSION if for_lane else SESSION:
                 cursor.execute(statement)
-        connection.learn_packet_bytes_max()
+            cursor.execute("SELECT @@max_allowed_packet")
+            (connection.packet_bytes_max,) = cursor.fetchone() or (0,)
         return connection
 
     return create_engine(parsed, creator=open_connection, poolclass=NullPool)

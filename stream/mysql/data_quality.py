@@ -1,8 +1,7 @@
 """The newest result of each check of data quality."""
 
-from __future__ import annotations
-
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, delete, func
 from sqlalchemy.dialects.mysql import insert
@@ -10,17 +9,9 @@ from sqlalchemy.dialects.mysql import insert
 from stream.declaration.service_tables import DATA_QUALITY
 
 
-def keep(
-    connection: Connection, check_name: str, *, faults: int | None, sample: str, meaning: str, seconds: float
-) -> None:
+def keep(connection: Connection, check_name: str, result: Mapping[str, Any]) -> None:
     """Keep the result of a check, in place of its last one."""
-    values = {
-        "faults": faults,
-        "sample": sample,
-        "meaning": meaning,
-        "seconds": seconds,
-        "checked_on": func.utc_timestamp(6),
-    }
+    values = {**result, "checked_on": func.utc_timestamp(6)}
     kept = insert(DATA_QUALITY).values(check_name=check_name, **values)
     connection.execute(kept.on_duplicate_key_update(values))
 

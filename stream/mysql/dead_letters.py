@@ -11,8 +11,6 @@ Of all but those that wait nothing is left but where they were and why, and afte
 that is read and rejected again waits again, unless it was discarded.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Collection, Sequence
@@ -62,11 +60,6 @@ CHANGED_ROWS_MAX = 1000
 """Rows changed in one transaction where many are: nobody waits long for their locks."""
 
 IS_WAITING = DEAD_LETTER.c.status == literal_column(f"'{Status.WAITING}'")
-HAS_CONTENT: ColumnElement[bool] = DEAD_LETTER.c.record_headers.is_not(None)
-"""Key, value and headers are kept. The headers tell: key and value may have come as null."""
-
-ONE: ColumnElement[int] = literal_column("1")
-"""A parameter behind VALUES would break PyMySQL's executemany."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +99,16 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         # Assigned from left to right: those above look at the status as it was.
         ("status", func.if_(is_discarded, DEAD_LETTER.c.status, statement.inserted.status)),
     ]
-    # A list of rows goes to the driver's executemany, which sends them in statements of bounded size.
+    # A list of rows goes to the driver's executemany, which sends them in statements of bounded size, and which a
+    # parameter behind VALUES would break.
+    counted: tuple[str, Any] = ("attempts", DEAD_LETTER.c.attempts + literal_column("1"))
     connection.execute(
-        statement.on_duplicate_key_update([*renewed, *unless_discarded, ("attempts", DEAD_LETTER.c.attempts + ONE)]),
+        statement.on_duplicate_key_update([*renewed, *unless_discarded, counted]),
         [_row(letter, is_erased=letter.person in erased) for letter in letters],
     )
 
 
 def _erased_among(connection: Connection, persons: Sequence[Person]) -> set[Person | None]:
-    """Those of the persons who are erased."""
     if not persons:
         return set()
     columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
@@ -199,8 +193,7 @@ def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> No
 
 
 def resolve_slice(connection: Connection, slice_: Slice, rejected: Collection[int]) -> None:
-    """Note that the records of a slice passed, where they were rejected before; `rejected` are the offsets that were
-    again."""
+    """Note that those of a slice's records passed that were rejected before, and are not at the offsets `rejected`."""
     offset = DEAD_LETTER.c.kafka_offset
     is_in = and_(offset >= slice_.start_offset, offset < slice_.next_offset, offset.not_in(rejected))
     _resolve(connection, and_(LogPart(slice_.claim.topic_id, *slice_.topic_partition).holds(), is_in, IS_WAITING))
@@ -217,13 +210,13 @@ def note_published(connection: Connection, part: LogPart, offsets: Collection[in
 
 def expire_some(connection: Connection, before: datetime) -> dict[str, int]:
     """Empty some of those that were rejected last before a moment; how many, by table: 0 when none is left."""
-    is_old = and_(IS_WAITING, DEAD_LETTER.c.last_rejected_on < before, HAS_CONTENT)
+    has_content = DEAD_LETTER.c.record_headers.is_not(None)  # the headers tell: key and value may have come as null
+    is_old = and_(IS_WAITING, DEAD_LETTER.c.last_rejected_on < before, has_content)
     return {DEAD_LETTER.name: change_some(connection, is_old, {"status": Status.EXPIRED, **EMPTIED})}
 
 
 def remove_settled(connection: Connection, before: datetime) -> dict[str, int]:
-    """Remove some of those that don't wait and were rejected last before a moment; how many, by table: 0 when none
-    is left."""
+    """Remove some of those that don't wait and were rejected last before a moment; how many, by table."""
     settled = [status for status in Status if status is not Status.WAITING]
     is_old = and_(DEAD_LETTER.c.status.in_(settled), DEAD_LETTER.c.last_rejected_on < before)
     statement = delete(DEAD_LETTER).where(is_old).with_dialect_options(mysql_limit=CHANGED_ROWS_MAX)

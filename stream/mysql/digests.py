@@ -4,8 +4,6 @@ The rows are shared out to buckets by their keys. A bucket's digest is the exclu
 rows give the same one, in whatever order, and others do but once in 2⁶⁴.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Drafts of migrations, for developers: `python -m stream.mysql.draft <table>` writes the revision of a new table."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path
@@ -56,10 +54,8 @@ def revision(table_name: str, number: str, head: str) -> str:
 
 
 def write(table_name: str) -> Path:
-    """Write the migration that creates a declared table, as the next revision, and return its file.
-
-    Raises ConfigurationError where no such table is declared, or a migration creates it already.
-    """
+    """Write the migration that creates a declared table, as the next revision, and return its file. Raises
+    ConfigurationError where no such table is declared, or a migration creates it already."""
     folder = MIGRATIONS_FOLDER / "versions"
     creation = re.compile(rf"CREATE TABLE (IF NOT EXISTS )?{table_name} \(")
     for path in (*folder.glob("*.sql"), *folder.glob("*.py")):

@@ -12,8 +12,6 @@ is removed afterwards, in steps that can be repeated (`sweep`):
 6. only then note the marker as swept; the receipt is final
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -28,17 +26,14 @@ from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKi
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
 from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
-from stream.mysql import dead_letters
-from stream.mysql import touched as changes
+from stream.mysql import dead_letters, touched
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX
 from stream.mysql.touched import NEVER_LATE
 
 
 def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
-    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays.
-
-    In the order of their keys, so that two lanes don't wait for each other crosswise.
-    """
+    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays. In
+    the order of their keys, so that two lanes don't wait for each other crosswise."""
     counts = RowCounts()
     for person, micros in sorted(persons):
         erased_on = moments.from_micros(micros)
@@ -50,35 +45,32 @@ def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCo
 
 
 def unswept(connection: Connection) -> list[Person]:
-    """The persons whose older rows may still be there.
-
-    A kind that is not ours (somebody's own entry, or a newer version's) has no tables here: it is left alone.
-    """
-    query = select(ERASURE.c.person_kind, ERASURE.c.person_id).where(
-        ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind))
-    )
-    return [Person(*row) for row in connection.execute(query)]
+    """The persons whose older rows may still be there. A kind that is not ours (somebody's own entry, or a newer
+    version's) has no tables here: it is left alone."""
+    is_left = and_(ERASURE.c.swept_on.is_(None), ERASURE.c.person_kind.in_(list(PersonKind)))
+    rows = connection.execute(select(ERASURE.c.person_kind, ERASURE.c.person_id).where(is_left))
+    return [Person(*row) for row in rows]
 
 
 def sweep(
-    connection: Connection,
-    persons: Sequence[Person],
-    hasher: Hasher | None = None,
-    late_before: int = NEVER_LATE,
+    connection: Connection, persons: Sequence[Person], hasher: Hasher | None = None, late_before: int = NEVER_LATE
 ) -> None:
     """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
 
     Business dates are late before `late_before` (microseconds). Each step commits by itself. Raises what the
     database raises; the caller tries again.
     """
-    studies = _studies_now(connection)
+    with connection.begin():
+        studies = known_studies(connection)
     while True:
         hashes = _marked_hashes(connection, persons, studies, hasher)
         for person in persons:
             remove(connection, person, hashes[person], late_before)
         with connection.begin():
             connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
-        if (known := _studies_now(connection)) <= studies:
+        with connection.begin():
+            known = known_studies(connection)
+        if known <= studies:
             break
         studies |= known
     for person in persons:
@@ -88,11 +80,6 @@ def sweep(
         with connection.begin():
             is_swept = or_(*(is_marker(name) for name in (person, *hashes[person])))
             connection.execute(update(ERASURE).where(is_swept).values(swept_on=func.utc_timestamp(6)))
-
-
-def _studies_now(connection: Connection) -> set[str]:
-    with connection.begin():
-        return known_studies(connection)
 
 
 def _marked_hashes(
@@ -178,10 +165,7 @@ def _until_none(connection: Connection, person: Person, table_name: str, some: C
 
 
 def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
-    """Remove some rows in the caller's transaction, and return their number.
-
-    The rows are locked first: the business times that are noted have to be those of the very rows that go.
-    """
+    """Remove some rows, and return their number. They are locked first: the business times noted have to be theirs."""
     keys = list(table.primary_key)
     moment = business_time_of(table)
     columns = keys if moment is None else [*keys, moment]
@@ -190,14 +174,13 @@ def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool]
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
         connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
     if moment is not None:
-        changes.note(connection, [changes.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
+        touched.note(connection, [touched.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
     return len(rows)
 
 
 def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
-    statement = insert(ERASURE_REMOVAL).values(
-        person_kind=person.kind, person_id=person.person_id, table_name=table_name, rows_removed=removed
-    )
+    key = {"person_kind": person.kind, "person_id": person.person_id, "table_name": table_name}
+    statement = insert(ERASURE_REMOVAL).values(**key, rows_removed=removed)
     added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
     connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 

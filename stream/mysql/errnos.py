@@ -1,7 +1,5 @@
 """The servers' error numbers and their meaning: the one place that tells an environment's fault from a record's."""
 
-from __future__ import annotations
-
 import pymysql
 
 from stream.errors import DatabaseUnavailable, DataRefused, Reason, StatementTimeout, TransactionConflict, Trouble
@@ -72,9 +70,7 @@ UNAVAILABLE = {
 """The troubles that we expect to meet; anything else is UNKNOWN, with its errno."""
 
 
-def error_of(
-    error: BaseException | None,
-) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
+def error_of(error: BaseException | None) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
     """The error of ours that a driver's error means, judged by its number alone."""
     errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
     if errno in CONFLICTS:

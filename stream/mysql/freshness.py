@@ -5,8 +5,6 @@ end that its topic had at some moment, through that moment (`progress.complete`)
 earliest of its partitions. Who feeds which table is in `table_feed`, for a view knows no catalog.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

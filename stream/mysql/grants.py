@@ -5,8 +5,6 @@ views; never dead letters, erasures or progress. Views run with the rights of th
 DEFINER, the servers' default): so one may count dead letters for a reader who must not see them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, inspect

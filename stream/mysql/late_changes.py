@@ -4,8 +4,6 @@ A data set is a table, a rollup, or a view; a view over a table that changed has
 lie between.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,10 +81,8 @@ def _rollups() -> dict[str, set[str]]:
 
 
 def _views(connection: Connection) -> dict[str, set[str]]:
-    """The names in each view: tables, views, and columns, which are not told apart here.
-
-    The server keeps a view's text with every name in backticks. MySQL has a table of what views use, MariaDB has none.
-    """
+    """The names in each view: tables, views, and columns, which are not told apart here. The server keeps a view's text
+    with every name in backticks. MySQL has a table of what views use, MariaDB has none."""
     query = text("SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = DATABASE()")
     return {name: set(re.findall(r"`([^`]+)`", definition or "")) for name, definition in connection.execute(query)}
 

@@ -1,7 +1,5 @@
 """Migrations: the tables that the catalog and the service expect, brought about by alembic; then the views."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -24,9 +22,7 @@ from stream.paths import MIGRATIONS_FOLDER
 
 def upgrade(engine: Engine, declared: Sequence[View]) -> None:
     """Bring the tables to the newest revision, and the views to what is declared; doing it again changes nothing.
-
-    Raises ConfigurationError where a table of one of our names is there that no migration made.
-    """
+    Raises ConfigurationError where a table of one of our names is there that no migration made."""
     with _session(engine) as (connection, config):
         _require_free_names(connection)
         command.upgrade(config, "head")
@@ -50,19 +46,16 @@ def upgrade_sql(engine: Engine, declared: Sequence[View]) -> str:
     with engine.connect() as connection:
         _require_free_names(connection)
         if pending(connection):
-            current = _context(connection).get_current_revision()
-            command.upgrade(config, f"{current or 'base'}:head", sql=True)
+            command.upgrade(config, f"{_revision_of(connection) or 'base'}:head", sql=True)
         output.writelines(f"{statement};\n\n" for statement in views.statements(connection, declared))
     return output.getvalue()
 
 
 def pending(connection: Connection) -> list[str]:
-    """The revisions that the database lacks, oldest first, each with its summary.
-
-    Raises ConfigurationError where the database is at a revision that is not among ours.
-    """
+    """The revisions that the database lacks, oldest first, each with its summary. Raises ConfigurationError where the
+    database is at a revision that is not among ours."""
     script = ScriptDirectory.from_config(_config())
-    current = _context(connection).get_current_revision()
+    current = _revision_of(connection)
     try:
         missing = list(script.iterate_revisions("head", current or "base"))
     except RevisionError:
@@ -83,16 +76,16 @@ def _require_free_names(connection: Connection) -> None:
 
 
 def differences(connection: Connection) -> list[str]:
-    """How the database's tables differ from the declared ones; empty where they don't."""
+    """The differences of the database's tables from the declared ones."""
     context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-    return [_described(one) for one in compare_metadata(context, METADATA)]
+    return [_described(difference) for difference in compare_metadata(context, METADATA)]
 
 
 def _described(difference: Any) -> str:
     if isinstance(difference, list):  # changes of one column come as a list
-        return "; ".join(_described(one) for one in difference)
+        return "; ".join(map(_described, difference))
     action, *subject = difference
-    names = [str(getattr(one, "name", one)) for one in subject if one is not None]
+    names = [str(getattr(part, "name", part)) for part in subject if part is not None]
     return f"{action}: {' '.join(names)}"
 
 
@@ -102,8 +95,8 @@ def _config(**options: Any) -> Config:
     return config
 
 
-def _context(connection: Connection) -> MigrationContext:
-    return MigrationContext.configure(connection)
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 @contextmanager

@@ -6,9 +6,8 @@ Claim: a new owner raises the epoch and reads the offset, which is the truth.
 Fence: a write locks its progress rows first and goes on only where epoch and offset are still its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -23,23 +22,13 @@ from stream.records import Claim, Slice, TopicPartition
 
 
 def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
-    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset.
-
-    A partition that was never applied begins as the claim says.
-    """
-    fresh = _fresh(
-        group_id, claim.topic_partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1
-    )
-    connection.execute(
-        fresh.on_duplicate_key_update(
-            [
-                ("owner_epoch", PROGRESS.c.owner_epoch + 1),
-                ("owner", owner),
-                ("updated_on", func.utc_timestamp(6)),
-            ]
-        )
-    )
-    row = connection.execute(select(PROGRESS).where(_is_row(group_id, claim.topic_partition))).one()
+    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset. A
+    partition that was never applied begins as the claim says."""
+    partition = claim.topic_partition
+    fresh = _fresh(group_id, partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1)
+    raised = {"owner_epoch": PROGRESS.c.owner_epoch + 1, "owner": owner, "updated_on": func.utc_timestamp(6)}
+    connection.execute(fresh.on_duplicate_key_update(raised))
+    row = connection.execute(select(PROGRESS).where(_is_row(group_id, partition))).one()
     return row.topic_id, row.owner_epoch, row.next_offset
 
 
@@ -61,9 +50,7 @@ def move(
     owner: str | None = None,
 ) -> None:
     """Have a partition go on elsewhere, and raise its epoch, which fences whoever still writes from the old place.
-
-    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another.
-    """
+    Raises TerminalError where its offset is no longer `from_offset`, or its epoch, where one is given, is another."""
     as_seen = _is_row(group_id, topic_partition) & (PROGRESS.c.next_offset == from_offset)
     if epoch is not None:
         as_seen &= PROGRESS.c.owner_epoch == epoch
@@ -88,13 +75,9 @@ def note_reset(
     to_offset: int,
 ) -> None:
     """Write down that an operator moved a partition, so that the ledgers and the log add up."""
-    moved = {
-        "owner_epoch": epoch,
-        "from_offset": from_offset,
-        "to_offset": to_offset,
-        "reset_on": func.utc_timestamp(6),
-    }
-    connection.execute(insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved))
+    moved = {"owner_epoch": epoch, "from_offset": from_offset, "to_offset": to_offset}
+    reset = insert(OFFSET_RESET).values(**_key(group_id, topic_partition), **moved, reset_on=func.utc_timestamp(6))
+    connection.execute(reset)
 
 
 def remove(connection: Connection, group_id: str) -> int:
@@ -131,10 +114,8 @@ class Standing(Enum):
 
 
 def fence(connection: Connection, group_id: str, slices: Sequence[Slice]) -> Standing:
-    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them.
-
-    Whoever holds these locks knows that no older write is under way. Raises Fenced otherwise.
-    """
+    """Lock the slices' progress rows until the transaction ends, and see that they are as we left them. Whoever holds
+    these locks knows that no older write is under way. Raises Fenced otherwise."""
     stored = _stored(connection, _standing(group_id, [each.topic_partition for each in slices]).with_for_update())
     if all(stored.get(each.topic_partition) == _own(each.claim) for each in slices):
         return Standing.OURS
@@ -158,7 +139,7 @@ def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
     rows = connection.execute(query)
-    return {TopicPartition(row.topic, row.kafka_partition): (row.owner_epoch, row.next_offset) for row in rows}
+    return {TopicPartition(topic, partition): (epoch, offset) for topic, partition, epoch, offset in rows}
 
 
 def _own(claim: Claim) -> tuple[int, int]:
@@ -166,15 +147,9 @@ def _own(claim: Claim) -> tuple[int, int]:
 
 
 def advance(connection: Connection, group_id: str, slice_: Slice, counts: RecordCounts) -> None:
-    """Move a partition's progress to the end of its slice.
-
-    Raises Fenced where the row is not as the fence saw it: the second half of the guard.
-    """
-    values: dict[str, Any] = {
-        "next_offset": slice_.next_offset,
-        **_added(counts),
-        "updated_on": func.utc_timestamp(6),
-    }
+    """Move a partition's progress to the end of its slice. Raises Fenced where the row is not as the fence saw it: the
+    second half of the guard."""
+    values: dict[str, Any] = {"next_offset": slice_.next_offset, **_added(counts), "updated_on": func.utc_timestamp(6)}
     if slice_.complete_through_ms is not None:
         values["complete_through"] = _not_before(slice_.complete_through_ms)
     if connection.execute(update(PROGRESS).where(_is_own(group_id, slice_.claim)).values(values)).rowcount != 1:
@@ -183,8 +158,7 @@ def advance(connection: Connection, group_id: str, slice_: Slice, counts: Record
 
 def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
     """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
-    they had reached their ends as of then.
-    """
+    they had reached their ends as of then."""
     if claims:
         own = or_(*(_is_own(group_id, claim) for claim in claims))
         connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
@@ -209,23 +183,17 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
     """Add to the ledger of rows, per partition and table."""
     if not counts:
         return
+    sent = [
+        {
+            **_key(group_id, topic_partition),
+            "table_name": table_name,
+            **{f"rows_{outcome}": count for outcome, count in asdict(rows).items()},
+        }
+        for (topic_partition, table_name), rows in counts.items()
+    ]
     statement = insert(LEDGER)
-    added = [name for name in LEDGER.columns.keys() if name.startswith("rows_")]  # noqa: SIM118
-    connection.execute(
-        statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in added]),
-        [
-            {
-                **_key(group_id, topic_partition),
-                "table_name": table_name,
-                "rows_sent": rows.sent,
-                "rows_inserted": rows.inserted,
-                "rows_updated": rows.updated,
-                "rows_unchanged": rows.unchanged,
-                "rows_suppressed": rows.suppressed,
-            }
-            for (topic_partition, table_name), rows in counts.items()
-        ],
-    )
+    added = [(name, LEDGER.c[name] + statement.inserted[name]) for name in sent[0] if name.startswith("rows_")]
+    connection.execute(statement.on_duplicate_key_update(added), sent)
 
 
 REDRIVE_GROUP_ID = "(redrive)"
@@ -233,10 +201,8 @@ REDRIVE_GROUP_ID = "(redrive)"
 
 
 def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_id: str) -> None:
-    """Lock the partition's row of redriven records until the transaction ends.
-
-    An erasure's sweep waits for it, as it does for the rows of consumers, and so does another redrive.
-    """
+    """Lock the partition's row of redriven records until the transaction ends. An erasure's sweep waits for it, as it
+    does for the rows of consumers, and so does another redrive."""
     # Offset 0: it follows no log.
     fresh = _fresh(REDRIVE_GROUP_ID, topic_partition, topic_id, next_offset=0, owner="stream dead-letters redrive")
     connection.execute(fresh.on_duplicate_key_update(topic_id=topic_id, updated_on=func.utc_timestamp(6)))
@@ -250,21 +216,14 @@ def count_redriven(connection: Connection, topic_partition: TopicPartition, coun
 
 def _added(counts: RecordCounts) -> dict[str, Any]:
     """The values of a ledger of records after some more."""
-    return {
-        "records_consumed": PROGRESS.c.records_consumed + counts.consumed,
-        "records_written": PROGRESS.c.records_written + counts.written,
-        "records_superseded": PROGRESS.c.records_superseded + counts.superseded,
-        "records_dead_lettered": PROGRESS.c.records_dead_lettered + counts.dead_lettered,
-    }
+    added = {f"records_{outcome}": count for outcome, count in asdict(counts).items()}
+    return {name: PROGRESS.c[name] + count for name, count in added.items()}
 
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """The next offset to apply, by partition, whoever owns it."""
-    rows = connection.execute(
-        select(PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.next_offset).where(
-            PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics))
-        )
-    )
+    is_asked_for = and_(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(list(topics)))
+    rows = connection.execute(select(PROGRESS).where(is_asked_for))
     return {TopicPartition(row.topic, row.kafka_partition): row.next_offset for row in rows}
 
 

@@ -1,11 +1,9 @@
 """Runs of a replay, as MySQL remembers them: which ranges, and how many rows there were before.
 
-How far a run is, who owns it and its two ledgers are rows of `progress` and `ledger` under a group of its own,
+A run's progress, its owner and its two ledgers are rows of `progress` and `ledger` under a group of its own,
 `replay:<run id>`. So the fence, the resumption and the ledgers are those of `stream run`; an erasure's sweep, which
 locks every progress row, waits for a replay's writes too; and a restored backup takes a replay back with the rows.
 """
-
-from __future__ import annotations
 
 import json
 import secrets
@@ -24,13 +22,13 @@ from stream.mysql.connection import read_connection, translated_errors
 from stream.records import Range, TopicPartition
 
 GROUP_PREFIX = "replay:"
-"""How the names of such groups begin; no consumer's does."""
+"""The beginning of such groups' names, and of no consumer's."""
 
 REMOVED_ROWS_MAX = 1000
 """Ledger rows removed in one transaction: a run has one for each partition and table."""
 
 RowsByDate = Mapping[str, Mapping[str, int]]
-"""How many rows each table has, by the date (UTC) of `created_on`."""
+"""The number of rows of each table, by the date (UTC) of `created_on`."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +42,16 @@ class Run:
 
     @property
     def group_id(self) -> str:
-        """Under which its progress and its ledgers are kept."""
+        """The group of its progress and its ledgers."""
         return GROUP_PREFIX + self.run_id
 
     @property
     def topics(self) -> list[str]:
-        return sorted({one.topic for one in self.ranges})
+        return sorted({each.topic for each in self.ranges})
 
     @property
     def records_max(self) -> int:
-        return sum(one.records_max for one in self.ranges)
+        return sum(each.records_max for each in self.ranges)
 
 
 @dataclass(frozen=True)
@@ -72,17 +70,11 @@ class Effect:
 def create(database: Engine, ranges: Sequence[Range]) -> Run:
     """Note a new run, and the places where its partitions begin. Raises DatabaseUnavailable."""
     run_id = f"{moments.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    run = Run(run_id, ranges, rows_by_date(database, {one.topic for one in ranges}))
-    starts = {one.topic_partition: (one.topic_id, one.from_offset) for one in ranges}
+    run = Run(run_id, ranges, rows_by_date(database, {each.topic for each in ranges}))
+    starts = {each.topic_partition: (each.topic_id, each.from_offset) for each in ranges}
+    noted = {"ranges": json.dumps([astuple(each) for each in ranges]), "rows_before": json.dumps(run.rows_before)}
     with translated_errors(), database.begin() as connection:
-        connection.execute(
-            insert(REPLAY_RUN).values(
-                run_id=run_id,
-                ranges=json.dumps([astuple(one) for one in ranges]),
-                rows_before=json.dumps(run.rows_before),
-                started_on=func.utc_timestamp(6),
-            )
-        )
+        connection.execute(insert(REPLAY_RUN).values(run_id=run_id, **noted, started_on=func.utc_timestamp(6)))
         progress.prepare(connection, run.group_id, starts)
     return run
 
@@ -93,12 +85,12 @@ def load(database: Engine, run_id: str) -> Run:
         row = connection.execute(select(REPLAY_RUN).where(REPLAY_RUN.c.run_id == run_id)).first()
     if row is None:
         raise TerminalError(f"no replay {run_id} was begun: its first line of output names it")
-    ranges = [Range(*one) for one in json.loads(row.ranges)]
+    ranges = [Range(*place) for place in json.loads(row.ranges)]
     return Run(run_id, ranges, json.loads(row.rows_before), has_ended=row.ended_on is not None)
 
 
 def next_offsets(database: Engine, run: Run) -> dict[TopicPartition, int]:
-    """Where each of its partitions goes on. Raises DatabaseUnavailable."""
+    """The offset at which each of its partitions goes on. Raises DatabaseUnavailable."""
     with read_connection(database) as connection:
         return progress.next_offsets(connection, run.group_id, run.topics)
 
@@ -130,10 +122,9 @@ def end(database: Engine, run: Run) -> None:
 def remove_old(connection: Connection, before: datetime) -> dict[str, int]:
     """Remove some rows of a run that nobody has gone on with since a moment; how many, by table: none when no such
     run is left."""
-    gone_on_at = select(func.max(PROGRESS.c.updated_on)).where(
-        PROGRESS.c.group_id == func.concat(GROUP_PREFIX, REPLAY_RUN.c.run_id)
-    )
-    is_old = func.coalesce(gone_on_at.scalar_subquery(), REPLAY_RUN.c.started_on) < before
+    is_its = PROGRESS.c.group_id == func.concat(GROUP_PREFIX, REPLAY_RUN.c.run_id)
+    gone_on_at = select(func.max(PROGRESS.c.updated_on)).where(is_its).scalar_subquery()
+    is_old = func.coalesce(gone_on_at, REPLAY_RUN.c.started_on) < before
     run_id = connection.execute(select(REPLAY_RUN.c.run_id).where(is_old).limit(1)).scalar()
     if run_id is None:
         return {}
@@ -150,42 +141,38 @@ def remove_old(connection: Connection, before: datetime) -> dict[str, int]:
 
 
 def rows_by_date(database: Engine, topics: set[str]) -> dict[str, dict[str, int]]:
-    """How many rows the tables of some topics have for each date. Locks nothing. Raises DatabaseUnavailable."""
-    found = {}
+    """The number of rows of some topics' tables on each date. Locks nothing. Raises DatabaseUnavailable."""
+    counted = {}
     with read_connection(database) as connection:
         for table in (table for topic in sorted(topics) for table in STREAMS[topic].tables):
             date = func.date(table.c.created_on)
             rows = connection.execute(select(date, func.count()).group_by(date))
-            found[table.name] = {str(day): int(count) for day, count in rows}
-    return found
+            counted[table.name] = {str(day): int(count) for day, count in rows}
+    return counted
 
 
 def effects(database: Engine, run: Run) -> list[Effect]:
-    """What came of a run so far: both ledgers, and the dates whose numbers of rows are not as they were before it."""
-    found = []
+    """The effects of a replay so far: both ledgers, and the dates whose numbers of rows are not as they were before."""
+    ledgers = []
     for table, kept, what in ((PROGRESS, "topic", "records"), (LEDGER, "table_name", "rows")):
-        outcomes = [one.name for one in table.columns if one.name.startswith(f"{what}_")][1:]  # the first is their sum
+        outcomes = [column for column in table.columns if column.name.startswith(f"{what}_")][1:]  # first is their sum
         name = table.c[kept]
-        sums = [func.sum(table.c[one]).label(one) for one in outcomes]
+        sums = [func.sum(outcome).label(outcome.name.removeprefix(f"{what}_")) for outcome in outcomes]
+        query = select(name, *sums).where(table.c.group_id == run.group_id).group_by(name).order_by(name)
         with read_connection(database) as connection:
-            query = select(name, *sums).where(table.c.group_id == run.group_id).group_by(name).order_by(name)
             rows = connection.execute(query).mappings().all()
-        found += [
-            Effect(what, row[kept], None, one.removeprefix(f"{what}_"), int(row[one]))
-            for row in rows
-            for one in outcomes
-        ]
-    return found + changed_dates(run.rows_before, rows_by_date(database, set(run.topics)))
+        ledgers += [Effect(what, row[kept], None, sum_.name, int(row[sum_.name])) for row in rows for sum_ in sums]
+    return ledgers + changed_dates(run.rows_before, rows_by_date(database, set(run.topics)))
 
 
 def changed_dates(before: RowsByDate, after: RowsByDate) -> list[Effect]:
     """The dates on which a table has more rows, or fewer, than before."""
-    found = []
+    changed = []
     for table, dates in after.items():
         earlier = before.get(table, {})
         for date in sorted({*dates, *earlier}):
             was, now = earlier.get(date, 0), dates.get(date, 0)
             if was != now:
-                found += [Effect("rows by date", table, date, "before", was)]
-                found += [Effect("rows by date", table, date, "after", now)]
-    return found
+                changed += [Effect("rows by date", table, date, "before", was)]
+                changed += [Effect("rows by date", table, date, "after", now)]
+    return changed

@@ -12,8 +12,6 @@ transactions (`refresh_some`), in READ COMMITTED:
 So a rollup is right whenever no entry is left, and whatever is killed in between only has to be done again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,9 +66,8 @@ def backlogs(connection: Connection) -> list[Backlog]:
     oldest = func.min(ROLLUP_TOUCHED.c.touched_on)
     age = func.timestampdiff(literal_column("MICROSECOND"), oldest, func.utc_timestamp(6))
     query = select(ROLLUP_TOUCHED.c.rollup, func.count(), oldest, age).group_by(ROLLUP_TOUCHED.c.rollup)
-    waiting = {
-        name: Backlog(name, entries, since, micros / 1e6) for name, entries, since, micros in connection.execute(query)
-    }
+    rows = connection.execute(query)
+    waiting = {name: Backlog(name, entries, since, micros / 1e6) for name, entries, since, micros in rows}
     return [waiting.get(name, Backlog(name, 0, None, 0.0)) for name in ROLLUPS]
 
 
@@ -86,11 +83,10 @@ def has_entries_until(connection: Connection, entry: int) -> bool:
 
 
 def refresh_some(connection: Connection, rollup: Table) -> int:
-    """Sum some touched periods again, in the caller's transaction; the number of entries that are done by it.
-
-    0 where none is left, or somebody else is at it.
-    """
-    if not _is_locked(connection, rollup):
+    """Sum some touched periods again, in the caller's transaction; the number of entries that are done by it: 0 where
+    none is left, or somebody else is at it."""
+    row = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
+    if connection.execute(row.with_for_update(skip_locked=True)).first() is None:
         return 0
     query = select(ROLLUP_TOUCHED.c.id, ROLLUP_TOUCHED.c.period_start).where(ROLLUP_TOUCHED.c.rollup == rollup.name)
     entries = connection.execute(query.order_by(ROLLUP_TOUCHED.c.id).limit(ENTRIES_MAX)).all()
@@ -114,11 +110,6 @@ def prepare(connection: Connection) -> None:
     for name in ROLLUPS.keys() - known:
         fresh = upsert(ROLLUP_REFRESH).values(rollup=name)
         connection.execute(fresh.on_duplicate_key_update(rollup=name))
-
-
-def _is_locked(connection: Connection, rollup: Table) -> bool:
-    row = select(ROLLUP_REFRESH.c.rollup).where(ROLLUP_REFRESH.c.rollup == rollup.name)
-    return connection.execute(row.with_for_update(skip_locked=True)).first() is not None
 
 
 def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
@@ -162,8 +153,5 @@ def period_of(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """The beginning of the period in which a moment lies."""
     minute: ColumnElement[Any] = literal_column("MINUTE")
     number = func.timestampdiff(minute, literal_column(EPOCH), moment).op("DIV")(literal_column(str(PERIOD_MINUTES)))
-    return func.timestampadd(minute, number * literal_column(str(PERIOD_MINUTES)), literal_column(START))
-
-
-START = "TIMESTAMP'1970-01-01 00:00:00'"
-"""Without a fraction of a second, as periods are."""
+    start: ColumnElement[Any] = literal_column("TIMESTAMP'1970-01-01 00:00:00'")  # without a fraction of a second
+    return func.timestampadd(minute, number * literal_column(str(PERIOD_MINUTES)), start)

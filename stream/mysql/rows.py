@@ -1,7 +1,5 @@
 """A slice to its rows: compact, then one statement a table, with exact counts; within the caller's transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,10 +61,8 @@ def upsert(
     mark: Mark = erasure.mark,
     late_before: int = NEVER_LATE,
 ) -> tuple[dict[str, RowCounts], Changes]:
-    """Send all rows of a slice; the counts by table, and what is to be noted beside them.
-
-    Business dates are late before `late_before` (microseconds). Raises DataRefused.
-    """
+    """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
+    before `late_before` (microseconds). Raises DataRefused."""
     # Markers first: rows of the same slice about an erased person are left out already.
     markers = mark(connection, compacted.erased)
     rows: dict[str, RowCounts] = {}
@@ -84,11 +80,8 @@ def upsert(
 
 
 def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:
-    """Send rows of one table.
-
-    Raises DataRefused also where the server wrote the rows and warned, for then the server bent a value to make it fit.
-    Therefore the caller sets a savepoint first.
-    """
+    """Send rows of one table. Raises DataRefused also where the server wrote the rows and warned, for then the server
+    bent a value to make it fit. Therefore the caller sets a savepoint first."""
     counts = RowCounts()
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
@@ -108,10 +101,8 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
 
 
 def _delete_outdated_members(connection: Connection, parents: TableRows) -> None:
-    """Delete members of sets that belong to another version of these parents, be it newer or older.
-
-    So a set is replaced with its parent's version, in whichever order the versions come.
-    """
+    """Delete members of sets that belong to another version of these parents, be it newer or older. So a set is
+    replaced with its parent's version, in whichever order the versions come."""
     table = parents.feed.table
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:

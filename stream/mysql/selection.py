@@ -81,20 +81,18 @@ class Waiting:
 
 def waiting(connection: Connection, selection: Selection) -> list[Waiting]:
     """The selected dead letters that wait, counted by topic and reason."""
-    topic, stage, reason = DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason
+    labels = (DEAD_LETTER.c.topic, DEAD_LETTER.c.stage, DEAD_LETTER.c.reason)
     query = (
         select(
-            topic,
-            stage,
-            reason,
+            *labels,
             func.count().label("records"),
             (func.count() - func.count(DEAD_LETTER.c.record_headers)).label("coordinates_only"),
             func.min(DEAD_LETTER.c.first_rejected_on).label("first_rejected_on"),
             func.max(DEAD_LETTER.c.last_rejected_on).label("last_rejected_on"),
         )
         .where(IS_WAITING, selection.condition())
-        .group_by(topic, stage, reason)
-        .order_by(topic, stage, reason)
+        .group_by(*labels)
+        .order_by(*labels)
     )
     return [Waiting(**row) for row in connection.execute(query).mappings()]
 
@@ -138,10 +136,8 @@ def offsets_waiting(
     bytes_max: int,
     also: ColumnElement[bool] = ALL,
 ) -> list[int]:
-    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`.
-
-    As many as hold at most so much, but at least one.
-    """
+    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`. As many as hold at most
+    so much, but at least one."""
     query = (
         select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
         .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)

@@ -31,6 +31,7 @@ from stream.mysql.connection import translated_errors
 from stream.stages.compact import TableRows
 from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
 
+FIRST_DAY = date(1970, 1, 1)
 DAY_MICROS = 24 * 3600 * 1_000_000
 NEVER_LATE = 0
 """As the moment before which dates are late."""
@@ -57,10 +58,8 @@ def late_before(look_back_days: int) -> int:
 
 
 def note(connection: Connection, parts: Iterable[Changes]) -> None:
-    """Note the changes in the caller's transaction.
-
-    At its end: the rows of `late_change` are locked from here on, in an order that all share.
-    """
+    """Note the changes in the caller's transaction. At its end: the rows of `late_change` are locked from here on, in
+    an order that all share."""
     changes = Changes()
     for part in parts:
         changes |= part
@@ -74,7 +73,7 @@ def note(connection: Connection, parts: Iterable[Changes]) -> None:
         connection.execute(
             statement.on_duplicate_key_update(changes=added, last_changed_on=now),
             [
-                {"table_name": table, "business_date": date_of_day(day), "changes": changes.late[table, day]}
+                {"table_name": table, "business_date": FIRST_DAY + timedelta(day), "changes": changes.late[table, day]}
                 for table, day in sorted(changes.late)
             ],
         )
@@ -86,11 +85,6 @@ TOUCH = (
     "FROM JSON_TABLE(%s, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[0]', "
     "period BIGINT PATH '$[1]')) j"
 )
-
-
-def date_of_day(day: int) -> date:
-    """The date of a day counted from 1970."""
-    return date(1970, 1, 1) + timedelta(days=day)
 
 
 def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:
@@ -150,10 +144,8 @@ def before(connection: Connection, table: TableRows, late_before: int) -> Before
 
 
 def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
-    """The changes that sending the rows made.
-
-    Raises TransactionConflict where a row came between the look and the sending: nobody knows where it lay.
-    """
+    """The changes that sending the rows made. Raises TransactionConflict where a row came between the look and the
+    sending: nobody knows where it lay."""
     if before is None or not counts.inserted + counts.updated:
         return Changes()
     table = before.table.feed.table

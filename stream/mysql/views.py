@@ -5,8 +5,6 @@ it, and the digest of the server's words for it right after. The first differs o
 second once somebody has changed the view by hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256

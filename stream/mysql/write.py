@@ -11,8 +11,6 @@ The order of effects, numbered here and in `Writer.write`:
 7. commit
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,19 +34,11 @@ Resolve = Callable[[Connection, WrittenSlice], None]
 
 
 class Writer:
-    """One lane's connection to MySQL and the transactions on it.
-
-    Every method may raise DatabaseUnavailable, after which the connection is gone and the next call opens another.
-    """
+    """One lane's connection to MySQL and the transactions on it. Every method may raise DatabaseUnavailable, after
+    which the connection is gone and the next call opens another."""
 
     def __init__(
-        self,
-        engine: Engine,
-        group_id: str,
-        owner: str,
-        *,
-        resolves: bool = False,
-        look_back_days: int = LOOK_BACK_DAYS,
+        self, engine: Engine, group_id: str, owner: str, *, resolves: bool = False, look_back_days: int = LOOK_BACK_DAYS
     ) -> None:
         """`resolves` says that records may have been rejected before, as in a replay."""
         self.engine = engine
@@ -61,20 +51,15 @@ class Writer:
         """The effects of the last transaction whose COMMIT was sent and not answered."""
 
     def write(self, slices: Sequence[DecodedSlice]) -> list[WrittenSlice]:
-        """Apply the slices, all of them or none, and move their claims on.
-
-        Raises Fenced where a partition is no longer ours, TransactionConflict where the same may simply be tried
-        again, and DatabaseUnavailable.
-        """
+        """Apply the slices, all of them or none, and move their claims on. Raises Fenced where a partition is no longer
+        ours, TransactionConflict where the same may simply be tried again, and DatabaseUnavailable."""
         for decoded in slices:
             if decoded.slice.start_offset != decoded.slice.claim.next_offset:
                 raise AssertionError(f"a slice of {decoded.slice.topic_partition} is missing")
         with self._transaction() as connection:
             # 1. fence
-            if (
-                progress.fence(connection, self.group_id, [decoded.slice for decoded in slices])
-                is Standing.ALREADY_WRITTEN
-            ):
+            standing = progress.fence(connection, self.group_id, [decoded.slice for decoded in slices])
+            if standing is Standing.ALREADY_WRITTEN:
                 written = self._in_doubt
             else:
                 # 2. rows
@@ -89,7 +74,7 @@ class Writer:
             # 7. commit, by leaving the block
         self._in_doubt = []
         for each in written:
-            each.slice.claim.move_on(each.slice.next_offset)
+            each.slice.claim.next_offset = each.slice.next_offset
         return written
 
     def claim(self, claim: Claim) -> None:
@@ -100,8 +85,7 @@ class Writer:
 
     def review(self, claims: Sequence[Claim], at_end: Sequence[Claim], moment_ms: int) -> list[Claim]:
         """Those of our claims that progress no longer bears out; note that those at the partition's end are complete
-        through a moment (Kafka's milliseconds).
-        """
+        through a moment (Kafka's milliseconds)."""
         with self._transaction() as connection:
             progress.complete(connection, self.group_id, at_end, moment_ms)
             return progress.stale(connection, self.group_id, claims)
@@ -123,10 +107,8 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        """A transaction on the kept connection.
-
-        After a conflict or a fence the connection is sound; after anything else nothing is known of it.
-        """
+        """A transaction on the kept connection. After a conflict or a fence the connection is sound; after anything
+        else nothing is known of it."""
         try:
             with translated_errors():
                 if self._connection is None:

@@ -1,7 +1,5 @@
 """`stream check`: everything that must agree, compared: schemas, catalog, tables, topics, registry, server settings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The content of a record, told as far as it can be decoded: for people who ask why it was rejected."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ They go to `<topic>.dlq`, which is no part of the catalog: key, value and header
 headers (KIP-298) and ours. Published at least once: the note that a copy is there follows the copy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

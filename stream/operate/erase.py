@@ -3,8 +3,6 @@
 The event, not a statement of ours, erases: so a replay, or a restored backup, applies it again.
 """
 
-from __future__ import annotations
-
 import io
 import time
 import uuid

@@ -5,8 +5,6 @@ version guard knows each event; what is skipped is never applied. The ledger of 
 as it was read: table `offset_reset` says what was read twice or not at all, so that the two add up to the log.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,8 +4,6 @@
 the rule by which a partition stops.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The page's HTML: sections, the plotting library and the few lines that draw with it, all in one text."""
 
-from __future__ import annotations
-
 import html
 import json
 from collections.abc import Mapping, Sequence

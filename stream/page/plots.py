@@ -1,7 +1,5 @@
 """Rows → plots, as plotly.js takes them: data and layout. Colours are the page's business."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta

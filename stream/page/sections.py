@@ -1,7 +1,5 @@
 """The sections of the page, from top to bottom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 Which riders have what follows from their place in the cohort, so that even the smallest town has some of each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 from string import ascii_letters, digits

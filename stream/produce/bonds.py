@@ -3,8 +3,6 @@
 Who has which follows from the place in the cohort, so that even the smallest town has some of each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Broken records, each with headers that name the dead letter that is to become of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from random import Random
 

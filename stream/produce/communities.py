@@ -4,8 +4,6 @@ A community is `EVERY` riders of a cohort, in the order in which they moved in, 
 with some learners, and a large town tells no more of each than a small one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple

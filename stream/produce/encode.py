@@ -1,7 +1,5 @@
 """Datum → message: the bytes that a producer of this schema version would publish."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from operator import itemgetter

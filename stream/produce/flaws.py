@@ -7,8 +7,6 @@ Not on the list, because Avro can't write it: a required field that is null or l
 every field, so who leaves one out writes with another schema, whose fingerprint nobody knows (`field_left_out`).
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Sequence

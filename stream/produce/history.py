@@ -1,7 +1,5 @@
 """Events in the order in which they happen: cohorts of riders living up to the plan's last moment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
@@ -112,11 +110,7 @@ def event_id(chance: Random) -> str:
 
 
 def _day(
-    riders: Sequence[Rider],
-    midnight: int,
-    synthetics: Sequence[Synthetic],
-    chance: Random,
-    ids: Iterator[int],
+    riders: Sequence[Rider], midnight: int, synthetics: Sequence[Synthetic], chance: Random, ids: Iterator[int]
 ) -> list[tuple[int, Synthetic, Datum]]:
     """The events of all riders on one day, in order of time."""
     told: list[tuple[int, Synthetic, Datum]] = []

@@ -1,7 +1,5 @@
 """The input of the synthetic producer, and the messages that come of it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime

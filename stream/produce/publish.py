@@ -1,7 +1,5 @@
 """Messages → Kafka: the only part of the synthetic producer that leaves the process."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter

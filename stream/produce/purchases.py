@@ -1,7 +1,5 @@
 """Purchases for rides: an order with the payments towards it and the tickets that come of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 The town lies where Houston does, but its clocks show UTC: the peaks are at the hours where a reader looks for them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import cos, hypot, radians
 from random import Random

@@ -1,7 +1,5 @@
 """Plan → messages: events, and mixed into them the duplicates, late and broken ones of producers and networks."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice

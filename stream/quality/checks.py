@@ -4,8 +4,6 @@ A check is a query for the rows at fault. Rows that came from several topics may
 one of the topics is behind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,8 +39,9 @@ class Check:
 
     def row_name(self, values: tuple[Any, ...]) -> str:
         """Return the name of a row at fault, given those columns, in words that a person can look for."""
-        parts = values if _is_named_by_key(self.table) else (_topic_of(self.table), *values)
-        return "/".join(map(str, parts))
+        if not _is_named_by_key(self.table):
+            values = (next(stream.topic for stream in STREAMS.values() if self.table in stream.tables), *values)
+        return "/".join(map(str, values))
 
 
 def naming(table: Table) -> list[Column[Any]]:
@@ -54,15 +53,8 @@ def _is_named_by_key(table: Table) -> bool:
     return not {person.column for person in persons_of(table)} & {column.name for column in table.primary_key}
 
 
-def _topic_of(table: Table) -> str:
-    return next(stream.topic for stream in STREAMS.values() if table in stream.tables)
-
-
 def _rows(table: Table, condition: ColumnElement[bool]) -> Select[Any]:
     return select(*naming(table)).where(condition)
-
-
-# Ledgers
 
 
 @dataclass(frozen=True)
@@ -150,9 +142,6 @@ def _over_distributed() -> Check:
     )
 
 
-# Rows that refer to others
-
-
 def _is_missing(reference: Column[Any], target: Column[Any]) -> ColumnElement[bool]:
     """Whether this column refers to a row that is not there; a null refers to none."""
     other = target.table.alias("other")  # a table may refer to itself
@@ -209,19 +198,12 @@ def _all_orphans() -> Iterator[Check]:
     yield _orphans("account_data_without_account", "a value about a Clerk account that is not there", *account)
 
 
-# Values
-
-
 def _coordinates(what: str, meaning: str, table: Table, *places: str) -> Check:
-    wrong = [condition for place in places for condition in _is_no_place(table, place)]
+    wrong: list[ColumnElement[bool]] = []
+    for place in places:
+        latitude, longitude = table.c[f"{place}_latitude"], table.c[f"{place}_longitude"]
+        wrong += [func.abs(latitude) > 90, func.abs(longitude) > 180, latitude.is_(None) != longitude.is_(None)]
     return Check(f"{what}_coordinates", meaning, table, _rows(table, or_(*wrong)))
-
-
-def _is_no_place(table: Table, place: str) -> Iterator[ColumnElement[bool]]:
-    latitude, longitude = table.c[f"{place}_latitude"], table.c[f"{place}_longitude"]
-    yield func.abs(latitude) > 90
-    yield func.abs(longitude) > 180
-    yield latitude.is_(None) != longitude.is_(None)
 
 
 def _checks() -> Iterator[Check]:

@@ -3,11 +3,9 @@
 A check reads one statement's snapshot: it locks nothing, so no writer waits for it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -24,9 +22,6 @@ log = structlog.get_logger(__name__)
 
 SAMPLE_ROWS = 5
 
-LOCK_NAME_LENGTH_MAX = 64
-"""The server's own limit."""
-
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -34,7 +29,7 @@ class CheckResult:
 
     check: str
     faults: int | None
-    """How many rows are at fault; None where it took longer than it may, or the server refused it."""
+    """The number of rows at fault; None where the check took longer than it may, or the server refused it."""
     sample: str
     """Some of them, by their keys, or by the coordinates of their events where the key is a person's id."""
     seconds: float
@@ -61,13 +56,13 @@ def inspect(connection: Connection, check: Check, seconds_max: float) -> CheckRe
 
 def _counted(check: Check) -> Select[Any]:
     """Some rows at fault, and beside each how many there are: one statement, so that the two agree."""
-    found = check.faults.subquery("found")
-    return select(*found.c, func.count().over().label("faults")).order_by(*found.c).limit(SAMPLE_ROWS)
+    rows = check.faults.subquery("found")
+    return select(*rows.c, func.count().over().label("faults")).order_by(*rows.c).limit(SAMPLE_ROWS)
 
 
 def try_lock(connection: Connection) -> bool:
     """Whether this connection may inspect: of all processes one at a time may, until its connection is closed."""
-    name = func.left(func.concat("stream quality ", func.database()), LOCK_NAME_LENGTH_MAX)
+    name = func.left(func.concat("stream quality ", func.database()), 64)  # servers allow no more
     return bool(connection.execute(select(func.get_lock(name, 0))).scalar_one())
 
 
@@ -81,14 +76,8 @@ def overdue(connection: Connection, interval: timedelta) -> Check | None:
 
 def remember(connection: Connection, finding: CheckResult) -> None:
     """Keep what a check found, and forget the checks that are no longer declared."""
-    data_quality.keep(
-        connection,
-        finding.check,
-        faults=finding.faults,
-        sample=finding.sample,
-        meaning=finding.meaning,
-        seconds=finding.seconds,
-    )
+    result = asdict(finding)
+    data_quality.keep(connection, result.pop("check"), result)
     data_quality.forget_others(connection, CHECKS)
 
 

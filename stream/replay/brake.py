@@ -1,7 +1,5 @@
 """The brake of a replay: it reads nothing while the live group falls behind, for analysts wait for the live rows."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import NamedTuple

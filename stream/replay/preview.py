@@ -1,7 +1,5 @@
 """`stream replay --dry-run`: what a replay would do to the tables, found out by reading alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

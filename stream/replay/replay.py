@@ -4,8 +4,6 @@ Everything from poll to commit is the same. What differs is where records come f
 progress rows say how far it is (`runs`), and that it waits while the live group falls behind (`brake`).
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

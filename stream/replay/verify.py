@@ -9,8 +9,6 @@ can't be proved, and is counted. Where it came from and when it was loaded is no
 the rest.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

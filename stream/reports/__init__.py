@@ -1,7 +1,5 @@
 """Analysts' questions: one file for each subject, discovered here, so that nothing else has to name a report."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 

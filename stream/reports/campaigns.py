@@ -51,10 +51,7 @@ PERFORMANCE = Report(
         "engagement_rate": "the share of recipients who are engaged, 0 to 1; empty where there are none",
     },
     _performance,
-    (
-        Parameter("campaign", number("campaign", None, "").parse, "Only the campaign of this ap_campaign_id."),
-        TIME_ZONE,
-    ),
+    (Parameter("campaign", number("campaign", None, "").parse, "Only the campaign of this ap_campaign_id."), TIME_ZONE),
     note="Tokens that were spent (below 0) are not distributed ones. The mean is over users, not over transactions. "
     "With 100,000 recipients all campaigns take some seconds; one answers at once.",
 )

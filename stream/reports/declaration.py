@@ -4,8 +4,6 @@ A query is a function from `Scope` to SQL. It names its parameters as `:days`, a
 or something that may be left out matter. The view of a report is its query with the defaults, in UTC.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -131,16 +129,10 @@ def number(name: str, default: int | None, help_: str) -> Parameter:
 
 
 TIME_ZONE = Parameter(
-    "time_zone",
-    time_zone,
-    "Days and hours are those of this time zone, such as America/Chicago.",
-    default=UTC_ZONE,
+    "time_zone", time_zone, "Days and hours are those of this time zone, such as America/Chicago.", default=UTC_ZONE
 )
 FIRST_DAY = Parameter(
-    "first_day",
-    _day,
-    "The first day that counts, such as 2026-11-01; without it, all before.",
-    example="2026-11-01",
+    "first_day", _day, "The first day that counts, such as 2026-11-01; without it, all before.", example="2026-11-01"
 )
 LAST_DAY = Parameter("last_day", _day, "The last day that counts; without it, all after.")
 DAYS = (FIRST_DAY, LAST_DAY, TIME_ZONE)

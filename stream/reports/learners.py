@@ -1,7 +1,5 @@
 """Reports on learners, who are users of the Telegram bot."""
 
-from __future__ import annotations
-
 from stream.catalog.learner import SEARCH_LENGTH
 from stream.reports.declaration import TIME_ZONE, Parameter, Report, number
 from stream.reports.scope import Scope

@@ -97,20 +97,14 @@ HISTORY = Report(
         "modified_on": "when the event that last won occurred (UTC)",
     },
     _history,
-    (
-        ONE_USER,
-        number("limit", 100, "How many at most."),
-    ),
+    (ONE_USER, number("limit", 100, "How many at most.")),
     has_view=False,
 )
 
 USAGE = Report(
     "passes-usage",
     "How often each user used passes, the most frequent first",
-    {
-        "user_id": PARTICIPANT,
-        "usage_count": "interactions with passes in the days that count",
-    },
+    {"user_id": PARTICIPANT, "usage_count": "interactions with passes in the days that count"},
     _usage,
     DAYS,
     note="The view passes_engagement counts the same, over all days.",

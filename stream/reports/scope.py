@@ -4,8 +4,6 @@ The server's own CONVERT_TZ isn't used: it knows no zones unless somebody filled
 found here, and written into the query as a CASE by the moments at which they change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

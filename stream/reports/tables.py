@@ -1,7 +1,5 @@
 """Views that add to the rows of a table what other tables hold of them."""
 
-from __future__ import annotations
-
 from stream.mysql.views import View
 
 COURSE_STREAM = """(

@@ -3,8 +3,6 @@
 Stricter than reading: here every branch of a union must find its like, whether or not anybody ever writes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,10 +19,8 @@ PROMOTIONS: Mapping[str, frozenset[str]] = {
 
 
 def incompatibilities(writer: Json, reader: Json) -> list[str]:
-    """Places where the reader can't read the writer's data; empty where it always can.
-
-    Both are sources of schemas that fastavro has parsed once, so they are sound.
-    """
+    """Places where the reader can't read the writer's data; empty where it always can. Both are sources of schemas that
+    fastavro has parsed once, so they are sound."""
     return list(_compare(writer, reader, ""))
 
 

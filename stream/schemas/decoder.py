@@ -1,7 +1,5 @@
 """The readers that a process works with: those of some topics, and the registry where one is configured."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +25,8 @@ class Decoder:
     """Says what ids mean that the readers don't know; None where `schemas/` serves."""
 
     def readers_for(self, topic: str, records: Sequence[Record]) -> Readers:
-        """The topic's readers, once the registry was asked for the ids that these records name.
-
-        Lanes ask by themselves: they wait for a registry that is away, and for one that lags.
-        Raises RegistryUnavailable.
-        """
+        """The topic's readers, once the registry was asked for the ids that these records name. Lanes ask by
+        themselves: they wait for a registry that is away, and for one that lags. Raises RegistryUnavailable."""
         readers = self.readers[topic]
         if self.registry is not None:
             for header in readers.unknown_headers(records):

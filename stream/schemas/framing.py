@@ -4,8 +4,6 @@ Confluent's wire format has magic byte 0 and the id of a schema registry, or of 
 none. Avro's single-object encoding has C3 01 and the schema's fingerprint.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form

@@ -4,8 +4,6 @@ The schema store makes readers for the versions in `schemas/`. A topic learns fu
 but none whose data would be misread: Avro checks neither the scale of a decimal nor the unit of a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,10 +49,8 @@ class Readers:
     """Makes the hashes of research participants."""
 
     def learn(self, header: bytes, source: Json) -> None:
-        """Take in the writer schema that a registry has under a header's id.
-
-        Any thread may do so at any time: each look-up sees it or doesn't.
-        """
+        """Take in the writer schema that a registry has under a header's id. Any thread may do so at any time: each
+        look-up sees it or doesn't."""
         for route, newest in self.newest:
             if _is_record(source) and full_name(source) in newest.full_names:
                 reader = _foreign_reader(source, route, newest)
@@ -93,10 +89,8 @@ def _is_record(source: Json) -> bool:
 
 
 def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader | None:
-    """The reader of a writer schema that is no file of ours; None where its data might be misread.
-
-    Types that differ are no matter here: Avro resolves, or refuses, each datum by the branches that it takes.
-    """
+    """The reader of a writer schema that is no file of ours; None where its data might be misread. Types that differ
+    are no matter here: Avro resolves, or refuses, each datum by the branches that it takes."""
     try:
         plain = parse_schema(without_logical_types(source))
         if _differing_decimal(source, route, newest) or _has_other_unit(source, newest):
@@ -108,10 +102,8 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
 
 
 def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tuple[str, Digits | None, Digits] | None:
-    """The first decimal whose digits differ from the catalog's: the field's name, its digits and the catalog's.
-
-    A decimal's bytes mean nothing without its scale, so every version must have the catalog's digits.
-    """
+    """The first decimal whose digits differ from the catalog's: the field's name, its digits and the catalog's. A
+    decimal's bytes mean nothing without its scale, so every version must have the catalog's digits."""
     types = _logical_types(source, newest)
     for name, digits in route.decimals:
         logical = types.get(name)

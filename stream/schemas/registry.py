@@ -61,10 +61,8 @@ class Registration:
 
 
 class Registry:
-    """A client of one registry, for any number of threads.
-
-    Every method may raise RegistryUnavailable. Messages never name the URL, which may hold a password.
-    """
+    """A client of one registry, for any number of threads. Every method may raise RegistryUnavailable. Messages never
+    name the URL, which may hold a password."""
 
     def __init__(self, url: str) -> None:
         from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -85,9 +83,6 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         self._client.close()
 
     def schema(self, schema_id: int) -> Any:
@@ -123,10 +118,8 @@ class Registry:
         return _asked(lambda: self._client.get_compatibility(subject), SUBJECT_NOT_FOUND, LEVEL_NOT_SET)
 
     def register(self, versions: Sequence[SchemaVersion], *, is_dry_run: bool = False) -> list[Registration]:
-        """Register all versions of one record, the oldest first; what is there already stays as it is.
-
-        Raises TerminalError where the registry finds one incompatible with those that it has.
-        """
+        """Register all versions of one record, the oldest first; what is there already stays as it is. Raises
+        TerminalError where the registry finds one incompatible with those that it has."""
         done: list[Registration] = []
         for version in versions:
             subject, schema_id = subject_of(version), self.id_of(version)

@@ -1,7 +1,5 @@
 """The schema store: every version of every record's Avro schema, found by the header that names it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,11 +16,8 @@ from stream.schemas.version import SchemaVersion, load_version
 
 
 class SchemaStore:
-    """The schemas of a folder.
-
-    Raises ConfigurationError where two schemas can't be told apart, a version is missing, or a decimal's digits
-    differ from the catalog's.
-    """
+    """The schemas of a folder. Raises ConfigurationError where two schemas can't be told apart, a version is missing,
+    or a decimal's digits differ from the catalog's."""
 
     def __init__(
         self,

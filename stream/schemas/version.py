@@ -1,7 +1,5 @@
 """One version of a record's schema, as its file `schemas/<topic>/<Record>.v<N>.avsc` declares it."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass
@@ -50,11 +48,8 @@ class SchemaVersion:
 
     @cached_property
     def plain(self) -> Json:
-        """The parsed schema without logical types.
-
-        Decoding with it leaves times, ids and decimals as they are on the wire. That costs half as much, and fastavro
-        would round a decimal that is too long.
-        """
+        """The parsed schema without logical types. Decoding with it leaves times, ids and decimals as they are on the
+        wire. That costs half as much, and fastavro would round a decimal that is too long."""
         return parse_schema(without_logical_types(self.source))
 
     @cached_property

@@ -5,8 +5,6 @@ part of the identity because an erased person's newer event is suppressed in the
 hidden another person's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter

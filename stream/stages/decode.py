@@ -1,7 +1,5 @@
 """Record → event: the framing names the writer schema, the bytes become a datum, the datum an event."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO

@@ -42,7 +42,6 @@ JSON_BYTES_MAX = 4 * 1024 * 1024
 
 EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
 
-
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
 
 
@@ -87,10 +86,8 @@ def with_json(statement: str, json: bytes) -> bytes:
 
 
 def absent_keys_statement(table: Table, rows: Sequence[Row]) -> bytes | None:
-    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere.
-
-    A row whose unique value another row has is not inserted, and the upsert says nothing of it.
-    """
+    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere. A row whose
+    unique value another row has is not inserted, and the upsert says nothing of it."""
     if not other_unique_columns(table):
         return None
     (key,) = table.primary_key
@@ -133,7 +130,7 @@ def _template(table: Table) -> str:
     joined = [person for person in persons_of(table) if person.is_joined]
     persons = [_Joined(person, number, position_of[person.column]) for number, person in enumerate(joined)]
     values = [f"{_emptied(column, persons)} AS `{column.name}`" for column in unpacked]
-    names = [*(column.name for column in unpacked), *DERIVED_COLUMNS]
+    names = [*(column.name for column in unpacked), "modified_on", "kafka_partition", "loaded_on"]
     occurred = next(column.expression for column in unpacked if column.name == "event_time")
     suppressing = [each for each in persons if each.person.on_erasure is OnErasure.DELETE_ROW]
     # Every name in the text is one that we declare; values travel as parameters.
@@ -149,10 +146,6 @@ SELECT new.* FROM (
   WHERE {" AND ".join(f"{each.alias}.person_id IS NULL" for each in suppressing) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
-
-
-DERIVED_COLUMNS = ("modified_on", "kafka_partition", "loaded_on")
-"""Columns that every upserted table has and that the rows need not carry."""
 
 
 def sent_names(table: Table) -> list[str]:

@@ -4,8 +4,6 @@ The rules are stated in the catalog, on the events; here they are only applied. 
 fence: a value that only it refuses costs a bisection.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from stream.declaration.events import Event, PersonErased
+from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
 from stream.declaration.streams import Route
 from stream.declaration.types import EntityId, TelegramId, check_text_id, meta_of
@@ -34,10 +32,8 @@ REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
 
 
 def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher | None = None) -> Event:
-    """Make the event of a datum. The hasher is needed where the route's event is a hashed one.
-
-    Raises Rejection with the first rule that the datum, or the record around it, breaks.
-    """
+    """Make the event of a datum. The hasher is needed where the route's event is a hashed one. Raises Rejection with
+    the first rule that the datum, or the record around it, breaks."""
     for name, digits in route.decimals:
         if datum.get(name) is not None:
             datum[name] = decimal_value(datum[name], digits, name)
@@ -49,19 +45,13 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         value = getattr(event, name)
         if value is not None and not check(value):
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, name)
-    if route.is_hashed:
-        seal(event, hasher)
+    if isinstance(event, HashedEvent):
+        assert hasher is not None, "a stream of hashed events was started without a key"
+        event.seal(hasher)
     if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
     check_key(record.key, event, route)
     return event
-
-
-def seal(event: Any, hasher: Hasher | None) -> None:
-    """Have the event's hash made."""
-    if hasher is None:
-        raise AssertionError("a stream of hashed events was started without a key")
-    event.seal(hasher)
 
 
 def check_key(key: bytes | None, event: Event, route: Route) -> None:
@@ -73,10 +63,8 @@ def check_key(key: bytes | None, event: Event, route: Route) -> None:
 
 
 def tombstone(record: Record, routes: Mapping[PersonKind, Route]) -> tuple[Record, Event, Route]:
-    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten.
-
-    Raises Rejection where the key names nobody.
-    """
+    """The event of a record without a value: the person whom its key names, as `app:7` does, is to be forgotten. Raises
+    Rejection where the key names nobody."""
     if not record.key:
         raise Rejection(Stage.VALIDATE, Reason.MISSING_KEY)
     try:
@@ -104,10 +92,8 @@ def is_named_rightly(person: Person) -> bool:
 
 
 def decimal_value(unscaled: bytes, digits: tuple[int, int], field: str) -> Decimal:
-    """The value of an Avro decimal.
-
-    Raises Rejection where it has more digits than the schema allows: fastavro would round it without a word.
-    """
+    """The value of an Avro decimal. Raises Rejection where it has more digits than the schema allows: fastavro would
+    round it without a word."""
     precision, scale = digits
     number = int.from_bytes(unscaled, "big", signed=True)
     if abs(number) >= 10**precision:

@@ -17,11 +17,7 @@ from tests.model import PERSONS_TOPIC, TOPICS, Expected, LogRecord
 
 FLAW_HEADER = "synthetic-flaw"
 
-COMMANDS = (
-    ("lag",),
-    ("dead-letters", "list", "--limit", "100000", "--format", "json"),
-    ("check",),
-)
+COMMANDS = (("lag",), ("dead-letters", "list", "--limit", "100000", "--format", "json"), ("check",))
 """The commands whose output an operator sends on to others."""
 
 ANSWERS_MIN = 20

@@ -59,11 +59,7 @@ def copy(tmp_path: Path) -> Path:
 def tutorial_settings(broker: Broker, mysql: Database, stream_settings: dict[str, str]) -> Iterator[dict[str, str]]:
     """Servers that know nothing of the new stream, and are to know nothing of it afterwards."""
     mysql.server.drop_database(DATABASE)
-    yield {
-        **stream_settings,
-        "STREAM_DATABASE_URL": mysql.server.create_database(DATABASE),
-        "STREAM_HTTP_PORT": "0",
-    }
+    yield {**stream_settings, "STREAM_DATABASE_URL": mysql.server.create_database(DATABASE), "STREAM_HTTP_PORT": "0"}
     mysql.server.drop_database(DATABASE)
     for future in broker.admin.delete_topics([TOPIC]).values():
         future.result()

@@ -134,10 +134,7 @@ def judged(topic: str, datum: Datum) -> Event:
     event_id = "00000000-0000-4000-a000-000000000000"
     key = str(datum["made_id"]).encode()
     return validate(
-        {"event_id": event_id, **datum},
-        Record(0, datum["occurred_at"] // 1000, key, b""),
-        ROUTES[topic],
-        ANY_HASHER,
+        {"event_id": event_id, **datum}, Record(0, datum["occurred_at"] // 1000, key, b""), ROUTES[topic], ANY_HASHER
     )
 
 

@@ -20,12 +20,7 @@ from stream.produce import Kind, Message, Plan, publish, synthesize
 
 PARTITIONS = 3
 PLAN = Plan(
-    seed=4,
-    until=datetime(2026, 11, 21, tzinfo=UTC),
-    count=1500,
-    duplicate_share=0.1,
-    late_share=0.1,
-    broken_share=0.2,
+    seed=4, until=datetime(2026, 11, 21, tzinfo=UTC), count=1500, duplicate_share=0.1, late_share=0.1, broken_share=0.2
 )
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}

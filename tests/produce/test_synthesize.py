@@ -48,12 +48,7 @@ TIMESTAMP_MS = (UNTIL - EPOCH) // timedelta(milliseconds=1)
 
 PLAN = Plan(seed=11, until=UNTIL, count=4000)
 MIXED = replace(
-    PLAN,
-    duplicate_share=0.1,
-    late_share=0.1,
-    broken_share=0.1,
-    older_version_share=0.3,
-    framing=Framing.MIXED,
+    PLAN, duplicate_share=0.1, late_share=0.1, broken_share=0.1, older_version_share=0.3, framing=Framing.MIXED
 )
 
 

@@ -253,10 +253,7 @@ def test_ids_are_validated_in_the_order_in_which_they_are_asked(database: Databa
 
 @pytest.mark.parametrize("name", [name for name in REPORTS if name.startswith("learners-")])
 def test_a_report_on_no_learners_finds_none(database: Database, name: str) -> None:
-    asked: dict[str, dict[str, Any]] = {
-        "learners-search": {"prefix": "a"},
-        "learners-validation": {"user_ids": ["1"]},
-    }
+    asked: dict[str, dict[str, Any]] = {"learners-search": {"prefix": "a"}, "learners-validation": {"user_ids": ["1"]}}
     assert [row for row in ask(database, name, **asked.get(name, {})) if row.get("verdict") != "invalid"] == []
 
 

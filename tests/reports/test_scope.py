@@ -11,8 +11,7 @@ from stream.reports.scope import Scope, offsets, time_zone
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["UTC", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia"],
+    "name", ["UTC", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia"]
 )
 def test_offsets_are_those_of_every_hour(name: str) -> None:
     zone = ZoneInfo(name)

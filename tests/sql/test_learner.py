@@ -129,11 +129,7 @@ def test_nothing_of_an_erased_learner_is_left_and_of_others_everything(
 ) -> None:
     farewell = [forget(LEARNER_ID) if erasing == "event" else (LIFECYCLE, events.tombstone(f"telegram:{LEARNER_ID}"))]
     erased, others = everything(LEARNER_ID), everything(77)
-    steps = {
-        "after": [erased, farewell],
-        "before": [farewell, erased],
-        "same transaction": [erased + farewell],
-    }
+    steps = {"after": [erased, farewell], "before": [farewell, erased], "same transaction": [erased + farewell]}
     for step in [others, *steps[order]]:
         apply(applier, step)
     sweep(database)

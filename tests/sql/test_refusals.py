@@ -160,8 +160,7 @@ def test_bisecting_takes_about_two_statements_per_halving(
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
-    [("started_on", None, Reason.MISSING_FIELD), ("user_id", None, Reason.MISSING_FIELD)],
+    ("field", "value", "reason"), [("started_on", None, Reason.MISSING_FIELD), ("user_id", None, Reason.MISSING_FIELD)]
 )
 def test_a_null_is_called_a_missing_field(
     database: Database, applier: Applier, field: str, value: Any, reason: Reason

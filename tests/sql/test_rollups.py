@@ -105,18 +105,10 @@ def history(number: int, rng: random.Random) -> list[tuple[str, events.Datum]]:
         (
             "TripRecorded",
             events.trip(
-                trip_id=entity,
-                user_id=user,
-                travel_mode=rng.choice(MODES),
-                started_on=at,
-                distance=distance,
-                **version,
+                trip_id=entity, user_id=user, travel_mode=rng.choice(MODES), started_on=at, distance=distance, **version
             ),
         ),
-        (
-            "BytemarkPassLogged",
-            events.pass_logged(bytemark_pass_id=entity, user_id=str(user), logged_on=at, **version),
-        ),
+        ("BytemarkPassLogged", events.pass_logged(bytemark_pass_id=entity, user_id=str(user), logged_on=at, **version)),
         (
             "PointsTransacted",
             events.points(transaction_id=entity, user_id=user, points=amount, created_on=at, **version),
@@ -125,10 +117,7 @@ def history(number: int, rng: random.Random) -> list[tuple[str, events.Datum]]:
             "TokensTransacted",
             events.tokens(transaction_id=entity, user_id=user, tokens=amount, issued_on=at, **version),
         ),
-        (
-            "OrderPaid",
-            events.order_paid(payment_id=entity, user_id=user, total_price=amount, created_on=at, **version),
-        ),
+        ("OrderPaid", events.order_paid(payment_id=entity, user_id=user, total_price=amount, created_on=at, **version)),
     ]
 
 
@@ -279,10 +268,7 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
 
 
 def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier: Applier) -> None:
-    applier.apply(
-        logged(1, 0, user_id="1"),
-        logged(1, PERIOD_MICROS, user_id="2", event_id=uuid_text(2)),
-    )
+    applier.apply(logged(1, 0, user_id="1"), logged(1, PERIOD_MICROS, user_id="2", event_id=uuid_text(2)))
     refresh(database)
     assert_summed(database)
 

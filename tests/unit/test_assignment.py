@@ -78,10 +78,7 @@ class Turns:
         self.metrics = Metrics()
         self.lanes = {TRIP: ScriptedLane(self.requested), OTHER: ScriptedLane(self.requested)}
         self.assignment = Assignment(
-            cast("Source", self.brokers),
-            self.lanes.__getitem__,
-            self.metrics,
-            stop_remedy="see to {partition}",
+            cast("Source", self.brokers), self.lanes.__getitem__, self.metrics, stop_remedy="see to {partition}"
         )
 
     def settle(self) -> None:

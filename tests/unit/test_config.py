@@ -47,8 +47,7 @@ def test_an_unknown_setting_is_refused_and_the_near_one_named(name: str, near: s
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["STREAM_LANES", "STREAM_BATCH_RECORDS_MAX", "STREAM_LINGER_MS", "STREAM_HTTP_PORT", "STREAM_LOG_FORMAT"],
+    "name", ["STREAM_LANES", "STREAM_BATCH_RECORDS_MAX", "STREAM_LINGER_MS", "STREAM_HTTP_PORT", "STREAM_LOG_FORMAT"]
 )
 def test_a_value_that_is_none_is_refused_without_being_shown(name: str) -> None:
     message = refusal({name: MARKER})

@@ -125,10 +125,7 @@ def agree(topic: str, record: Record) -> None:
     _, event, _ = decode_record(record, READERS[topic])
     if name == model.TOMBSTONE:
         assert isinstance(event, PersonErased)
-        assert (event.occurred_at, event.person_id) == (
-            wanted["occurred_at"],
-            person_of(wanted).person_id,
-        )
+        assert (event.occurred_at, event.person_id) == (wanted["occurred_at"], person_of(wanted).person_id)
         return
     wanted = model.with_defaults(name, wanted)
     assert type(event).__name__ == name

@@ -20,11 +20,7 @@ def health() -> Iterator[HealthServer]:
     for problems in PROBLEMS.values():
         problems.clear()
     server = HealthServer(
-        "127.0.0.1",
-        0,
-        Metrics().registry,
-        stuck=lambda: PROBLEMS["stuck"],
-        unready=lambda: PROBLEMS["unready"],
+        "127.0.0.1", 0, Metrics().registry, stuck=lambda: PROBLEMS["stuck"], unready=lambda: PROBLEMS["unready"]
     )
     yield server
     server.close()

@@ -110,10 +110,7 @@ class ScriptedBrokers:
 
 class Running:
     def __init__(
-        self,
-        writer: ScriptedWriter,
-        registry: ScriptedRegistry | None = None,
-        brokers: ScriptedBrokers | None = None,
+        self, writer: ScriptedWriter, registry: ScriptedRegistry | None = None, brokers: ScriptedBrokers | None = None
     ) -> None:
         self.reports: SimpleQueue[Any] = SimpleQueue()
         self.metrics = Metrics()

@@ -164,5 +164,5 @@ FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
 
 LONG_FILES = {
-    "produce/flaws.py",  # a table of flaws, read as a list
+    "produce/flaws.py"  # a table of flaws, read as a list
 }

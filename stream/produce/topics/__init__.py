@@ -3,8 +3,6 @@
 A record without one is told by its types alone (`generic`).
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 

@@ -1,7 +1,5 @@
 """Topic bytemark.order: the payments towards each purchase, and its tickets as they are issued and activated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -1,7 +1,5 @@
 """Topic bytemark.pass: who rides transit activates a pass before the day's first ride and shows it on each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -1,7 +1,5 @@
 """The language of a topic's file of synthetic events."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random

@@ -4,8 +4,6 @@ So a new stream can be produced as soon as its catalog file is there. Types don'
 it happens: a file of the topic's own tells that better, and takes this one's place.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

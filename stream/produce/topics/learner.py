@@ -3,8 +3,6 @@
 Now and then they change their names there; whoever has no name of one kind has one of the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -1,7 +1,5 @@
 """Topic message: what a community sends to its learners, told again as it is delivered; some of it is withdrawn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any

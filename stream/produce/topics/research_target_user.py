@@ -1,7 +1,5 @@
 """Topic research.target-user: some riders are chosen for studies, now and then twice, and most of them by their id."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from hashlib import sha256
 from random import Random

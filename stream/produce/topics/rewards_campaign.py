@@ -3,8 +3,6 @@
 No campaign ever gets another's `ap_campaign_id`: which of the two would keep it is decided by the order of arrival.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

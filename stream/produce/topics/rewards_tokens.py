@@ -3,8 +3,6 @@
 Each transaction's balance follows from the rider's transactions before it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from operator import attrgetter
 from random import Random

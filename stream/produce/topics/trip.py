@@ -1,7 +1,5 @@
 """Topic trip: each journey told when it starts and again when it ends, and what some riders think of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -1,7 +1,5 @@
 """Topic trip.activity-location: riders' ways to work and back between clusters of places, reckoned anew every week."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -1,7 +1,5 @@
 """Topic user.label: labels as riders make them up and describe them anew, and who has them, for a while or for good."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -4,8 +4,6 @@ Whoever leaves is told of afterwards too, here and by the other topics: not ever
 after, every record about the account comes once more for sure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -227,11 +225,7 @@ def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Te
     def tell(day: RiderDay, _chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
         farewell = day.rider.account.farewell
         if farewell is not None and farewell.kind is kind and day.has(farewell.occurs_on):
-            yield {
-                "occurred_at": farewell.occurs_on,
-                field: id_of(day.rider),
-                IS_TOMBSTONE: farewell.is_tombstone,
-            }
+            yield {"occurred_at": farewell.occurs_on, field: id_of(day.rider), IS_TOMBSTONE: farewell.is_tombstone}
 
     return tell
 

@@ -1,7 +1,5 @@
 """Topic user.referral: who brought whom, told when the newcomer's account is, and again after either has left."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

@@ -30,7 +30,7 @@ TOPIC = TopicModel(
             "user_id": app_id_text,
             "interaction": text_id(32),
             "logged_on": MOMENT,
-        },
+        }
     },
     tables={
         "hntb_bytemark_pass": TableModel(KEY, {"BytemarkPassLogged": only(_pass_row)}, {"user_id": "app"}),

@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from tests.model.declaration import Event, Fault, Row, TableModel, TopicModel, key_is, only
-from tests.model.rules import (
-    EVENT,
-    ID,
-    MOMENT,
-    TELEGRAM_ID_MAX,
-    Rule,
-    free_text,
-    moment,
-    number,
-    one_of,
-    text_id,
-)
+from tests.model.rules import EVENT, ID, MOMENT, TELEGRAM_ID_MAX, Rule, free_text, moment, number, one_of, text_id
 
 LEARNER: dict[str, Rule] = {
     **EVENT,

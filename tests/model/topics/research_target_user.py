@@ -71,12 +71,12 @@ TOPIC = TopicModel(
             "user_id": app_id_text,
             "hash_id": _hash_id,
             "created_on": MOMENT,
-        },
+        }
     },
     tables={
         "hntb_target_user": TableModel(
             ("id",), {"TargetUserSelected": only(_row)}, {"hash_id": "research", "_user_id": "app"}
-        ),
+        )
     },
     key=key_is("target_user_id"),
     judge=_judge,

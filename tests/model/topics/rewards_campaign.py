@@ -29,7 +29,7 @@ TOPIC = TopicModel(
             "name": free_text(32),
             "tokens": decimal(10),
             "created_on": MOMENT,
-        },
+        }
     },
     tables={"campaign": TableModel(("id",), {"CampaignSaved": only(_campaign_row)})},
     key=key_is("ap_campaign_id"),

@@ -24,12 +24,12 @@ TOPIC = TopicModel(
             "balance": decimal(10),
             "note": free_text(200),
             "created_on": MOMENT,
-        },
+        }
     },
     tables={
         "points_transaction": TableModel(
             ("id",), {"PointsTransacted": only(_points_row)}, emptied={"note": ("app", "user_id")}
-        ),
+        )
     },
     key=key_is("user_id"),
     keyed_by="app",

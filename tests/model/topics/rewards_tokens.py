@@ -30,7 +30,7 @@ TOPIC = TopicModel(
             "balance": decimal(10),
             "expired_on": MOMENT,
             "issued_on": MOMENT,
-        },
+        }
     },
     tables={"token_transaction": TableModel(("id",), {"TokensTransacted": only(_tokens_row)})},
     key=key_is("user_id"),

@@ -23,10 +23,10 @@ TOPIC = TopicModel(
             "travel_mode": text_id(32),
             **dict.fromkeys(PROBABILITIES, number(0, 1)),
             "created_on": MOMENT,
-        },
+        }
     },
     tables={
-        "cm_activity_location": TableModel(("id",), {"ActivityLocationClustered": only(_way_row)}, {"user_id": "app"}),
+        "cm_activity_location": TableModel(("id",), {"ActivityLocationClustered": only(_way_row)}, {"user_id": "app"})
     },
     key=key_is("activity_location_id"),
 )

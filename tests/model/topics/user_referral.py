@@ -19,7 +19,7 @@ TOPIC = TopicModel(
             "receiver_user_id": ID,
             "referral_code": text_id(64),
             "created_on": MOMENT,
-        },
+        }
     },
     tables={
         # The code is the sender's own: with it one would know them again.
@@ -28,7 +28,7 @@ TOPIC = TopicModel(
             {"UserReferred": only(_referral_row)},
             {"receiver_user_id": "app"},
             {"sender_user_id": ("app", "sender_user_id"), "referral_code": ("app", "sender_user_id")},
-        ),
+        )
     },
     key=key_is("receiver_user_id"),
     keyed_by="app",

@@ -199,7 +199,7 @@ class Watch:
 
 def pid_of(progress: Mapping[str, Any]) -> int:
     """The process that owns a partition, by its row of progress."""
-    return int(progress["owner"].rpartition("-")[2])
+    return int(progress["owner"].split("-")[-2])
 
 
 def _port_in(host: str | None) -> int:

@@ -152,7 +152,7 @@ def test_a_registry_that_is_down_costs_time_alone(
         assert status == 503
         assert "schema registry can't be reached" in text
         assert consumer.get("/livez")[0] == 200
-        assert "start the schema registry" in consumer.wait_logged("trying again")["todo"]
+        assert "start the registry" in consumer.wait_logged("trying again")["todo"]
         assert applied(mysql) == 0
     finally:
         registry_server.start()

@@ -77,8 +77,7 @@ def overdue(connection: Connection, interval: timedelta) -> Check | None:
 def remember(connection: Connection, finding: CheckResult) -> None:
     """Keep what a check found, and forget the checks that are no longer declared."""
     result = asdict(finding)
-    data_quality.keep(connection, result.pop("check"), result)
-    data_quality.forget_others(connection, CHECKS)
+    data_quality.keep(connection, result.pop("check"), result, CHECKS)
 
 
 def remembered(connection: Connection) -> Mapping[str, int | None]:

@@ -623,7 +623,7 @@ CREATE TABLE IF NOT EXISTS table_feed (
 
 CREATE TABLE IF NOT EXISTS data_quality (
     check_name VARCHAR(64) COLLATE utf8mb4_bin NOT NULL COMMENT 'names the check',
-    faults BIGINT UNSIGNED COMMENT 'how many rows are at fault; null where the check took longer than it may',
+    faults BIGINT UNSIGNED COMMENT 'how many rows are at fault; null where the check took too long or was refused',
     sample VARCHAR(1000) COLLATE utf8mb4_bin NOT NULL COMMENT 'some of them, by their keys or the coordinates of their events',
     meaning VARCHAR(250) COLLATE utf8mb4_bin NOT NULL COMMENT 'what a row at fault is',
     seconds DOUBLE NOT NULL COMMENT 'how long the check took',

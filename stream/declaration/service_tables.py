@@ -145,7 +145,7 @@ ERASURE_REMOVAL = _table(
 DATA_QUALITY = _table(
     "data_quality",
     _text("check_name", 64, primary_key=True, comment="names the check"),
-    _number("faults", "how many rows are at fault; null where the check took longer than it may", nullable=True),
+    _number("faults", "how many rows are at fault; null where the check took too long or was refused", nullable=True),
     _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
     _text("meaning", 250, comment="what a row at fault is"),
     Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),

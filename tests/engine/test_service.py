@@ -46,7 +46,6 @@ def state_of_process() -> dict[str, object]:
     return {
         "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)],
         "garbage": (gc.get_threshold(), gc.get_freeze_count()),
-        "threads": {thread.name for thread in threading.enumerate()},
     }
 
 
@@ -55,14 +54,15 @@ def test_a_service_runs_on_any_thread_and_leaves_nothing_behind(
 ) -> None:
     put(broker, synthetic(500, seed=6))
     settings = config.load({**DEFAULTS, **stream_settings})
-    before = state_of_process()
+    before, threads_before = state_of_process(), set(threading.enumerate())
     with ThreadPoolExecutor(1) as threads, closing(live_service(settings, [], is_until_caught_up=False)) as service:
         running = threads.submit(service.run)
         wait_for(lambda: applied(mysql) == 500, "all records")
         assert livez(service) == "ok\n"
         service.stop()
         assert running.result(30) is Ending.DRAINED
-    wait_for(lambda: state_of_process() == before, "the process to be as before", 5)
+    assert state_of_process() == before
+    wait_for(lambda: not set(threading.enumerate()) - threads_before, "the end of all threads", 5)
     assert_drained(mysql, broker.records(), settings.group_id)
 
 

@@ -45,20 +45,20 @@ def test_work_goes_on_when_kafka_is_back(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     """Killed while topics drain, stopped while there is nothing to do."""
-    put(broker, synthetic(6000, seed=41))
+    put(broker, synthetic(3000, seed=41))
     consumer = start_service(batch_records_max=20)
     wait_for(lambda: applied(mysql) > 300, "some progress")
     with away(broker, "kill"):
         assert_says_that_kafka_is_away(consumer)
         before = applied(mysql)
-    assert before < 6000, "it was to happen in the middle"
+    assert before < 3000, "it was to happen in the middle"
     measure(lambda: applied(mysql) > before, "progress after a kill of Kafka")
-    wait_applied(mysql, 6000)
+    wait_applied(mysql, 3000)
     consumer.wait_ready()
     with away(broker, "stop"):
         assert_says_that_kafka_is_away(consumer)
     broker.publish(some_events(10, first=900_000))
-    measure(lambda: applied(mysql) == 6000 + 30, "an idle consumer's records after a stop of Kafka")
+    measure(lambda: applied(mysql) == 3000 + 30, "an idle consumer's records after a stop of Kafka")
     consumer.wait_ready()
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 

@@ -85,7 +85,7 @@ class Lane(threading.Thread):
         except Fenced as fenced:
             self._give_up([each.claim for each in batch.held_slices], fenced)
             return
-        if written is not None:
+        if written is not None:  # else nothing of the batch is ours any more
             self._observe(batch, decoded, written, started=started, decoded_at=decoded_at)
             self._report(BatchApplied(written))
 

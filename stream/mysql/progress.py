@@ -197,7 +197,7 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
 
 
 REDRIVE_GROUP_ID = "(redrive)"
-"""Under which the ledgers count what was redriven. No consumer group may be called so (config.Settings.group_id)."""
+"""Under which the ledgers count what was redriven. No consumer group may be called so (settings.Settings.group_id)."""
 
 
 def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_id: str) -> None:

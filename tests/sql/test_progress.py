@@ -242,6 +242,15 @@ def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
     assert_drained(database, applier.log, GROUP_ID)
 
 
+def test_nothing_to_write_waits_for_nobody(database: Database, applier: Applier) -> None:
+    """What a lane was about to write may be given up in the last moment: then it must not lock all that there is."""
+    applier.write(applier.slice("trip", some_trips()))
+    with database.engine().connect() as other, other.begin():
+        other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
+        _hurry(applier)
+        assert applier.write() == []
+
+
 def _must_not_be_called(*_arguments: object) -> None:
     raise AssertionError("rows were sent")
 

@@ -18,7 +18,7 @@ WORKERS_MAX = {
     "kafka": 2,
     "registry": 1,
     # A MySQL and a MariaDB beside those that all workers share, for tests that stop them or change global variables.
-    OWN_DATABASE: 1,
+    OWN_DATABASE: 2,
     # Databases with rows that are made up once.
     "reports": 1,
     # Tests of the servers themselves share folders.

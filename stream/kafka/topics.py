@@ -72,19 +72,22 @@ def create_missing(brokers: Brokers, plans: Sequence[TopicPlan], replication_fac
     existing = _existing_partitions(brokers)
     missing = {plan.name: plan for plan in plans if plan.name not in existing}
     new = [NewTopic(name, plan.partitions, replication_factor, config=plan.config) for name, plan in missing.items()]
-    if new:
-        with brokers.asking(f"not all topics were created: {', '.join(missing)}") as admin:
-            for future in admin.create_topics(new, operation_timeout=CREATE_TIMEOUT_SECONDS).values():
-                _wait_for_creation(future)
-    return list(missing)
+    if not new:
+        return []
+    with brokers.asking(f"not all topics were created: {', '.join(missing)}") as admin:
+        futures = admin.create_topics(new, operation_timeout=CREATE_TIMEOUT_SECONDS)
+        return [name for name, future in futures.items() if _is_created(future)]
 
 
-def _wait_for_creation(future: Any) -> None:
+def _is_created(future: Any) -> bool:
+    """Whether it was us: brokers may list a topic a moment after it was created."""
     try:
         future.result()
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was quicker: as good
-            raise
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise
+    return True
 
 
 def _existing_partitions(brokers: Brokers) -> dict[str, int]:

@@ -243,7 +243,7 @@ def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
 
 
 def test_nothing_to_write_waits_for_nobody(database: Database, applier: Applier) -> None:
-    """What a lane was about to write may be given up in the last moment: then it must not lock all that there is."""
+    """A lane may give up the last of a batch in the last moment: its write must not lock all that there is then."""
     applier.write(applier.slice("trip", some_trips()))
     with database.engine().connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")

@@ -12,8 +12,7 @@ RECORDS = 100_000
 SECONDS_MAX = 240
 """It takes 5; a busy machine gets a lot more."""
 
-MEMORY_GROWTH_KB_MAX = 50_000
-"""It is 1 or 2 MB as a rule, and 20 MB with a seed in some hundreds; half a kilobyte left of each record is as much."""
+MEMORY_GROWTH_KB_MAX = 20_000
 
 
 def test_mutated_records_become_rows_or_rejections_and_memory_stays_flat() -> None:

@@ -3,7 +3,7 @@
 Nothing here knows Kafka's client or MySQL, so every stage can share these types.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,6 +76,11 @@ class Claim:
     @property
     def is_granted(self) -> bool:
         return self.epoch > 0
+
+    def is_of_another_topic(self, topic_ids: Mapping[str, str]) -> bool:
+        """Whether the topic was recreated since the grant, by the ids that topics have now; one that is gone was the
+        claimed topic."""
+        return topic_ids.get(self.topic_partition.topic, self.topic_id) != self.topic_id
 
     def grant(self, topic_id: str, epoch: int, next_offset: int) -> None:
         """Take over what progress says; by the lane."""

@@ -207,8 +207,7 @@ class Assignment:
         """
         ids = self._source.topic_ids({assigned.topic_partition.topic for assigned in reading}) if reading else {}
         for assigned in reading:
-            claim = assigned.claim
-            if claim is not None and ids.get(assigned.topic_partition.topic, claim.topic_id) != claim.topic_id:
+            if assigned.claim is not None and assigned.claim.is_of_another_topic(ids):
                 assigned.give_up_claim()
                 self._stop(assigned, StopReason.TOPIC_RECREATED)
         return bool(reading)

@@ -96,11 +96,7 @@ class Lane(threading.Thread):
         asks after records were fetched, and finds the topic that was claimed, has that topic's records.
         """
         ids = self._retry(lambda: self._topic_ids(batch.topics), while_=is_held) or {}
-        recreated = [
-            each.claim
-            for each in batch.held_slices
-            if ids.get(each.topic_partition.topic, each.claim.topic_id) != each.claim.topic_id
-        ]
+        recreated = [each.claim for each in batch.held_slices if each.claim.is_of_another_topic(ids)]
         if recreated:
             self._give_up(recreated, Fenced([claim.topic_partition for claim in recreated]))
 

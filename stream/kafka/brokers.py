@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -17,6 +17,7 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from stream import moments
 from stream.errors import ConfigurationError, KafkaUnavailable
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, admin_client, our_partitions
 from stream.records import TopicPartition
@@ -145,8 +146,9 @@ class Brokers:
         """The first offset of each partition whose record is of the moment (UTC, without a zone) or younger; partitions
         without such a record are left out.
         """
-        milliseconds = round(moment.replace(tzinfo=UTC).timestamp() * 1000)
-        at = OffsetSpec.for_timestamp(max(milliseconds, 0))  # less than 0 means something else, such as the end
+        at = OffsetSpec.for_timestamp(
+            max(moments.to_millis(moment), 0)
+        )  # less than 0 means something else, such as the end
         return {each: offset for each, offset in self._offsets(partitions, at).items() if offset >= 0}
 
     def _offsets(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from migrations import draft
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
-from stream.mysql import draft, migrate, views
+from stream.mysql import migrate, views
 from stream.operate import check
 from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import VIEWS

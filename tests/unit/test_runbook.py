@@ -24,8 +24,8 @@ from tests.alerts.rules import Rule, alerts, labels_by_metric
 from tests.consumers import CHECKOUT
 
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
-NOT_FOR_OPERATORS = {"produce", "draft.py"}
-"""Parts for developers alone: synthetic events, and drafts of migrations."""
+NOT_FOR_OPERATORS = {"produce"}
+"""Parts for developers alone: synthetic events."""
 
 
 # What the page says.

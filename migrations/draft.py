@@ -1,4 +1,4 @@
-"""Drafts of migrations, for developers: `python -m stream.mysql.draft <table>` writes the revision of a new table."""
+"""Drafts of migrations, for developers: `python -m migrations.draft <table>` writes the revision of a new table."""
 
 import re
 import sys

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.databases import Database
+from tests.databases import Database, Snapshot
 from tests.model import TABLES, Coordinates, Expected, LogRecord, expect, is_same
 from tests.model.declaration import Row
 
@@ -25,29 +25,29 @@ def assert_drained(
 
     Where the records erase persons, they have been swept.
     """
-    expected = expect(records, {"app": erased})
-    assert_tables(database, expected)
-    assert_origins(database, expected)
-    assert_erasures(database, expected)
-    assert_dead_letters(database, records, expected)
-    assert_record_ledger(database, records, expected, group_id)
+    expected, stored = expect(records, {"app": erased}), database.snapshot()
+    assert_tables(stored, expected)
+    assert_origins(stored, expected)
+    assert_erasures(stored, expected)
+    assert_dead_letters(stored, records, expected)
+    assert_record_ledger(stored, records, expected, group_id)
     assert_row_ledger(database, group_id)
     return expected
 
 
-def assert_tables(database: Database, expected: Expected) -> None:
+def assert_tables(stored: Snapshot, expected: Expected) -> None:
     """Each table holds the model's rows, no more, no less, in every column but those of origin."""
     complaints: list[str] = []
     for name, wanted in expected.tables.items():
-        stored = {tuple(row[column] for column in TABLES[name].key): row for row in database.rows(name)}
+        rows = {tuple(row[column] for column in TABLES[name].key): row for row in stored[name]}
         for key, candidates in expected.undecided[name].items():
-            row = stored.pop(key, None)
+            row = rows.pop(key, None)
             if row is not None and all(_differences(candidate, row) for candidate in candidates):
                 complaints.append(f"{name} {key}: none of those that it may be")
-        complaints += [f"{name} {key}: missing" for key in sorted(wanted.keys() - stored.keys())]
-        complaints += [f"{name} {key}: not expected" for key in sorted(stored.keys() - wanted.keys())]
-        for key in sorted(wanted.keys() & stored.keys()):
-            complaints += [f"{name} {key}: {line}" for line in _differences(wanted[key], stored[key])]
+        complaints += [f"{name} {key}: missing" for key in sorted(wanted.keys() - rows.keys())]
+        complaints += [f"{name} {key}: not expected" for key in sorted(rows.keys() - wanted.keys())]
+        for key in sorted(wanted.keys() & rows.keys()):
+            complaints += [f"{name} {key}: {line}" for line in _differences(wanted[key], rows[key])]
     assert not complaints, _listed(complaints)
 
 
@@ -61,29 +61,29 @@ def _differences(wanted: Row, stored: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def assert_origins(database: Database, expected: Expected) -> None:
+def assert_origins(stored: Snapshot, expected: Expected) -> None:
     """Each row says that it came from a record of its own event (of an event's duplicates any will do)."""
     origins = {(where.partition, where.offset, event_id) for where, event_id in expected.event_ids.items()}
     strays = [
         f"{name}: {row}"
         for name in TABLES
-        for row in database.rows(name)
+        for row in stored[name]
         if (row["kafka_partition"], row["kafka_offset"], row["event_id"]) not in origins
     ]
     assert not strays, _listed(strays)
 
 
-def assert_erasures(database: Database, expected: Expected) -> None:
+def assert_erasures(stored: Snapshot, expected: Expected) -> None:
     """The erased persons are marked, each as of the earliest moment, perhaps under other names too; nobody else is."""
-    stored = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in database.rows("erasure")}
-    assert stored.keys() - expected.maybe_erased == set(expected.erased)
+    marked = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in stored["erasure"]}
+    assert marked.keys() - expected.maybe_erased == set(expected.erased)
     for person, erased_on in expected.erased.items():
-        assert erased_on is None or stored[person] == erased_on, person
+        assert erased_on is None or marked[person] == erased_on, person
 
 
-def assert_dead_letters(database: Database, records: Sequence[LogRecord], expected: Expected) -> None:
+def assert_dead_letters(stored: Snapshot, records: Sequence[LogRecord], expected: Expected) -> None:
     """Exactly the broken records are dead letters, each for a reason that the model sees, and the one announced."""
-    letters = {_coordinates(row): row for row in database.rows("dead_letter")}
+    letters = {_coordinates(row): row for row in stored["dead_letter"]}
     wanted = expected.dead_letters.keys()
     complaints = [f"{coordinates}: no dead letter" for coordinates in sorted(wanted - letters.keys())]
     complaints += [f"{coordinates}: dead-lettered" for coordinates in sorted(letters.keys() - wanted)]
@@ -112,11 +112,11 @@ def assert_dead_letters(database: Database, records: Sequence[LogRecord], expect
     assert not complaints, _listed(complaints)
 
 
-def assert_record_ledger(database: Database, records: Sequence[LogRecord], expected: Expected, group_id: str) -> None:
+def assert_record_ledger(stored: Snapshot, records: Sequence[LogRecord], expected: Expected, group_id: str) -> None:
     """Per partition: consumed = what lies in the log = written + superseded + dead-lettered, each counted once."""
     in_log = Counter((record.topic, record.partition) for record in records)
     broken = Counter((coordinates.topic, coordinates.partition) for coordinates in expected.dead_letters)
-    progress = [row for row in database.rows("progress") if row["group_id"] == group_id]
+    progress = [row for row in stored["progress"] if row["group_id"] == group_id]
     assert {(row["topic"], row["kafka_partition"]) for row in progress} >= set(in_log)
     for row in progress:
         where = (row["topic"], row["kafka_partition"])
@@ -138,8 +138,8 @@ def assert_row_ledger(database: Database, group_id: str) -> None:
             parts = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_suppressed")
             assert row["rows_sent"] == sum(row[part] for part in parts), row
             inserted[row["table_name"]] += row["rows_inserted"]
-    for name in TABLES:
-        there, gone = database.count(name), removed[name]
+    for name, there in database.counts(TABLES).items():
+        gone = removed[name]
         # Of rows that stay with emptied columns the removals tell as well; members of a set go with their version.
         least = there if TABLES[name].emptied or TABLES[name].is_set else there + gone
         assert least <= inserted[name], name

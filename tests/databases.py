@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, create_engine, text
+from sqlalchemy import Connection, Engine, Row, create_engine, text
 
 from deploy.local import Database as Server
 from stream.catalog import METADATA
@@ -15,6 +15,9 @@ from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS
 
 TABLES = METADATA.tables.keys() - {DECLARED_VIEW.name}
+
+Snapshot = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The rows of every table, by its name."""
 
 
 class Database:
@@ -50,10 +53,9 @@ class Database:
         return connect_engine(self.url, for_lane=for_lane)
 
     def empty(self, names: Collection[str] = TABLES) -> None:
-        """Delete all rows. One statement asks which tables have any, for most tests fill few of them."""
-        asked = (f"SELECT '{name}' FROM DUAL WHERE EXISTS (SELECT 1 FROM `{name}`)" for name in names)
+        """Delete all rows."""
         with self._admin().begin() as connection:
-            filled = set(connection.exec_driver_sql(" UNION ALL ".join(asked)).scalars())
+            filled = _filled(connection, names)
             for table in reversed(METADATA.sorted_tables):
                 if table.name in filled:
                     connection.execute(table.delete())
@@ -75,10 +77,21 @@ class Database:
 
     def rows(self, table: str) -> list[Mapping[str, Any]]:
         with self._admin().connect() as connection:
-            return [dict(row) for row in connection.execute(text(f"SELECT * FROM `{table}`")).mappings()]
+            return _rows(connection, table)
+
+    def snapshot(self) -> Snapshot:
+        """The rows of all tables, each read once."""
+        with self._admin().connect() as connection:
+            filled = _filled(connection, TABLES)
+            return {name: _rows(connection, name) if name in filled else [] for name in TABLES}
 
     def count(self, table: str) -> int:
         return int(self.value(f"SELECT COUNT(*) FROM `{table}`"))
+
+    def counts(self, tables: Collection[str]) -> dict[str, int]:
+        """The number of rows of some tables, asked for in one statement: a million of them need not be here."""
+        asked = (f"SELECT '{name}', COUNT(*) FROM `{name}`" for name in tables)
+        return {row[0]: int(row[1]) for row in self.query(" UNION ALL ".join(asked))}
 
     def explain(self, statement: str) -> list[Mapping[str, Any]]:
         """The server's plan for a statement, line by line."""
@@ -117,3 +130,13 @@ class Database:
         if self._engine is None or self._engine.url.render_as_string(hide_password=False) != url:
             self._engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
         return self._engine
+
+
+def _filled(connection: Connection, names: Collection[str]) -> set[str]:
+    """The tables that have any rows, asked for in one statement: most tests fill few."""
+    asked = (f"SELECT '{name}' FROM DUAL WHERE EXISTS (SELECT 1 FROM `{name}`)" for name in names)
+    return set(connection.exec_driver_sql(" UNION ALL ".join(asked)).scalars())
+
+
+def _rows(connection: Connection, table: str) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in connection.execute(text(f"SELECT * FROM `{table}`")).mappings()]

@@ -104,7 +104,7 @@ class Route:
     """Fields that are Avro decimals, each with precision and scale."""
     erases: Erases | None = None
 
-    @property
+    @cached_property  # asked for each record, and cheaper than isinstance there
     def is_hashed(self) -> bool:
         return issubclass(self.event, HashedEvent)
 

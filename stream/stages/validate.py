@@ -45,7 +45,8 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         value = getattr(event, name)
         if value is not None and not check(value):
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, name)
-    if isinstance(event, HashedEvent):
+    if route.is_hashed:
+        assert isinstance(event, HashedEvent)
         assert hasher is not None, "a stream of hashed events was started without a key"
         event.seal(hasher)
     if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:

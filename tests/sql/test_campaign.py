@@ -53,10 +53,11 @@ def assert_conflicts(database: Database, applier: Applier, *numbers: int) -> Non
     log = applier.log
     expected = expect([record for number, record in enumerate(log) if number not in numbers])
     expected.dead_letters.update({log[number].coordinates: frozenset({Fault("conflict")}) for number in numbers})
-    assert_tables(database, expected)
-    assert_origins(database, expected)
-    assert_dead_letters(database, log, expected)
-    assert_record_ledger(database, log, expected, GROUP_ID)
+    stored = database.snapshot()
+    assert_tables(stored, expected)
+    assert_origins(stored, expected)
+    assert_dead_letters(stored, log, expected)
+    assert_record_ledger(stored, log, expected, GROUP_ID)
     assert_row_ledger(database, GROUP_ID)
 
 

@@ -27,12 +27,13 @@ class Database:
         self.server = server
         self.name = name
         self._is_shared = is_shared
-        self._engine: Engine | None = None
+        self._admin_engine: Engine | None = None
+        self._engines: dict[tuple[str, bool], Engine] = {}
         server.drop_database(name)
         server.create_database(name)
         self.hasten()
         if is_migrated:
-            migrate.upgrade(connect_engine(self.url), VIEWS)
+            migrate.upgrade(self.engine(), VIEWS)
 
     def hasten(self) -> None:
         """The binary log goes to the system's cache and not to the disk: that outlives a kill -9 of the server. What
@@ -49,8 +50,11 @@ class Database:
         return self.server.url(self.name)
 
     def engine(self, *, for_lane: bool = False) -> Engine:
-        """An engine as the product makes it."""
-        return connect_engine(self.url, for_lane=for_lane)
+        """An engine as the product makes it: kept, for each new one would compile all statements anew."""
+        key = (self.url, for_lane)  # the port is another one after a restart
+        if key not in self._engines:
+            self._engines[key] = connect_engine(self.url, for_lane=for_lane)
+        return self._engines[key]
 
     def empty(self, names: Collection[str] = TABLES) -> None:
         """Delete all rows."""
@@ -127,9 +131,9 @@ class Database:
 
     def _admin(self) -> Engine:
         url = self.server.admin_url(self.name)  # another one after a restart on another port
-        if self._engine is None or self._engine.url.render_as_string(hide_password=False) != url:
-            self._engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
-        return self._engine
+        if self._admin_engine is None or self._admin_engine.url.render_as_string(hide_password=False) != url:
+            self._admin_engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        return self._admin_engine
 
 
 def _filled(connection: Connection, names: Collection[str]) -> set[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import cache
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
+from stream.mysql.connection import connect_engine
 from tests.databases import Database
 from tests.reports.world import NOW, World, made
 
@@ -47,9 +49,10 @@ def _filled(request: pytest.FixtureRequest, server: str, world: World, filled: d
     return filled[server]
 
 
+@cache
 def engine_at_now(database: Database) -> Engine:
     """An engine as the product makes it, for whose connections it is the made-up now."""
-    engine = database.engine()
+    engine = connect_engine(database.url)
 
     def set_clock(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:

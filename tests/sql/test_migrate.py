@@ -128,15 +128,15 @@ DEATHS = (
 
 def test_a_migration_that_dies_half_way_is_run_again(fresh: Database, database: Database) -> None:
     for last in DEATHS:
-        engine = fresh.engine()
 
-        @event.listens_for(engine, "after_cursor_execute")
         def die(_connection: Any, _cursor: Any, statement: str, *_rest: Any, last: str = last) -> None:
             if last in " ".join(statement.split()):
                 raise Killed
 
+        event.listen(fresh.engine(), "after_cursor_execute", die)
         with pytest.raises(Killed):
-            migrate.upgrade(engine, VIEWS)
+            migrate.upgrade(fresh.engine(), VIEWS)
+        event.remove(fresh.engine(), "after_cursor_execute", die)
         if "TABLE" in last:
             with pytest.raises(ConfigurationError, match="stream migrate"):
                 check.require_fit_database(fresh.url)

@@ -14,8 +14,9 @@ from xdist.workermanage import WorkerController
 
 OWN_DATABASE = "database of its own"
 WORKERS_MAX = {
-    # Topics have the catalog's names, so two workers can't share a broker. Its tests wait more than they compute.
-    "kafka": 2,
+    # Topics have the catalog's names, so two workers can't share a broker. Its tests wait more than they compute: with
+    # two workers for them, the last two minutes would be half idle.
+    "kafka": 3,
     "registry": 1,
     # A MySQL and a MariaDB beside those that all workers share, for tests that stop them or change global variables.
     OWN_DATABASE: 2,
@@ -50,7 +51,7 @@ other there.
 FIXTURES = {"kafka_server": "kafka", "registry_server": "registry", "filled_databases": "reports"}
 """The fixtures that start or fill a scarce thing."""
 
-FIRST = ("engine", "reports", "local", "sql", "alerts")
+FIRST = ("chaos", "engine", "reports", "local", "sql", "alerts")
 """Folders with long files come first, so that no worker is left alone with one at the end."""
 
 TESTS = "tests/"

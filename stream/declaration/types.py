@@ -52,6 +52,9 @@ ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra={"sql": mysql.INTEGE
 Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra={"sql": mysql.DATETIME(fsp=6)})]
 """A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
 
+EventId = Annotated[str, Meta(extra={"sql": mysql.BINARY(16)})]
+"""The hex digits of a UUID; kept as its bytes."""
+
 Probability = Annotated[float, Meta(ge=0, le=1, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
 
 Rating = Annotated[int, Meta(ge=1, le=5, extra={"sql": mysql.TINYINT(unsigned=True)})]

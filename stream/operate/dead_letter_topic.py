@@ -81,10 +81,8 @@ class DeadLetterTopics:
 
 
 def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
-    """The record's own headers, and behind them what tells where it was and why it was rejected.
-
-    There is no stack trace: the reason is a code of the runbook, and a trace could hold values.
-    """
+    """The record's own headers, and behind them what tells where it was and why it was rejected. There is no stack
+    trace: the reason is a code of the runbook, and a trace could hold values."""
     reason = f"{row['stage']}: {row['reason']}" + (f" (field {row['field']})" if row["field"] else "")
     added = {
         f"{CONNECT}topic": row["topic"],

@@ -78,10 +78,8 @@ class Redrive:
     look_back_days: int = LOOK_BACK_DAYS
 
     def run(self, records_max: int | None = None) -> Iterator[Redriven]:
-        """Redrive at most so many, and tell what became of them batch by batch.
-
-        Raises DatabaseUnavailable, TransactionConflict and KafkaUnavailable; what was told of is done by then.
-        """
+        """Redrive at most so many, and tell what became of them batch by batch. Raises DatabaseUnavailable,
+        TransactionConflict and KafkaUnavailable; what was told of is done by then."""
         left = sys.maxsize if records_max is None else records_max
         with read_connection(self.database) as connection:
             parts = parts_waiting(connection, self.selection)

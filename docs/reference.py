@@ -121,7 +121,7 @@ def metrics() -> str:
         labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"
         lines.append(f"| `{name}` ({metric._type}) | {labels} | {metric._documentation} |")
     lines += ["\n## Reasons for a dead letter\n", "| reason | meaning |", "|---|---|"]
-    lines += [f"| `{reason.value}` | {reason.meaning} |" for reason in Reason]
+    lines += [f"| `{reason.value}` | {reason.note} |" for reason in Reason]
     return NOTE + "\n".join(lines) + "\n"
 
 

@@ -1,10 +1,9 @@
 """Counts: the two ledgers, which balance, and how far a long command is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import add
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class RowCounts:
     unchanged: int = 0
     suppressed: int = 0
 
-    def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(*map(add, vars(self).values(), vars(other).values()))
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(add, vars(self).values(), vars(other).values()))
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,11 @@ The *type* decides what happens next; nothing reads a message to find out. Messa
 and coordinates, never a value and never a driver's own text: both may be personal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:
-    from stream.records import TopicPartition
+from stream.records import TopicPartition
 
 
 class Stage(StrEnum):
@@ -35,16 +32,20 @@ class Stage(StrEnum):
     WRITE = "write"
 
 
-class Reason(StrEnum):
-    """Reasons to reject a record, each with its meaning. The set is closed: it labels metrics."""
+class _Noted(StrEnum):
+    """Codes, each with a note for people. The set is closed: it labels metrics."""
 
-    meaning: str
+    note: str
 
-    def __new__(cls, code: str, meaning: str) -> Self:
+    def __new__(cls, code: str, note: str) -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
-        member.meaning = meaning
+        member.note = note
         return member
+
+
+class Reason(_Noted):
+    """Reasons to reject a record; the note says what each means."""
 
     # decode
     EMPTY_VALUE = "empty_value", "the record has no value, on a topic where that means nothing"
@@ -72,16 +73,8 @@ class Reason(StrEnum):
     REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 
 
-class Trouble(StrEnum):
-    """Reasons to try again, each with what a person does about it. The set is closed: it labels metrics."""
-
-    remedy: str
-
-    def __new__(cls, code: str, remedy: str) -> Self:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.remedy = remedy
-        return member
+class Trouble(_Noted):
+    """Reasons to try again; the note says what a person does about each."""
 
     # MySQL
     ACCESS_DENIED = "access_denied", "set the account's password and rights right, or STREAM_DATABASE_URL"

@@ -4,8 +4,6 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 
-from sqlalchemy import Table
-
 import stream.declaration.service_tables  # noqa: F401 - so that METADATA has the service's own tables as well
 from stream.declaration import Stream
 from stream.declaration.rollups import share_of
@@ -24,14 +22,8 @@ def _find_streams() -> dict[str, Stream]:
 STREAMS = _find_streams()
 """Each stream by its topic, in the order of the topics' names."""
 
-
-def _find_rollups() -> dict[str, Table]:
-    shares = (share_of(table) for stream in STREAMS.values() for table in stream.tables)
-    rollups = {share.rollup.name: share.rollup for share in shares if share is not None}
-    return dict(sorted(rollups.items()))
-
-
-ROLLUPS = _find_rollups()
+_shares = (share_of(table) for stream in STREAMS.values() for table in stream.tables)
+ROLLUPS = dict(sorted({share.rollup.name: share.rollup for share in _shares if share is not None}.items()))
 """Each rollup that rows of a stream are summed in, by its name."""
 
 

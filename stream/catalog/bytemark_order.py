@@ -14,7 +14,6 @@ class OrderPaid(Event):
     payment_id: EntityId
     user_id: EntityId
     payment_type: TextId32
-    """Such as credit_card, stored_value or points."""
     card: TextId32 | None
     """The part of the card that is shown, such as its last four digits; None where it was none."""
     total_price: Money

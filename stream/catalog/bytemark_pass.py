@@ -2,8 +2,8 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import Event, Stream, app, column, count_column, into, rolled_up, rollup_table, upserted_table
-from stream.declaration.types import AppIdText, EntityId, Micros, TextId32
+from stream.declaration import Event, Stream, app, column, into, rolled_up, rollup_table, upserted_table
+from stream.declaration.types import AppIdText, Count, EntityId, Micros, TextId32
 
 
 class BytemarkPassLogged(Event):
@@ -12,7 +12,6 @@ class BytemarkPassLogged(Event):
     bytemark_pass_id: EntityId
     user_id: AppIdText
     interaction: TextId32
-    """Such as activated, validated or expired."""
     logged_on: Micros | None = None
     """A producer may leave it to `occurred_at`."""
 
@@ -36,7 +35,7 @@ HNTB_BYTEMARK_PASS = upserted_table(
 
 PASSES = rollup_table(
     "rollup_passes",
-    count_column("passes", "interactions with passes that were logged in the period"),
+    column("passes", Count, comment="interactions with passes that were logged in the period"),
     comment="Interactions with Bytemark passes, by the quarter of an hour",
 )
 

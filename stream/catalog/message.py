@@ -26,7 +26,6 @@ class MessageSaved(Event):
     message_id: EntityId
     text: Text4096 | None
     media_type: TextId32 | None
-    """The type of media, such as photo, video or document; None for text alone."""
     caption: Text1024 | None
     recipients: Annotated[list[Recipient], Meta(min_length=1, max_length=RECIPIENTS_MAX)]
     created_on: Micros

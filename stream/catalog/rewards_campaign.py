@@ -12,7 +12,6 @@ class CampaignSaved(Event):
     token_id: ReferenceId
     name: Text32
     tokens: Money
-    """The most that it may hand out."""
     created_on: Micros
 
 

@@ -2,19 +2,8 @@
 
 from sqlalchemy import Index, func
 
-from stream.declaration import (
-    Event,
-    PersonKind,
-    Stream,
-    app,
-    column,
-    into,
-    rolled_up,
-    rollup_table,
-    sum_column,
-    upserted_table,
-)
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text200
+from stream.declaration import Event, PersonKind, Stream, app, column, into, rolled_up, rollup_table, upserted_table
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Sum, Text200
 
 
 class PointsTransacted(Event):
@@ -24,7 +13,6 @@ class PointsTransacted(Event):
     user_id: EntityId
     activity_type: ReferenceId
     points: Money
-    """The amount; negative for points that were spent."""
     balance: Money
     note: Text200 | None
     payer: ReferenceId
@@ -53,9 +41,9 @@ POINTS_TRANSACTION = upserted_table(
 
 REVENUE = rollup_table(
     "rollup_revenue",
-    sum_column("points", "points that users got; those that they spent are left out"),
-    sum_column("tokens", "tokens that users got; those that they spent are left out"),
-    sum_column("bytemark", "what was paid for orders of transit tickets, less what was paid back"),
+    column("points", Sum, comment="points that users got; those that they spent are left out"),
+    column("tokens", Sum, comment="tokens that users got; those that they spent are left out"),
+    column("bytemark", Sum, comment="what was paid for orders of transit tickets, less what was paid back"),
     comment="Points, tokens and payments, by the quarter of an hour",
 )
 """Two other topics' tables are summed in it as well: rewards.tokens and bytemark.order."""

@@ -15,7 +15,6 @@ class TokensTransacted(Event):
     enterprise_id: ReferenceId | None
     activity_type: ReferenceId | None
     tokens: Money | None
-    """The amount; negative for tokens that were spent."""
     balance: Money | None
     campaign_id: ReferenceId | None
     """The campaign's ap_campaign_id; None for tokens of no campaign."""

@@ -3,24 +3,15 @@
 from sqlalchemy import Index, cast, func
 from sqlalchemy.dialects.mysql import DECIMAL
 
-from stream.declaration import (
-    Event,
-    Stream,
-    app,
-    column,
-    count_column,
-    into,
-    rolled_up,
-    rollup_table,
-    sum_column,
-    upserted_table,
-)
+from stream.declaration import Event, Stream, app, column, into, rolled_up, rollup_table, upserted_table
 from stream.declaration.types import (
     AppIdText,
+    Count,
     EntityId,
     Latitude,
     Longitude,
     Metres,
+    MetresSum,
     Micros,
     Money,
     Rating,
@@ -37,7 +28,6 @@ class TripRecorded(Event):
     travel_mode: TextId32
     started_on: Micros
     ended_on: Micros | None
-    """The end; None while the trip is under way."""
     distance: Metres
     origin_latitude: Latitude | None
     origin_longitude: Longitude | None
@@ -85,9 +75,9 @@ TRIP = upserted_table(
 TRIPS = rollup_table(
     "rollup_trips",
     column("travel_mode", TextId32, primary_key=True, comment="such as walking, transit or driving"),
-    count_column("trips", "trips that began in the period"),
-    sum_column("distance_sum", "in metres; each trip's is rounded to a millimetre, so that sums agree", decimals=3),
-    count_column("distances", "trips that have a distance: what an average divides by"),
+    column("trips", Count, comment="trips that began in the period"),
+    column("distance_sum", MetresSum, comment="in metres; each trip's is rounded to a millimetre, so that sums agree"),
+    column("distances", Count, comment="trips that have a distance: what an average divides by"),
     comment="Trips by mode of travel, by the quarter of an hour",
 )
 

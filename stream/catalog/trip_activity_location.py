@@ -12,9 +12,7 @@ class ActivityLocationClustered(Event):
     activity_location_id: EntityId
     user_id: EntityId
     o_id: ReferenceId
-    """The cluster where the way begins."""
     d_id: ReferenceId
-    """The cluster where the way ends."""
     travel_mode: TextId32
     probability_driving: Probability | None
     probability_transit: Probability | None

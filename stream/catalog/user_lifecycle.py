@@ -116,7 +116,6 @@ class UserUpdated(ClerkAccount, kw_only=True):
     """A Clerk account as it stands after a change."""
 
     changed_by: TextId256 | None
-    """The Clerk id of the administrator who changed it; None where the user did."""
 
     @property
     def has_name(self) -> bool:

@@ -25,7 +25,7 @@ from stream.mysql.connection import connect_engine, read_connection, translated_
 from stream.mysql.dead_letters import PERSONAL_COLUMNS, Status, record_of
 from stream.mysql.selection import Coordinates, Selection, Waiting
 from stream.operate.content import content_of
-from stream.operate.dead_letter_topic import DeadLetterTopics, Published
+from stream.operate.dead_letter_topic import DeadLetterTopics
 from stream.operate.redrive import Redrive, Redriven
 from stream.schemas.decoder import opened_decoder
 from stream.settings import Settings
@@ -227,10 +227,10 @@ def publish_command(
     done: dict[str, int] = {}
     total = copies.count()
     with shown("published") as tell:
-        for batch in copies.fill():
-            done[batch.topic] = done.get(batch.topic, 0) + batch.records
+        for name, records in copies.fill():
+            done[name] = done.get(name, 0) + records
             tell(Reached(sum(done.values()), total))
-    published = [Published(name, records) for name, records in done.items()]
+    published = [{"topic": name, "records": records} for name, records in done.items()]
     show(published, output_format, empty="nothing new to publish: --again publishes what was published before")
 
 

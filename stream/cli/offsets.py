@@ -15,16 +15,7 @@ from stream.cli.output import Format, FormatOption, show
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
-from stream.operate.offsets import (
-    Target,
-    accept,
-    acceptances,
-    inform,
-    partition_offsets,
-    plan_reset,
-    require_inactive,
-    reset,
-)
+from stream.operate.offsets import Target, accept, acceptances, partition_offsets, plan_reset, require_inactive, reset
 from stream.operate.standing import Place, look
 from stream.settings import Settings
 
@@ -86,7 +77,7 @@ def reset_command(
         reset(connect_engine(settings.required_database_url()), settings.group_id, resets)
         typer.echo(f"reset: {len(resets)} partition(s)", err=True)
         try:
-            inform(brokers, settings.group_id, resets)
+            brokers.commit(settings.group_id, {move.topic_partition: move.to_offset for move in resets})
         except KafkaUnavailable as error:
             typer.echo(f"{error}: it is told when `stream run` goes on; MySQL's progress is what counts", err=True)
     elif resets:

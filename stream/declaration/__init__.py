@@ -5,7 +5,7 @@ A topic's file takes these words from here, and the types of its fields from `st
 
 from stream.declaration.events import Event, HashedEvent
 from stream.declaration.persons import Person, PersonKind, app, clerk, research, telegram
-from stream.declaration.rollups import count_column, rolled_up, rollup_table, sum_column
+from stream.declaration.rollups import rolled_up, rollup_table
 from stream.declaration.streams import Stream, erases, into
 from stream.declaration.tables import column, upserted_table
 
@@ -18,13 +18,11 @@ __all__ = [
     "app",
     "clerk",
     "column",
-    "count_column",
     "erases",
     "into",
     "research",
     "rolled_up",
     "rollup_table",
-    "sum_column",
     "telegram",
     "upserted_table",
 ]

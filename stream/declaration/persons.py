@@ -76,13 +76,7 @@ class PersonColumn:
 
 
 app = partial(PersonColumn, PersonKind.APP)
-"""The app user whose id, a number or its decimal text, is in this column."""
-
+"""The app user whose id, a number or its decimal text, is in this column; the others likewise."""
 clerk = partial(PersonColumn, PersonKind.CLERK)
-"""The holder of the Clerk account whose id is in this column."""
-
 telegram = partial(PersonColumn, PersonKind.TELEGRAM)
-"""The Telegram user whose id is in this column."""
-
 research = partial(PersonColumn, PersonKind.RESEARCH)
-"""The research participant whose hash is in this column."""

@@ -64,13 +64,3 @@ def rollup_table(name: str, *parts: Column[Any], comment: str) -> Table:
     """A table of sums by the quarter of an hour; its further key columns go before the sums."""
     start = Column("period_start", mysql.DATETIME(), primary_key=True, comment="a quarter of an hour begins (UTC)")
     return Table(name, METADATA, start, *parts, comment=comment, **TABLE_OPTIONS)
-
-
-def count_column(name: str, comment: str) -> Column[Any]:
-    """A column of a rollup that counts rows."""
-    return Column(name, mysql.BIGINT(), nullable=False, comment=comment)
-
-
-def sum_column(name: str, comment: str, decimals: int = 2) -> Column[Any]:
-    """A column of a rollup that sums values, exactly."""
-    return Column(name, mysql.DECIMAL(38, decimals), nullable=False, comment=comment)

@@ -11,8 +11,9 @@ from stream.declaration.types import BINARY_COLLATION
 BIG = mysql.BIGINT(unsigned=True)
 
 
-def _text(name: str, length: int, **options: Any) -> Column[Any]:
-    return Column(name, mysql.VARCHAR(length, collation=BINARY_COLLATION), **{"nullable": False, **options})
+def _text(name: str, length: int, comment: str, **options: Any) -> Column[Any]:
+    kind = mysql.VARCHAR(length, collation=BINARY_COLLATION)
+    return Column(name, kind, comment=comment, **{"nullable": False, **options})
 
 
 def _moment(name: str, comment: str, nullable: bool = False) -> Column[Any]:
@@ -32,12 +33,12 @@ def _json(name: str, comment: str) -> Column[Any]:
 
 
 def _person() -> tuple[Column[Any], Column[Any]]:
-    kind = _text("person_kind", 16, primary_key=True, comment="app, clerk or telegram")
-    return kind, _text("person_id", 256, primary_key=True, comment="the id as text")
+    kind = _text("person_kind", 16, "app, clerk or telegram", primary_key=True)
+    return kind, _text("person_id", 256, "the id as text", primary_key=True)
 
 
 def _topic(comment: str) -> Column[Any]:
-    return _text("topic", 249, primary_key=True, comment=comment)  # Kafka's own limit
+    return _text("topic", 249, comment, primary_key=True)  # Kafka's own limit
 
 
 def _partition(comment: str) -> Column[Any]:
@@ -45,7 +46,7 @@ def _partition(comment: str) -> Column[Any]:
 
 
 def _group_partition() -> tuple[Column[Any], ...]:
-    group = _text("group_id", 255, primary_key=True, comment="the consumer group")
+    group = _text("group_id", 255, "the consumer group", primary_key=True)
     return group, _topic("the topic"), _partition("the partition")
 
 
@@ -56,9 +57,9 @@ def _table(name: str, *parts: Column[Any] | Index, comment: str, is_for_analysts
 PROGRESS = _table(
     "progress",
     *_group_partition(),
-    _text("topic_id", 22, comment="Kafka's own id of the topic; another one means that it was recreated"),
+    _text("topic_id", 22, "Kafka's own id of the topic; another one means that it was recreated"),
     _number("owner_epoch", "raised by each claim; fences older owners"),
-    _text("owner", 255, comment="the client that claimed last"),
+    _text("owner", 255, "the client that claimed last"),
     _number("next_offset", "everything before it is applied"),
     # The latest of its records' timestamps, or when the end that it has reached was asked for.
     _moment(
@@ -75,7 +76,7 @@ PROGRESS = _table(
 LEDGER = _table(
     "ledger",
     *_group_partition(),
-    _text("table_name", 64, primary_key=True, comment="where the rows were sent"),
+    _text("table_name", 64, "where the rows were sent", primary_key=True),
     _count("rows_sent", "= inserted + updated + unchanged + suppressed"),
     _count("rows_inserted", "new keys"),
     _count("rows_updated", "newer versions"),
@@ -99,14 +100,14 @@ BECAUSE_LENGTH_MAX = 200
 
 DEAD_LETTER = _table(
     "dead_letter",
-    _text("topic_id", 22, primary_key=True, comment="Kafka's own id of the topic"),
+    _text("topic_id", 22, "Kafka's own id of the topic", primary_key=True),
     _topic("where the record is"),
     _partition("where the record is"),
     _number("kafka_offset", "where the record is", primary_key=True),
-    _text("stage", 16, comment="decode, validate or write"),
-    _text("reason", 32, comment="a code of the runbook"),
-    _text("field", 64, nullable=True, comment="which field is at fault, where it is known"),
-    _text("status", 16, comment="waiting, resolved, discarded, erased or expired"),
+    _text("stage", 16, "decode, validate or write"),
+    _text("reason", 32, "a code of the runbook"),
+    _text("field", 64, "which field is at fault, where it is known", nullable=True),
+    _text("status", 16, "waiting, resolved, discarded, erased or expired"),
     _number("attempts", "how often it was rejected", mysql.INTEGER(unsigned=True)),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
     _moment("first_rejected_on", "UTC"),
@@ -114,7 +115,7 @@ DEAD_LETTER = _table(
     Column("record_key", mysql.MEDIUMBLOB, comment="as it came"),
     Column("record_value", mysql.LONGBLOB, comment="as it came"),
     Column("record_headers", mysql.MEDIUMTEXT, comment="JSON: [[name, base64 of the value or null], …]"),
-    _text("discarded_because", BECAUSE_LENGTH_MAX, nullable=True, comment="what whoever discarded it said"),
+    _text("discarded_because", BECAUSE_LENGTH_MAX, "what whoever discarded it said", nullable=True),
     _moment("published_on", "when it was last copied to the dead letter topic (UTC)", nullable=True),
     Index(None, "status", "reason"),
     # The oldest of those that wait expire.
@@ -137,17 +138,17 @@ ERASURE = _table(
 ERASURE_REMOVAL = _table(
     "erasure_removal",
     *_person(),
-    _text("table_name", 64, primary_key=True, comment="where the rows were"),
+    _text("table_name", 64, "where the rows were", primary_key=True),
     _count("rows_removed", "rows deleted, or kept with their personal columns emptied"),
     comment="What erasing a person removed from where",
 )
 
 DATA_QUALITY = _table(
     "data_quality",
-    _text("check_name", 64, primary_key=True, comment="names the check"),
+    _text("check_name", 64, "names the check", primary_key=True),
     _number("faults", "how many rows are at fault; null where the check took too long or was refused", nullable=True),
-    _text("sample", 1000, comment="some of them, by their keys or the coordinates of their events"),
-    _text("meaning", 250, comment="what a row at fault is"),
+    _text("sample", 1000, "some of them, by their keys or the coordinates of their events"),
+    _text("meaning", 250, "what a row at fault is"),
     Column("seconds", mysql.DOUBLE(asdecimal=False), nullable=False, comment="how long the check took"),
     _moment("checked_on", "when it was last run (UTC)"),
     comment="What the checks of data quality found last",
@@ -156,14 +157,10 @@ DATA_QUALITY = _table(
 
 ROLLUP_TOUCHED = _table(
     "rollup_touched",
-    Column(
-        "id",
-        mysql.BIGINT(unsigned=True),
-        primary_key=True,
-        autoincrement=True,
-        comment="names the entry; one that is committed later may have a smaller id",
+    _number(
+        "id", "names the entry; one that is committed later may have a smaller id", primary_key=True, autoincrement=True
     ),
-    _text("rollup", 64, comment="the rollup"),
+    _text("rollup", 64, "the rollup"),
     Column("period_start", mysql.DATETIME(), nullable=False, comment="the period to be summed again (UTC)"),
     _moment("touched_on", "when rows of the period were written or removed (UTC)"),
     Index(None, "rollup", "id"),
@@ -172,14 +169,14 @@ ROLLUP_TOUCHED = _table(
 
 ROLLUP_REFRESH = _table(
     "rollup_refresh",
-    _text("rollup", 64, primary_key=True, comment="the rollup; whoever sums locks its row"),
+    _text("rollup", 64, "the rollup; whoever sums locks its row", primary_key=True),
     _moment("refreshed_on", "when periods were last summed (UTC); null where none was yet", nullable=True),
     comment="Who sums a rollup, one process at a time, and when that was",
 )
 
 LATE_CHANGE = _table(
     "late_change",
-    _text("table_name", 64, primary_key=True, comment="where rows changed"),
+    _text("table_name", 64, "where rows changed", primary_key=True),
     Column("business_date", mysql.DATE(), primary_key=True, comment="the date under which dashboards show them (UTC)"),
     _moment("first_changed_on", "UTC"),
     _moment("last_changed_on", "UTC"),
@@ -191,18 +188,16 @@ LATE_CHANGE = _table(
 
 TABLE_FEED = _table(
     "table_feed",
-    _text("table_name", 64, primary_key=True, comment="the table"),
+    _text("table_name", 64, "the table", primary_key=True),
     _topic("a topic whose events feed it"),
     _number("partitions", "how many the topic had when `stream run` last started", mysql.INTEGER(unsigned=True)),
-    _text("rollup", 64, nullable=True, comment="where the table's rows are summed; null where they are not"),
+    _text("rollup", 64, "where the table's rows are summed; null where they are not", nullable=True),
     comment="Which topics feed which tables, as `stream run` found it when it started",
 )
 
 REPLAY_RUN = _table(
     "replay_run",
-    _text(
-        "run_id", 32, primary_key=True, comment="names the run; its progress and ledgers are of group replay:<run_id>"
-    ),
+    _text("run_id", 32, "names the run; its progress and ledgers are of group replay:<run_id>", primary_key=True),
     _json("ranges", "[[topic, partition, topic id, first offset, the offset behind the last], …]"),
     _json("rows_before", "rows by table and date of created_on when the run began"),
     _moment("started_on", "when the run began (UTC)"),
@@ -212,8 +207,8 @@ REPLAY_RUN = _table(
 
 DECLARED_VIEW = _table(
     "declared_view",
-    _text("view_name", 64, primary_key=True, comment="the view"),
-    _text("made_from", 64, comment="SHA-256 of the SQL that made it; another one means that its declaration changed"),
-    _text("stored_as", 64, comment="SHA-256 of the server's text of it; another one means that somebody changed it"),
+    _text("view_name", 64, "the view", primary_key=True),
+    _text("made_from", 64, "SHA-256 of the SQL that made it; another one means that its declaration changed"),
+    _text("stored_as", 64, "SHA-256 of the server's text of it; another one means that somebody changed it"),
     comment="Which views `stream migrate` made, and from what",
 )

@@ -40,11 +40,8 @@ class Into:
 
 
 def into(table: Table, **sources: str) -> Into:
-    """Feed `table`; each keyword names a column and the event's attribute that it takes.
-
-    Without one a column takes the attribute of its own name; `created_on` takes `occurred_at` where the event has
-    no field of that name, as becomes a fact that never changes.
-    """
+    """Feed `table`; each keyword names a column and the event's attribute that it takes. Where the event has no field
+    `created_on`, that column takes `occurred_at`, as becomes a fact that never changes."""
     return Into(table, sources)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 from stream.declaration.persons import PersonColumn
-from stream.declaration.types import Micros, extra_of
+from stream.declaration.types import EventId, Micros, extra_of
 
 # Constraints have names that migrations can rely on.
 _BY_COLUMNS = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq", "fk")}
@@ -64,13 +64,7 @@ def upserted_table(
         column("created_on", Micros, comment="when the entity came to be (UTC)"),
         column("modified_on", Micros, comment="when the event that last won occurred (UTC)"),
         column("event_time", Micros, comment="version: occurred_at of the event that last won"),
-        Column(
-            "event_id",
-            mysql.BINARY(16),
-            nullable=False,
-            primary_key=not key,  # a history
-            comment="version: id of the event that last won",
-        ),
+        column("event_id", EventId, primary_key=not key, comment="version: id of the event that last won"),
         Column("kafka_partition", mysql.INTEGER(unsigned=True), nullable=False, comment="where that event came from"),
         Column("kafka_offset", mysql.BIGINT(unsigned=True), nullable=False, comment="where that event came from"),
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),

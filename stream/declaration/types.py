@@ -39,49 +39,57 @@ def check_hash_id(text: str) -> bool:
     return HASH_ID.fullmatch(text) is not None
 
 
-def _stored(sql: Any, **extra: Any) -> dict[str, Any]:
-    return {"sql": sql, **extra}
-
-
 # Ids come from the events (never AUTO_INCREMENT, for which 0 would silently become another id).
-EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+EntityId = Annotated[int, Meta(gt=0, le=2**32 - 1, extra={"sql": mysql.INTEGER(unsigned=True)})]
 """A row's own key, or its person: greater than 0."""
 
-TelegramId = Annotated[int, Meta(gt=0, le=2**63 - 1, extra=_stored(mysql.BIGINT(unsigned=True)))]
+TelegramId = Annotated[int, Meta(gt=0, le=2**63 - 1, extra={"sql": mysql.BIGINT(unsigned=True)})]
 """A Telegram user's id: greater than 0, and longer than 32 bits."""
 
-ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra=_stored(mysql.INTEGER(unsigned=True)))]
+ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra={"sql": mysql.INTEGER(unsigned=True)})]
 """Another entity's id; 0 where there is none."""
 
-Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra=_stored(mysql.DATETIME(fsp=6)))]
+Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra={"sql": mysql.DATETIME(fsp=6)})]
 """A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
 
-Probability = Annotated[float, Meta(ge=0, le=1, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+EventId = Annotated[str, Meta(extra={"sql": mysql.BINARY(16)})]
+"""The hex digits of a UUID; kept as its bytes."""
 
-Rating = Annotated[int, Meta(ge=1, le=5, extra=_stored(mysql.TINYINT(unsigned=True)))]
+Probability = Annotated[float, Meta(ge=0, le=1, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
 
-PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra=_stored(mysql.TINYINT(unsigned=True)))]
+Rating = Annotated[int, Meta(ge=1, le=5, extra={"sql": mysql.TINYINT(unsigned=True)})]
+
+PaymentStatus = Annotated[int, Meta(ge=0, le=2, extra={"sql": mysql.TINYINT(unsigned=True)})]
 """The stage of a payment: 0 booked, 1 announced, 2 confirmed."""
 
-Latitude = Annotated[float, Meta(ge=-90, le=90, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
-Longitude = Annotated[float, Meta(ge=-180, le=180, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+Latitude = Annotated[float, Meta(ge=-90, le=90, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
+Longitude = Annotated[float, Meta(ge=-180, le=180, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
 
 # The bound is finite, so that an infinite distance is refused: DOUBLE can't hold one.
-Metres = Annotated[float, Meta(ge=0, le=1e9, extra=_stored(mysql.DOUBLE(asdecimal=False)))]
+Metres = Annotated[float, Meta(ge=0, le=1e9, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
 
-Money = Annotated[Decimal, Meta(extra=_stored(mysql.DECIMAL(10, 2), digits=(10, 2)))]
+Money = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(10, 2), "digits": (10, 2)})]
 """An amount with two decimals; Avro's decimal(10, 2)."""
 
-Flag = Annotated[bool, Meta(extra=_stored(mysql.TINYINT(1)))]
+Sum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 2)})]
+"""The sum of a rollup's amounts, exact."""
+
+MetresSum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 3)})]
+"""The sum of distances, each rounded to a millimetre."""
+
+Count = Annotated[int, Meta(extra={"sql": mysql.BIGINT()})]
+"""The number of a rollup's rows."""
+
+Flag = Annotated[bool, Meta(extra={"sql": mysql.TINYINT(1)})]
 
 
 def _text(length: int) -> Meta:
-    return Meta(max_length=length, extra=_stored(mysql.VARCHAR(length)))
+    return Meta(max_length=length, extra={"sql": mysql.VARCHAR(length)})
 
 
 def _text_id(length: int, check: Callable[[str], bool] = check_text_id) -> Meta:
     sql = mysql.VARCHAR(length, collation=BINARY_COLLATION)
-    return Meta(min_length=1, max_length=length, extra=_stored(sql, check=check))
+    return Meta(min_length=1, max_length=length, extra={"sql": sql, "check": check})
 
 
 # Ids that are text: compared as bytes, never empty.
@@ -96,7 +104,7 @@ AppIdText = Annotated[str, _text_id(256, check_app_id_text)]
 """An app user's id as text, as the research platform keeps it."""
 
 _HASH = mysql.VARCHAR(256, collation=BINARY_COLLATION)
-HashId = Annotated[str, Meta(min_length=64, max_length=64, extra=_stored(_HASH, check=check_hash_id))]
+HashId = Annotated[str, Meta(min_length=64, max_length=64, extra={"sql": _HASH, "check": check_hash_id})]
 """A research participant's hash; the column has the migration's width."""
 
 Text32 = Annotated[str, _text(32)]
@@ -109,9 +117,9 @@ Text4096 = Annotated[str, _text(4096)]
 TEXT_LENGTH_MAX = 16_000
 """In characters; TEXT holds as many even where each takes four bytes."""
 
-LongText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT()))]
+LongText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra={"sql": mysql.TEXT()})]
 
-JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra=_stored(mysql.TEXT(), is_json=True))]
+JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra={"sql": mysql.TEXT(), "is_json": True})]
 """JSON, kept as text: QuickSight doesn't read JSON columns."""
 
 

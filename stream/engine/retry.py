@@ -75,7 +75,7 @@ class Retry:
                 "trying again",
                 lane=self._lane_name,
                 why=str(error),
-                todo=error.reason.remedy,
+                todo=error.reason.note,
                 attempt=failures + 1,
                 wait_seconds=round(wait, 2),
                 **where,

@@ -118,7 +118,7 @@ class Worker(threading.Thread):
                 "worker tries again",
                 worker=self.name,
                 why=str(error),
-                todo=error.reason.remedy,
+                todo=error.reason.note,
                 wait_seconds=self._seconds,
             )
             return self._seconds

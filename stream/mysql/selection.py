@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, or_, select, true
 
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Reason
+from stream.mysql.connection import read_connection
 from stream.mysql.dead_letters import EMPTIED, IS_WAITING, LogPart, Status, change_some
 
 ALL: ColumnElement[bool] = true()
+
+RECORDS_MAX = 500
+"""Dead letters taken at once: whoever locks them holds the locks for a few dozen milliseconds."""
+BYTES_MAX = 16 * 1024 * 1024
+"""The most that these hold, unless a single one is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,31 +135,37 @@ def parts_waiting(connection: Connection, selection: Selection) -> list[LogPart]
 
 
 def offsets_waiting(
-    connection: Connection,
+    database: Engine,
     selection: Selection,
     part: LogPart,
     *,
-    after: int,
-    records_max: int,
-    bytes_max: int,
+    records_max: int = sys.maxsize,
     also: ColumnElement[bool] = ALL,
-) -> list[int]:
-    """The offsets of the next selected dead letters of a partition that wait and fulfil `also`. As many as hold at most
-    so much, but at least one."""
-    query = (
-        select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
-        .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)
-        .order_by(DEAD_LETTER.c.kafka_offset)
-        .limit(records_max)
-    )
-    offsets: list[int] = []
-    held = 0
-    for offset, value_bytes in connection.execute(query):
-        held += value_bytes
-        if offsets and held > bytes_max:
-            break
-        offsets.append(offset)
-    return offsets
+) -> Iterator[list[int]]:
+    """The offsets of a partition's selected dead letters that wait and fulfil `also`, some at a time.
+
+    Each is looked at once, and no connection is held meanwhile. Raises DatabaseUnavailable.
+    """
+    left, after = records_max, -1
+    while left:
+        query = (
+            select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
+            .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)
+            .order_by(DEAD_LETTER.c.kafka_offset)
+            .limit(min(left, RECORDS_MAX))
+        )
+        offsets: list[int] = []
+        held = 0
+        with read_connection(database) as connection:
+            for offset, value_bytes in connection.execute(query):
+                held += value_bytes
+                if offsets and held > BYTES_MAX:
+                    break
+                offsets.append(offset)
+        if not offsets:
+            return
+        yield offsets
+        left, after = left - len(offsets), offsets[-1]
 
 
 def discard_some(connection: Connection, selection: Selection, because: str) -> int:

@@ -154,10 +154,8 @@ def check_views(database_url: str) -> Iterator[Finding]:
 
 
 def require_fit_database(database_url: str) -> str:
-    """The server's name, where its settings and the tables are as they must be.
-
-    Raises ConfigurationError that says all that differs, and DatabaseUnavailable.
-    """
+    """The server's name, where its settings and the tables are as they must be. Raises ConfigurationError that says all
+    that differs, and DatabaseUnavailable."""
     findings = list(check_database(database_url))
     wrong = [f"{finding.subject}: {finding.state}; {finding.todo}" for finding in findings if not finding.is_right]
     if wrong:

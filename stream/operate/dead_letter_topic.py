@@ -4,13 +4,13 @@ They go to `<topic>.dlq`, which is no part of the catalog: key, value and header
 headers (KIP-298) and ours. Published at least once: the note that a copy is there follows the copy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Engine, RowMapping, func, or_, select
 
 from stream import moments
 from stream.catalog import STREAMS
+from stream.declaration import Stream
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Stage
 from stream.kafka import topics
@@ -29,20 +29,8 @@ OURS = "stream.dead-letter."
 CONNECT_STAGES = {Stage.DECODE: "VALUE_CONVERTER", Stage.VALIDATE: "TRANSFORMATION", Stage.WRITE: "TASK_PUT"}
 """Kafka Connect's names for our stages."""
 
-RECORDS_MAX = 500
-BYTES_MAX = 16 * 1024 * 1024
-"""The most that is in memory at once, unless a single record is larger."""
-
 HEADERS_BYTES_MAX = 64 * 1024
 """The most that our headers add to the largest record of a topic."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """The number of dead letters that were copied to a topic."""
-
-    topic: str
-    records: int
 
 
 class DeadLetterTopics:
@@ -71,45 +59,30 @@ class DeadLetterTopics:
         with read_connection(self._database) as connection:
             return int(connection.execute(query.select_from(DEAD_LETTER)).scalar_one())
 
-    def fill(self) -> Iterator[Published]:
-        """Publish, and tell of it batch by batch. Raises KafkaUnavailable and DatabaseUnavailable."""
+    def fill(self) -> Iterator[tuple[str, int]]:
+        """Publish, and tell batch by batch how many copies a topic got. Raises KafkaUnavailable and
+        DatabaseUnavailable."""
         for part in self._parts():
             publisher = Publisher(self._properties, record_bytes_max=_record_bytes_max(part.topic))
-            after = -1
-            while rows := self._next(part, after):
+            for offsets in selected.offsets_waiting(self._database, self._selection, part, also=self._wanted):
+                query = select(DEAD_LETTER).where(part.holds_at(offsets), IS_WAITING)
+                with read_connection(self._database) as connection:
+                    rows = connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all()
                 # Without the record's own time, by which Kafka would remove an old one at once; a header tells it.
                 copies = [Outgoing(row["record_key"], row["record_value"], headers_of(row)) for row in rows]
                 publisher.publish(part.topic + SUFFIX, copies)
-                offsets = [row["kafka_offset"] for row in rows]
                 with translated_errors(), self._database.begin() as connection:
-                    note_published(connection, part, offsets)
-                after = offsets[-1]
-                yield Published(part.topic + SUFFIX, len(rows))
+                    note_published(connection, part, [row["kafka_offset"] for row in rows])
+                yield part.topic + SUFFIX, len(rows)
 
     def _parts(self) -> list[LogPart]:
         with read_connection(self._database) as connection:
             return selected.parts_waiting(connection, self._selection)
 
-    def _next(self, part: LogPart, after: int) -> Sequence[RowMapping]:
-        with read_connection(self._database) as connection:
-            offsets = selected.offsets_waiting(
-                connection,
-                self._selection,
-                part,
-                after=after,
-                records_max=RECORDS_MAX,
-                bytes_max=BYTES_MAX,
-                also=self._wanted,
-            )
-            query = select(DEAD_LETTER).where(part.holds_at(offsets))
-            return connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset)).mappings().all() if offsets else []
-
 
 def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
-    """The record's own headers, and behind them what tells where it was and why it was rejected.
-
-    There is no stack trace: the reason is a code of the runbook, and a trace could hold values.
-    """
+    """The record's own headers, and behind them what tells where it was and why it was rejected. There is no stack
+    trace: the reason is a code of the runbook, and a trace could hold values."""
     reason = f"{row['stage']}: {row['reason']}" + (f" (field {row['field']})" if row["field"] else "")
     added = {
         f"{CONNECT}topic": row["topic"],
@@ -137,5 +110,4 @@ def headers_of(row: RowMapping) -> list[tuple[str, str | bytes | None]]:
 
 
 def _record_bytes_max(topic: str) -> int:
-    stream = STREAMS.get(topic)
-    return (stream.max_message_bytes if stream else 4 * 1024 * 1024) + HEADERS_BYTES_MAX
+    return STREAMS.get(topic, Stream).max_message_bytes + HEADERS_BYTES_MAX

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastavro import schemaless_writer
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select
 
 from stream import moments
 from stream.catalog import STREAMS
@@ -71,20 +71,16 @@ def _count(connection: Connection, table: Table, condition: ColumnElement[bool])
 
 
 def publish_deletion(properties: Mapping[str, str], person: Person) -> str:
-    """Publish the event that erases a person, and return its id once Kafka has it.
-
-    Raises KafkaUnavailable where that isn't heard in time; publishing again does no harm.
-    """
-    stream, route = _deletion(person.kind)
+    """Publish the event that erases a person, and return its id once Kafka has it. Raises KafkaUnavailable where that
+    isn't heard in time; publishing again does no harm."""
+    stream, route, attribute = _deletion(person.kind)
     newest = SchemaStore().newest(stream.topic, route.record_name)
     event_id = str(uuid.uuid4())
-    attribute = route.erases.attribute if route.erases else ""
     person_id: Any = person.person_id if person.kind == PersonKind.CLERK else int(person.person_id)
-    value = io.BytesIO()
-    value.write(newest.header)
     datum = {"event_id": event_id, "occurred_at": moments.now_micros(), attribute: person_id}
-    schemaless_writer(value, newest.plain, datum)
-    Publisher(properties).publish(stream.topic, [Outgoing(str(person).encode(), value.getvalue())])
+    body = io.BytesIO()
+    schemaless_writer(body, newest.plain, datum)
+    Publisher(properties).publish(stream.topic, [Outgoing(str(person).encode(), newest.header + body.getvalue())])
     return event_id
 
 
@@ -102,19 +98,14 @@ def wait_until_swept(database: Engine, person: Person, since: datetime, seconds_
 
 
 def receipt(connection: Connection, person: Person, copies_kept_days: int) -> list[Receipt]:
-    """The lines of a receipt; a topic of dead letters keeps copies for so many days.
-
-    Raises TerminalError where nobody has asked for this person's erasure, or it is still under way.
-    """
+    """The lines of a receipt; a topic of dead letters keeps copies for so many days. Raises TerminalError where nobody
+    has asked for this person's erasure, or it is still under way."""
     marker = connection.execute(select(ERASURE).where(is_marker(person))).first()
     if marker is None:
         raise TerminalError("no erasure of this person is known: `stream erase PERSON --execute` asks for one")
     if marker.swept_on is None:
         raise TerminalError("the erasure is still under way: a running `stream run` finishes it")
-    is_about_person = and_(
-        ERASURE_REMOVAL.c.person_kind == person.kind, ERASURE_REMOVAL.c.person_id == person.person_id
-    )
-    removed = connection.execute(select(ERASURE_REMOVAL).where(is_about_person))
+    removed = connection.execute(select(ERASURE_REMOVAL).filter_by(person_kind=person.kind, person_id=person.person_id))
     unattributed = _count(connection, DEAD_LETTER, DEAD_LETTER.c.record_value.is_not(None))
     days = max(stream.retention_ms for stream in STREAMS.values()) // 86_400_000
     until_settled = "they are redriven or discarded, or expire"
@@ -140,24 +131,20 @@ def _copies(connection: Connection, kept_days: int) -> list[Receipt]:
 
 def _bare_ids(connection: Connection, person: Person) -> list[Receipt]:
     """The numbers of rows that keep the person's id, by table; tables without any are left out."""
-    keeping = [
-        (table, about)
+    return [
+        Receipt(f"remains: the bare id in {table.name}", rows, "for good: a ledger has to add up")
         for stream in STREAMS.values()
         for table in stream.tables
         for about in persons_of(table)
         if about.kind == person.kind and about.keeps_bare_id
-    ]
-    return [
-        Receipt(f"remains: the bare id in {table.name}", rows, "for good: a ledger has to add up")
-        for table, about in keeping
         if (rows := _count(connection, table, is_theirs(table, about, person)))
     ]
 
 
-def _deletion(kind: str) -> tuple[Stream, Route]:
-    """The event that erases persons of a kind, and its stream."""
+def _deletion(kind: str) -> tuple[Stream, Route, str]:
+    """The stream and the event that erases persons of a kind, and the event's attribute that is their id."""
     for stream in STREAMS.values():
         for route in stream.bound_routes:
             if route.erases is not None and route.erases.kind == kind:
-                return stream, route
+                return stream, route, route.erases.attribute
     raise TerminalError(f"no event of the catalog erases a person of kind {kind}")

@@ -8,7 +8,6 @@ as it was read: table `offset_reset` says what was read twice or not at all, so 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Engine
 
@@ -20,15 +19,6 @@ from stream.operate.standing import Place
 from stream.records import TopicPartition
 
 OWNER = "stream offsets reset"
-
-
-class State(StrEnum):
-    """The state of a partition that nothing stops (else it is the `StopReason`)."""
-
-    HELD = "held"
-    """A member of the group has it."""
-    FREE = "free"
-    """No member has it now."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class PartitionOffsets:
     owner: str | None
     """The client that claimed it last."""
     state: str
-    """A `State`, or the reason why it stops."""
+    """`held` by a member of the group, `free`, or the reason why it stops (a `StopReason`)."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +106,8 @@ def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) 
         next_offset, owner = (applied.next_offset, applied.owner) if applied else (None, None)
         told = committed.get(place.partition)
         lag = max(0, high - max(next_offset or 0, low))
-        state = place.stop_reason or (State.HELD if place.partition in held else State.FREE)
-        offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state.value))
+        state = str(place.stop_reason or ("held" if place.partition in held else "free"))
+        offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state))
     return offsets
 
 
@@ -137,10 +127,8 @@ def acceptances(places: Iterable[Place]) -> list[Acceptance]:
 
 
 def accept(database: Engine, group_id: str, accepted: Collection[Acceptance]) -> None:
-    """Let partitions go on where the plan says; a running service notices within seconds.
-
-    Events that are read again change nothing. Raises TerminalError where progress moved since the plan was made.
-    """
+    """Let partitions go on where the plan says; a running service notices within seconds. Events that are read again
+    change nothing. Raises TerminalError where progress moved since the plan was made."""
     with translated_errors(), database.begin() as connection:
         for each in accepted:
             # Whatever the epoch: a running service claims a stopped partition again and again.
@@ -167,9 +155,7 @@ def require_inactive(brokers: Brokers, group_id: str) -> None:
 
 def plan_reset(brokers: Brokers, places: Sequence[Place], numbers: Collection[int], target: Target) -> list[Reset]:
     """The resets of all places, or of those with some partitions' numbers; what already stands there is left out.
-
-    Raises KafkaUnavailable, and TerminalError where a topic has no such partition.
-    """
+    Raises KafkaUnavailable, and TerminalError where a topic has no such partition."""
     there = {place.partition for place in places}
     absent = {TopicPartition(partition.topic, number) for partition in there for number in numbers} - there
     if absent:
@@ -178,8 +164,7 @@ def plan_reset(brokers: Brokers, places: Sequence[Place], numbers: Collection[in
     chosen = [place for place in places if not numbers or place.partition.partition in numbers]
     moment = target.to_datetime
     at = brokers.offsets_at([place.partition for place in chosen], moment) if moment else {}
-    resets = [_reset_of(place, target, at.get(place.partition)) for place in chosen]
-    return [each for each in resets if each is not None]
+    return [move for place in chosen if (move := _reset_of(place, target, at.get(place.partition)))]
 
 
 def _reset_of(place: Place, target: Target, at_time: int | None) -> Reset | None:
@@ -214,10 +199,8 @@ def _wanted(target: Target, low: int, end: int, current: int, at_time: int | Non
 
 
 def reset(database: Engine, group_id: str, resets: Collection[Reset]) -> None:
-    """Move progress as planned, all or nothing, and write down that it was moved.
-
-    Raises TerminalError where progress moved since the plan was made.
-    """
+    """Move progress as planned, all or nothing, and write down that it was moved. Raises TerminalError where progress
+    moved since the plan was made."""
     try:
         with translated_errors(), database.begin() as connection:
             for each in resets:
@@ -247,8 +230,3 @@ def reset(database: Engine, group_id: str, resets: Collection[Reset]) -> None:
         raise TerminalError(
             "somebody claimed a partition meanwhile: look at the plan again; nothing was changed"
         ) from None
-
-
-def inform(brokers: Brokers, group_id: str, resets: Collection[Reset]) -> None:
-    """Commit the new offsets to Kafka, for tools that show lag. Raises KafkaUnavailable."""
-    brokers.commit(group_id, {each.topic_partition: each.to_offset for each in resets})

@@ -14,12 +14,12 @@ Each transaction takes some dead letters of one partition; its order of effects,
 So it can be killed, repeated, and run beside consumers: the version guard decides which event's state stays.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from sqlalchemy import Connection, Engine
 
@@ -35,11 +35,6 @@ from stream.records import Claim, Record, Slice
 from stream.schemas.decoder import Decoder
 from stream.settings import LOOK_BACK_DAYS
 from stream.stages.decode import decode_slice
-
-RECORDS_MAX = 500
-"""Dead letters of one transaction: their locks are held for a few dozen milliseconds."""
-BYTES_MAX = 16 * 1024 * 1024
-"""The most that these hold, unless a single one is larger."""
 
 ATTEMPTS_MAX = 10
 RETRY_WAIT_SECONDS = 0.5
@@ -63,8 +58,8 @@ class Redriven:
     def records(self) -> int:
         return self.resolved + self.rejected_again + self.gone_from_log
 
-    def __add__(self, other: Redriven) -> Redriven:
-        return Redriven(
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
             self.topic,
             self.resolved + other.resolved,
             self.rejected_again + other.rejected_again,
@@ -83,67 +78,51 @@ class Redrive:
     look_back_days: int = LOOK_BACK_DAYS
 
     def run(self, records_max: int | None = None) -> Iterator[Redriven]:
-        """Redrive at most so many, and tell what became of them batch by batch.
-
-        Raises DatabaseUnavailable, TransactionConflict and KafkaUnavailable; what was told of is done by then.
-        """
+        """Redrive at most so many, and tell what became of them batch by batch. Raises DatabaseUnavailable,
+        TransactionConflict and KafkaUnavailable; what was told of is done by then."""
         left = sys.maxsize if records_max is None else records_max
         with read_connection(self.database) as connection:
             parts = parts_waiting(connection, self.selection)
         for part in parts:
             if part.topic not in self.decoder.readers:
                 continue  # no longer in the catalog: nobody knows its events
-            after = -1
-            while left and (offsets := self._next(part, after, left)):
+            for offsets in offsets_waiting(self.database, self.selection, part, records_max=left):
                 yield self._redrive(part, offsets)
-                after = offsets[-1]
                 left -= len(offsets)
-
-    def _next(self, part: LogPart, after: int, left: int) -> list[int]:
-        with read_connection(self.database) as connection:
-            records_max = min(left, RECORDS_MAX)
-            return offsets_waiting(
-                connection, self.selection, part, after=after, records_max=records_max, bytes_max=BYTES_MAX
-            )
 
     def _redrive(self, part: LogPart, offsets: Sequence[int]) -> Redriven:
         # Read before the transaction, whose locks are not to wait for Kafka.
         from_log = self.read_log(part, offsets) if STREAMS[part.topic].has_hidden_values else {}
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                with translated_errors(), self.database.begin() as connection:
-                    return self._transact(connection, part, offsets, from_log)
-            except TransactionConflict:
-                if attempt + 1 == ATTEMPTS_MAX:
-                    raise
-                time.sleep(RETRY_WAIT_SECONDS)
-        raise AssertionError("unreachable")
+        for _ in range(ATTEMPTS_MAX - 1):
+            with suppress(TransactionConflict):
+                return self._transact(part, offsets, from_log)
+            time.sleep(RETRY_WAIT_SECONDS)
+        return self._transact(part, offsets, from_log)
 
-    def _transact(
-        self, connection: Connection, part: LogPart, offsets: Sequence[int], from_log: Mapping[int, Record]
-    ) -> Redriven:
-        # 1. the ledger of redriven records
-        progress.lock_redrive(connection, part.topic_partition, part.topic_id)
-        # 2. the dead letters
-        rows = dead_letters.lock_waiting(connection, part, offsets)
-        if STREAMS[part.topic].has_hidden_values:
-            records = [from_log[row["kafka_offset"]] for row in rows if row["kafka_offset"] in from_log]
-        else:
-            records = [dead_letters.record_of(row) for row in rows]
-        gone = len(rows) - len(records)
-        if not records:
-            return Redriven(part.topic, gone_from_log=gone)
-        # 3. rows
-        claim = Claim(part.topic_partition, part.topic_id)
-        slice_ = Slice(claim, records[0].offset, records[-1].offset + 1, records)
-        decoded = decode_slice(slice_, self.decoder.readers_for(part.topic, records))
-        written = write_rows(connection, decoded, late_before=touched.late_before(self.look_back_days))
-        # 4. to 6. as a lane does
-        settle(connection, progress.REDRIVE_GROUP_ID, [written], _resolve_redriven)
-        # 7. the ledger of records
-        progress.count_redriven(connection, part.topic_partition, written.records)
-        # 8. commit, by leaving the caller's block
-        return Redriven(part.topic, len(records) - len(written.rejected), len(written.rejected), gone)
+    def _transact(self, part: LogPart, offsets: Sequence[int], from_log: Mapping[int, Record]) -> Redriven:
+        with translated_errors(), self.database.begin() as connection:
+            # 1. the ledger of redriven records
+            progress.lock_redrive(connection, part.topic_partition, part.topic_id)
+            # 2. the dead letters
+            rows = dead_letters.lock_waiting(connection, part, offsets)
+            if STREAMS[part.topic].has_hidden_values:
+                records = [from_log[row["kafka_offset"]] for row in rows if row["kafka_offset"] in from_log]
+            else:
+                records = [dead_letters.record_of(row) for row in rows]
+            gone = len(rows) - len(records)
+            if not records:
+                return Redriven(part.topic, gone_from_log=gone)
+            # 3. rows
+            claim = Claim(part.topic_partition, part.topic_id)
+            slice_ = Slice(claim, records[0].offset, records[-1].offset + 1, records)
+            decoded = decode_slice(slice_, self.decoder.readers_for(part.topic, records))
+            written = write_rows(connection, decoded, late_before=touched.late_before(self.look_back_days))
+            # 4. to 6. as a lane does
+            settle(connection, progress.REDRIVE_GROUP_ID, [written], _resolve_redriven)
+            # 7. the ledger of records
+            progress.count_redriven(connection, part.topic_partition, written.records)
+            # 8. commit, by leaving the block
+            return Redriven(part.topic, len(records) - len(written.rejected), len(written.rejected), gone)
 
 
 def _resolve_redriven(connection: Connection, written: WrittenSlice) -> None:

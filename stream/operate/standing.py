@@ -50,20 +50,16 @@ class Place:
 
     @property
     def next_offset(self) -> int | None:
-        """The next offset of this very log to apply; None where nothing of it was applied yet.
-
-        A recreated topic's offsets have nothing to do with those that progress knows.
-        """
+        """The next offset of this very log to apply; None where nothing of it was applied yet. A recreated topic's
+        offsets have nothing to do with those that progress knows."""
         if self.applied is None or self.applied.topic_id != self.log.topic_id:
             return None
         return self.applied.next_offset
 
 
 def stop_reason(next_offset: int, low: int, high: int) -> StopReason | None:
-    """The reason for which a partition can't go on at an offset, given its log's watermarks; None where it can.
-
-    The third reason, a recreated topic, is told by the topic's id, whatever the offsets say.
-    """
+    """The reason for which a partition can't go on at an offset, given its log's watermarks; None where it can. The
+    third reason, a recreated topic, is told by the topic's id, whatever the offsets say."""
     if next_offset < low:
         return StopReason.RETENTION_OVERTOOK
     if next_offset > high:
@@ -77,13 +73,10 @@ def look(brokers: Brokers, connection: Connection, group_id: str, topics: Collec
     Progress is read before the logs, so that no lag is told too small, and no progress seems to be ahead of its log.
     Raises KafkaUnavailable, DatabaseUnavailable, and ConfigurationError where a topic doesn't exist.
     """
-    query = select(PROGRESS).where(PROGRESS.c.group_id == group_id, PROGRESS.c.topic.in_(topics))
-    applied = {
-        TopicPartition(row.topic, row.kafka_partition): Applied(
-            row.topic_id, row.next_offset, row.owner_epoch, row.owner, row.complete_through
-        )
-        for row in connection.execute(query)
-    }
+    own = PROGRESS.c
+    columns = (own.topic_id, own.next_offset, own.owner_epoch, own.owner, own.complete_through)
+    query = select(own.topic, own.kafka_partition, *columns).where(own.group_id == group_id, own.topic.in_(topics))
+    applied = {TopicPartition(*row[:2]): Applied(*row[2:]) for row in connection.execute(query)}
     return [Place(partition, log, applied.get(partition)) for partition, log in brokers.logs(topics).items()]
 
 

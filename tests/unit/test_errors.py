@@ -67,8 +67,8 @@ def test_each_transient_error_has_a_trouble() -> None:
 def test_each_trouble_is_a_code_and_comes_with_what_to_do() -> None:
     for trouble in Trouble:
         assert trouble.replace("_", "").isalpha()
-        assert len(trouble.remedy) > 20
-    assert "errno" in Trouble.UNKNOWN.remedy
+        assert len(trouble.note) > 20
+    assert "errno" in Trouble.UNKNOWN.note
 
 
 def test_a_fence_names_the_partitions() -> None:

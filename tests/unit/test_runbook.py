@@ -146,7 +146,7 @@ def test_retries_are_counted_by_troubles_alone() -> None:
 
 def test_each_reason_of_a_rejection_has_an_entry_with_its_meaning() -> None:
     entries = rows(section("Records that are rejected"))
-    meanings = {reason.value: reason.meaning for reason in Reason}
+    meanings = {reason.value: reason.note for reason in Reason}
     assert {reason: cells[0] for reason, cells in entries.items()} == meanings
 
 

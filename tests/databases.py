@@ -94,8 +94,8 @@ class Database:
 
     def counts(self, tables: Collection[str]) -> dict[str, int]:
         """The number of rows of some tables, asked for in one statement: a million of them need not be here."""
-        asked = (f"SELECT '{name}', COUNT(*) FROM `{name}`" for name in tables)
-        return {row[0]: int(row[1]) for row in self.query(" UNION ALL ".join(asked))}
+        asked = (f"SELECT '{name}' AS name, COUNT(*) AS number FROM `{name}`" for name in tables)
+        return {row.name: row.number for row in self.query(" UNION ALL ".join(asked))}
 
     def explain(self, statement: str) -> list[Mapping[str, Any]]:
         """The server's plan for a statement, line by line."""

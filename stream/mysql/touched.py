@@ -162,7 +162,8 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
             periods.update(before.rows_by_period)
         changes.periods = {(share.rollup.name, period) for period in periods}
     if before.late is not None:
-        if counts.inserted == len(before.table.rows):  # no need to look
+        # Rows on each late day whose stored version is the one just sent: where all are new, there is no need to look.
+        if counts.inserted == len(before.table.rows):
             written = Counter(micros // DAY_MICROS for micros in before.sent if micros < before.late_before)
         else:
             written = _late_rows(connection, before.table, before.moment, before.late_before).present

@@ -30,7 +30,7 @@ from stream.stages.compact import compact
 from stream.stages.decode import DecodedSlice
 
 Resolve = Callable[[Connection, Slice, Collection[int]], None]
-"""Resolves the dead letters of a slice's records that pass now: all but those at some offsets."""
+"""Resolves the dead letters of a slice's records, but for those at these offsets: they are rejected again."""
 
 
 class Writer:

@@ -74,7 +74,10 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """
     if not letters:
         return
-    erased = _erased_among(connection, [person for letter in letters if (person := letter.person)])
+    persons = {letter.person for letter in letters} - {None}
+    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
+    markers = connection.execute(select(*columns).where(tuple_(*columns).in_(persons))) if persons else ()
+    erased = {Person(*row) for row in markers}
     statement = insert(DEAD_LETTER)
     is_discarded = DEAD_LETTER.c.status == literal_column(f"'{Status.DISCARDED}'")
     nothing: ColumnElement[Any] = literal_column("NULL")
@@ -91,14 +94,6 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         statement.on_duplicate_key_update([*renewed, *unless_discarded, counted]),
         [_row(letter, is_erased=letter.person in erased) for letter in letters],
     )
-
-
-def _erased_among(connection: Connection, persons: Sequence[Person]) -> set[Person | None]:
-    if not persons:
-        return set()
-    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
-    rows = connection.execute(select(*columns).where(tuple_(*columns).in_(set(persons))))
-    return {Person(*row) for row in rows}
 
 
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:

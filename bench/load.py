@@ -75,7 +75,8 @@ def _origins(ground: Ground, workload: Workload) -> Iterator[list[Origin]]:
     readers = workload.readers()
     pending: list[Origin] = []
     for partition, records in workload.read(ground):
-        pending += [(partition, record, event) for record, event, _ in decode(records, readers).accepted]
+        accepted, _ = decode(records, readers)
+        pending += [(partition, record, event) for record, event, _ in accepted]
         if len(pending) >= FILE_RECORDS:
             yield pending
             pending = []

@@ -141,10 +141,10 @@ def _polled(ground: Ground, workload: Workload, watch: Stopwatch) -> Iterator[Ba
 def _decoded(claim: Claim, records: list[Record], readers: Readers, watches: Watches) -> DecodedSlice:
     """The slice that `write` wants. Parts of `write` are timed here on their own as well."""
     watches.read.time(_read_data, records, readers)
-    decoded = watches.decode.time(decode, records, readers)
-    compacted = watches.compact.time(compact, decoded.accepted)
+    accepted, rejected = watches.decode.time(decode, records, readers)
+    compacted = watches.compact.time(compact, accepted)
     watches.encode.time(_encode, compacted)
-    return DecodedSlice(_slice(claim, records), decoded.accepted, decoded.rejected)
+    return DecodedSlice(_slice(claim, records), accepted, rejected)
 
 
 def _slice(claim: Claim, records: list[Record]) -> Slice:

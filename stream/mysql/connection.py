@@ -1,7 +1,7 @@
 """The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -124,9 +124,8 @@ def read_connection(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def limited_statements(connection: Connection, seconds_max: float) -> Iterator[None]:
     """Let the server end each query that takes longer. Raises StatementTimeout, and whatever else goes wrong."""
-    dialect = connection.dialect
-    is_mariadb = isinstance(dialect, MySQLDialect) and dialect.is_mariadb
-    limit = f"max_statement_time = {seconds_max}" if is_mariadb else f"max_execution_time = {int(seconds_max * 1000)}"
+    in_millis = f"max_execution_time = {int(seconds_max * 1000)}"
+    limit = f"max_statement_time = {seconds_max}" if is_mariadb(connection) else in_millis
     with translated_errors():
         connection.exec_driver_sql(f"SET SESSION {limit}")
         try:
@@ -135,8 +134,20 @@ def limited_statements(connection: Connection, seconds_max: float) -> Iterator[N
             connection.exec_driver_sql(f"SET SESSION {limit.split(' = ')[0]} = 0")
 
 
+def answers(connection: Connection, statement: bytes) -> Sequence[Any]:
+    """The answers to a statement whose JSON is quoted already: the driver itself sends it."""
+    driver: Any = connection.connection.driver_connection
+    with translated_errors(), driver.cursor() as cursor:
+        cursor.execute(statement)
+        rows: Sequence[Any] = cursor.fetchall()
+    return rows
+
+
+def is_mariadb(connection: Connection) -> bool:
+    return isinstance(connection.dialect, MySQLDialect) and connection.dialect.is_mariadb
+
+
 def server_name(connection: Connection) -> str:
     """The server's name, such as `MySQL 9.7.0` or `MariaDB 11.4.5`."""
     version = str(connection.execute(text("SELECT VERSION()")).scalar_one())
-    name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    return f"{name} {version.split('-')[0]}"
+    return f"{'MariaDB' if is_mariadb(connection) else 'MySQL'} {version.split('-')[0]}"

@@ -19,19 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    and_,
-    delete,
-    func,
-    literal_column,
-    null,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
@@ -77,10 +65,6 @@ class DeadLetter:
         key = self.record.key
         return STREAMS[self.topic_partition.topic].person_of_key(key) if key else None
 
-    @property
-    def has_hidden_values(self) -> bool:
-        return STREAMS[self.topic_partition.topic].has_hidden_values
-
 
 def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters. One that is there already (its record was read again) counts another attempt.
@@ -90,12 +74,16 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """
     if not letters:
         return
-    erased = _erased_among(connection, [person for letter in letters if (person := letter.person)])
+    persons = {letter.person for letter in letters} - {None}
+    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
+    markers = connection.execute(select(*columns).where(tuple_(*columns).in_(persons))) if persons else ()
+    erased = {Person(*row) for row in markers}
     statement = insert(DEAD_LETTER)
     is_discarded = DEAD_LETTER.c.status == literal_column(f"'{Status.DISCARDED}'")
+    nothing: ColumnElement[Any] = literal_column("NULL")
     renewed = [(name, statement.inserted[name]) for name in ("stage", "reason", "field", "last_rejected_on")]
     unless_discarded: list[tuple[str, Any]] = [
-        *((name, func.if_(is_discarded, null(), statement.inserted[name])) for name in PERSONAL_COLUMNS),
+        *((name, func.if_(is_discarded, nothing, statement.inserted[name])) for name in PERSONAL_COLUMNS),
         # Assigned from left to right: those above look at the status as it was.
         ("status", func.if_(is_discarded, DEAD_LETTER.c.status, statement.inserted.status)),
     ]
@@ -108,18 +96,10 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     )
 
 
-def _erased_among(connection: Connection, persons: Sequence[Person]) -> set[Person | None]:
-    if not persons:
-        return set()
-    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
-    rows = connection.execute(select(*columns).where(tuple_(*columns).in_(set(persons))))
-    return {Person(*row) for row in rows}
-
-
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
     record, rejection = letter.record, letter.rejection
     now = moments.now()
-    is_emptied = is_erased or letter.has_hidden_values
+    is_emptied = is_erased or STREAMS[letter.topic_partition.topic].has_hidden_values
     return {
         "topic_id": letter.topic_id,
         "topic": letter.topic_partition.topic,
@@ -186,20 +166,23 @@ def record_of(row: RowMapping) -> Record:
     return Record(row["kafka_offset"], millis, row["record_key"], row["record_value"], headers)
 
 
-def resolve(connection: Connection, part: LogPart, offsets: Sequence[int]) -> None:
-    """Note that the records' events are in the tables; nothing else of them is needed any more."""
+def resolve_records(connection: Connection, slice_: Slice, rejected: Collection[int]) -> None:
+    """Resolve exactly the dead letters that were redriven, but for those at the offsets `rejected`: others between them
+    may wait, and were not selected."""
+    offsets = [record.offset for record in slice_.records if record.offset not in rejected]
     if offsets:
-        _resolve(connection, part.holds_at(offsets))
+        _resolve(connection, LogPart(slice_.claim.topic_id, *slice_.topic_partition).holds_at(offsets))
 
 
-def resolve_slice(connection: Connection, slice_: Slice, rejected: Collection[int]) -> None:
-    """Note that those of a slice's records passed that were rejected before, and are not at the offsets `rejected`."""
+def resolve_span(connection: Connection, slice_: Slice, rejected: Collection[int]) -> None:
+    """Resolve what waits from the slice's beginning to its end, but for what is at the offsets `rejected`."""
     offset = DEAD_LETTER.c.kafka_offset
     is_in = and_(offset >= slice_.start_offset, offset < slice_.next_offset, offset.not_in(rejected))
     _resolve(connection, and_(LogPart(slice_.claim.topic_id, *slice_.topic_partition).holds(), is_in, IS_WAITING))
 
 
 def _resolve(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Note that records' events are in the tables; nothing else of them is needed any more."""
     connection.execute(update(DEAD_LETTER).where(which).values(status=Status.RESOLVED, **EMPTIED))
 
 

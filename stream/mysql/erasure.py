@@ -65,7 +65,7 @@ def sweep(
     while True:
         hashes = _marked_hashes(connection, persons, studies, hasher)
         for person in persons:
-            remove(connection, person, hashes[person], late_before)
+            _remove(connection, person, hashes[person], late_before)
         with connection.begin():
             connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
         with connection.begin():
@@ -74,7 +74,7 @@ def sweep(
             break
         studies |= known
     for person in persons:
-        remove(connection, person, hashes[person], late_before)
+        _remove(connection, person, hashes[person], late_before)
         if hasher is None and person.kind == PersonKind.APP and studies:
             continue  # a study came meanwhile: somebody with a key has to look
         with connection.begin():
@@ -83,19 +83,21 @@ def sweep(
 
 
 def _marked_hashes(
-    connection: Connection, persons: Sequence[Person], studies: Iterable[str], hasher: Hasher | None
+    connection: Connection, persons: Sequence[Person], studies: set[str], hasher: Hasher | None
 ) -> dict[Person, list[Person]]:
-    """The hashes of each person, which are markers from now on."""
-    hashes = {person: _hashes(person, studies, hasher) for person in persons}
+    """The names that app users have in studies, by each of our keys: markers from now on."""
+    hashes: dict[Person, list[Person]] = {person: [] for person in persons}
     with connection.begin():
-        for person, names in hashes.items():
-            mark(connection, [(name, _erased_micros(connection, person)) for name in names])
+        for person, hashed in hashes.items():
+            if hasher is not None and studies and person.kind == PersonKind.APP:
+                names = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
+                hashed += [Person(PersonKind.RESEARCH, name) for name in names]
+                erased_on = connection.execute(select(ERASURE.c.erased_on).where(is_marker(person))).scalar_one()
+                mark(connection, [(name, moments.to_micros(erased_on)) for name in hashed])
     return hashes
 
 
-def remove(
-    connection: Connection, person: Person, hashes: Sequence[Person] = (), late_before: int = NEVER_LATE
-) -> None:
+def _remove(connection: Connection, person: Person, hashes: Sequence[Person], late_before: int) -> None:
     """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
     for name in (person, *hashes):
         for table, about in tables_about(name.kind):
@@ -131,14 +133,6 @@ def known_studies(connection: Connection) -> set[str]:
     return {study for table in tables for study in connection.execute(select(table.c.study_id).distinct()).scalars()}
 
 
-def _hashes(person: Person, studies: Iterable[str], hasher: Hasher | None) -> list[Person]:
-    """The names that an app user has in studies, by each of our keys."""
-    if person.kind != PersonKind.APP or hasher is None:
-        return []
-    names = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
-    return [Person(PersonKind.RESEARCH, name) for name in names]
-
-
 def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
     """Whether a row is about the person."""
     column: Column[Any] = table.c[about.column]
@@ -161,7 +155,10 @@ def _until_none(connection: Connection, person: Person, table_name: str, some: C
         with connection.begin():
             removed = some()
             if removed:
-                _note(connection, person, table_name, removed)
+                removal = {"person_kind": person.kind, "person_id": person.person_id, "table_name": table_name}
+                statement = insert(ERASURE_REMOVAL).values(**removal, rows_removed=removed)
+                added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
+                connection.execute(statement.on_duplicate_key_update(rows_removed=added))
 
 
 def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
@@ -178,18 +175,6 @@ def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool]
     return len(rows)
 
 
-def _note(connection: Connection, person: Person, table_name: str, removed: int) -> None:
-    key = {"person_kind": person.kind, "person_id": person.person_id, "table_name": table_name}
-    statement = insert(ERASURE_REMOVAL).values(**key, rows_removed=removed)
-    added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
-    connection.execute(statement.on_duplicate_key_update(rows_removed=added))
-
-
 def is_marker(person: Person) -> ColumnElement[bool]:
     """Whether a row of `erasure` is the person's."""
     return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
-
-
-def _erased_micros(connection: Connection, person: Person) -> int:
-    """The moment (microseconds) at which the person asked to be erased."""
-    return moments.to_micros(connection.execute(select(ERASURE.c.erased_on).where(is_marker(person))).scalar_one())

@@ -73,10 +73,8 @@ def declare_feeds(connection: Connection, partitions: Mapping[str, int]) -> None
         for topic, count in partitions.items()
         for fed in STREAMS[topic].tables
     ]
-    connection.execute(
-        statement.on_duplicate_key_update(partitions=statement.inserted.partitions, rollup=statement.inserted.rollup),
-        feeds,
-    )
+    renewed = {name: statement.inserted[name] for name in ("partitions", "rollup")}
+    connection.execute(statement.on_duplicate_key_update(renewed), feeds)
 
 
 def freshness(connection: Connection) -> list[Freshness]:

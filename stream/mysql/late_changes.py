@@ -36,13 +36,13 @@ class LateDataSet:
 def late_data_sets(connection: Connection, since: datetime | None = None) -> list[LateDataSet]:
     """The data sets with late dates that changed at `since` (UTC, without a zone) or after it, by their names."""
     tables = {late.data_set: late for late in _late_tables(connection, since)}
-    views = _views(connection)
+    summed = {name: {str(share.table.name) for share in shares_of(rollup)} for name, rollup in ROLLUPS.items()}
+    sources = {**_views(connection), **summed}
     data_sets = list(tables.values())
-    for kind, sources in (("rollup", _rollups()), ("view", views)):
-        for name in sources:
-            beneath = _beneath(name, {**views, **_rollups()}) & tables.keys()
-            if beneath:
-                data_sets.append(_together(name, kind, [tables[table] for table in beneath]))
+    for name in sources:
+        parts = [tables[table] for table in _beneath(name, sources) & tables.keys()]
+        if parts:
+            data_sets.append(_together(name, "rollup" if name in summed else "view", parts))
     return sorted(data_sets, key=lambda late: late.data_set)
 
 
@@ -73,11 +73,6 @@ def _together(name: str, kind: str, parts: list[LateDataSet]) -> LateDataSet:
         sum(part.changes for part in parts),
         max(part.last_changed_on for part in parts),
     )
-
-
-def _rollups() -> dict[str, set[str]]:
-    """The tables that each rollup sums."""
-    return {name: {str(share.table.name) for share in shares_of(rollup)} for name, rollup in ROLLUPS.items()}
 
 
 def _views(connection: Connection) -> dict[str, set[str]]:

@@ -101,14 +101,10 @@ def skip_to(database: Engine, run: Run, offsets: Mapping[TopicPartition, int]) -
     with translated_errors(), database.begin() as connection:
         stored = progress.next_offsets(connection, run.group_id, run.topics)
         for partition, offset in offsets.items():
-            if stored[partition] < offset:
+            start, topic_id = stored[partition], topic_ids[partition.topic]
+            if start < offset:
                 progress.move(
-                    connection,
-                    run.group_id,
-                    partition,
-                    topic_id=topic_ids[partition.topic],
-                    from_offset=stored[partition],
-                    to_offset=offset,
+                    connection, run.group_id, partition, topic_id=topic_id, from_offset=start, to_offset=offset
                 )
 
 

@@ -17,20 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    Table,
-    delete,
-    func,
-    insert,
-    literal_column,
-    select,
-    union_all,
-    update,
-)
-from sqlalchemy.dialects.mysql import insert as upsert
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, literal_column, select, union_all, update
+from sqlalchemy.dialects.mysql import insert
 
 from stream.catalog import ROLLUPS
 from stream.declaration.rollups import PERIOD_MINUTES, Share, shares_of
@@ -108,7 +96,7 @@ def prepare(connection: Connection) -> None:
     """Have a row to lock for each rollup."""
     known = set(connection.execute(select(ROLLUP_REFRESH.c.rollup)).scalars())
     for name in ROLLUPS.keys() - known:
-        fresh = upsert(ROLLUP_REFRESH).values(rollup=name)
+        fresh = insert(ROLLUP_REFRESH).values(rollup=name)
         connection.execute(fresh.on_duplicate_key_update(rollup=name))
 
 

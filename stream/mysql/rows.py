@@ -11,11 +11,11 @@ from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import sets_of
 from stream.errors import DataRefused, Reason, Rejection
-from stream.mysql import erasure, touched
-from stream.mysql.connection import translated_errors
+from stream.mysql import touched
+from stream.mysql.connection import answers, translated_errors
 from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.errnos import refusal_of_warning
-from stream.mysql.touched import NEVER_LATE, Changes
+from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
 from stream.stages.upsert import (
@@ -45,21 +45,13 @@ class WrittenSlice:
         claim = self.slice.claim
         return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
-    @property
-    def rejected_offsets(self) -> set[int]:
-        return {record.offset for record, _ in self.rejected}
-
 
 Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 """Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
 
 
 def upsert(
-    connection: Connection,
-    partition: int,
-    compacted: Compacted,
-    mark: Mark = erasure.mark,
-    late_before: int = NEVER_LATE,
+    connection: Connection, partition: int, compacted: Compacted, mark: Mark, late_before: int
 ) -> tuple[dict[str, RowCounts], Changes]:
     """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
     before `late_before` (microseconds). Raises DataRefused."""
@@ -72,8 +64,11 @@ def upsert(
         before = touched.before(connection, table, late_before)
         rows[name] = send(connection, partition, table, table.rows)
         changes |= touched.after(connection, before, rows[name])
+    # Members that belong to another version of these parents go, be it newer or older. So a set is replaced with its
+    # parent's version, in whichever order the versions come.
     for table in compacted.tables:
-        _delete_outdated_members(connection, table)
+        for members in sets_of(table.feed.table):
+            answers(connection, outdated_members_statement(members, table.rows))
     if compacted.erased:
         rows[ERASURE.name] = markers
     return rows, changes
@@ -98,13 +93,3 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
             if cursor.fetchone() != (0,):
                 raise DataRefused(Reason.CONFLICT, 0)
     return counts
-
-
-def _delete_outdated_members(connection: Connection, parents: TableRows) -> None:
-    """Delete members of sets that belong to another version of these parents, be it newer or older. So a set is
-    replaced with its parent's version, in whichever order the versions come."""
-    table = parents.feed.table
-    driver: Any = connection.connection.driver_connection
-    with translated_errors(), driver.cursor() as cursor:
-        for members in sets_of(table):
-            cursor.execute(outdated_members_statement(members, parents.rows))

@@ -1,11 +1,10 @@
 """Dead letters as operators select them: by topic, reason, time or place, to be listed, redriven or discarded."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, or_, select, true
 
@@ -31,7 +30,7 @@ class Coordinates:
     offset: int
 
     @classmethod
-    def parse(cls, text: str) -> Coordinates:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError where the text has another form."""
         topic, *numbers = text.rsplit("/", 2)
         if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):

@@ -8,14 +8,12 @@ A date is late once it lies before the look-back window of dashboards; what is w
 see. Only a batch that has such dates looks closer; what changed nothing (a duplicate, an older version) is no change.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Column, Connection, Table, func
@@ -27,7 +25,7 @@ from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
 from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
 from stream.errors import TransactionConflict, Trouble
-from stream.mysql.connection import translated_errors
+from stream.mysql.connection import answers
 from stream.stages.compact import TableRows
 from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
 
@@ -46,7 +44,7 @@ class Changes:
     late: Counter[tuple[str, int]] = field(default_factory=Counter)
     """Rows that changed on late dates, by table and day, counted from 1970."""
 
-    def __ior__(self, other: Changes) -> Changes:
+    def __ior__(self, other: Self) -> Self:
         self.periods |= other.periods
         self.late += other.late
         return self
@@ -65,7 +63,7 @@ def note(connection: Connection, parts: Iterable[Changes]) -> None:
         changes |= part
     if changes.periods:
         periods = [(str(rollup), period) for rollup, period in sorted(changes.periods)]
-        _answers(connection, TOUCH, msgspec.json.encode(periods))
+        answers(connection, with_json(TOUCH, msgspec.json.encode(periods)))
     if changes.late:
         now = func.utc_timestamp(6)
         statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)
@@ -100,10 +98,23 @@ def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:
 
 
 @dataclass(slots=True)
+class _LateRows:
+    """Rows about to be sent, by late day, counted from 1970."""
+
+    present: Counter[int] = field(default_factory=Counter)
+    """Duplicates: the event that is sent wrote the stored row."""
+    moved: Counter[int] = field(default_factory=Counter)
+    """Rows that the event that is sent takes to another date."""
+
+
+@dataclass(slots=True)
 class Before:
     """The stored rows that an upsert is about to overwrite, locked so that nothing moves them before it."""
 
     table: TableRows
+    moment: Column[Any]
+    sent: list[int]
+    """The business times of the sent rows (microseconds); one that is missing is the server's to refuse."""
     late_before: int
     rows_by_period: Mapping[int, int]
     """Stored rows by the period in which they lie."""
@@ -119,28 +130,20 @@ class Before:
         return sum(self.rows_by_period.values()) + repeated
 
 
-@dataclass(slots=True)
-class _LateRows:
-    """Rows about to be sent, by late day, counted from 1970."""
-
-    present: Counter[int] = field(default_factory=Counter)
-    """Duplicates: the event that is sent wrote the stored row."""
-    moved: Counter[int] = field(default_factory=Counter)
-    """Rows that the event that is sent takes to another date."""
-
-
 def before(connection: Connection, table: TableRows, late_before: int) -> Before | None:
     """Look at the stored rows that are about to be overwritten; None for a table without a business time."""
     moment = business_time_of(table.feed.table)
     if moment is None:
         return None
     rows_by_period = {} if _is_history(table.feed.table) else _rows_by_period(connection, table, moment)
-    oldest = min((*_moments(table), *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
+    place = sent_names(table.feed.table).index(moment.name)
+    sent = [row[place] for row in table.rows if row[place] is not None]
+    oldest = min((*sent, *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
     late = None
     if oldest < late_before:
         are_all_new = not rows_by_period and not _is_history(table.feed.table)
-        late = _LateRows() if are_all_new else _late_rows(connection, table, late_before)
-    return Before(table, late_before, rows_by_period, late)
+        late = _LateRows() if are_all_new else _late_rows(connection, table, moment, late_before)
+    return Before(table, moment, sent, late_before, rows_by_period, late)
 
 
 def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
@@ -154,21 +157,19 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
     changes = Changes()
     share = share_of(table)
     if share is not None:
-        periods = {micros // PERIOD_MICROS for micros in _moments(before.table)}
+        periods = {micros // PERIOD_MICROS for micros in before.sent}
         if counts.updated:
             periods.update(before.rows_by_period)
         changes.periods = {(share.rollup.name, period) for period in periods}
     if before.late is not None:
-        changed = _written(connection, before, counts) - before.late.present + before.late.moved
+        # Rows on each late day whose stored version is the one just sent: where all are new, there is no need to look.
+        if counts.inserted == len(before.table.rows):
+            written = Counter(micros // DAY_MICROS for micros in before.sent if micros < before.late_before)
+        else:
+            written = _late_rows(connection, before.table, before.moment, before.late_before).present
+        changed = written - before.late.present + before.late.moved
         changes.late = Counter({(table.name, day): count for day, count in changed.items()})
     return changes
-
-
-def _written(connection: Connection, before: Before, counts: RowCounts) -> Counter[int]:
-    """Rows on each late day whose stored version is the one just sent."""
-    if counts.inserted == len(before.table.rows):  # no need to look
-        return Counter(micros // DAY_MICROS for micros in _moments(before.table) if micros < before.late_before)
-    return _late_rows(connection, before.table, before.late_before).present
 
 
 PRESENT = "t.event_id = UNHEX(j.event_id)"
@@ -188,14 +189,12 @@ def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
         "GROUP BY period FOR UPDATE"
     )
-    return dict(_answers(connection, statement, keys_of(table.feed.table, table.rows)))
+    return dict(answers(connection, with_json(statement, keys_of(table.feed.table, table.rows))))
 
 
-def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _LateRows:
+def _late_rows(connection: Connection, table: TableRows, moment: Column[Any], late_before: int) -> _LateRows:
     """Count the sent rows whose stored row lies on a late day."""
     (key,) = table.feed.table.primary_key
-    moment = business_time_of(table.feed.table)
-    assert moment is not None
     key_type, key_expression = json_type(key)
     day = f"TIMESTAMPDIFF(DAY, '1970-01-01', t.`{moment.name}`)"
     moved = MOVED.format(day=day)
@@ -211,28 +210,11 @@ def _late_rows(connection: Connection, table: TableRows, late_before: int) -> _L
     names = sent_names(table.feed.table)
     places = [names.index(name) for name in (key.name, "event_time", "event_id", moment.name)]
     sent = msgspec.json.encode(list(map(itemgetter(*places), table.rows)))
-    days = _answers(connection, statement, sent)
+    days = answers(connection, with_json(statement, sent))
     return _LateRows(
         present=Counter({day: int(present) for day, present, _ in days}),
         moved=Counter({day: int(moved) for day, _, moved in days}),
     )
-
-
-def _answers(connection: Connection, statement: str, rows_json: bytes) -> Sequence[Any]:
-    """Execute a statement with JSON in the place of its `%s`; its answers."""
-    driver: Any = connection.connection.driver_connection
-    with translated_errors(), driver.cursor() as cursor:
-        cursor.execute(with_json(statement, rows_json))
-        answers: Sequence[Any] = cursor.fetchall()
-    return answers
-
-
-def _moments(table: TableRows) -> list[int]:
-    """The business times of the rows that are sent, in microseconds; one that is missing is the server's to refuse."""
-    moment = business_time_of(table.feed.table)
-    assert moment is not None
-    place = sent_names(table.feed.table).index(moment.name)
-    return [row[place] for row in table.rows if row[place] is not None]
 
 
 def _is_history(table: Table) -> bool:

@@ -5,15 +5,15 @@ it, and the digest of the server's words for it right after. The first differs o
 second once somebody has changed the view by hand.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from textwrap import dedent
 
 from sqlalchemy import Connection, inspect, select, text
-from sqlalchemy.dialects.mysql.base import MySQLDialect
 
 from stream.declaration.service_tables import DECLARED_VIEW
+from stream.mysql.connection import is_mariadb
 
 # MySQL writes the database's name before each table, and a backup may be restored under another name.
 STORED_AS = "SHA2(CONCAT(security_type, ' ', REPLACE(view_definition, CONCAT('`', DATABASE(), '`.'), '')), 256)"
@@ -30,15 +30,10 @@ class View:
     """The query on MariaDB; empty: the same."""
 
 
-def differences(connection: Connection, views: Iterable[View]) -> dict[str, str]:
-    """The views that are not as declared, each with the reason."""
-    return _differences(connection, _creations(connection, views))
-
-
-def statements(connection: Connection, views: Iterable[View]) -> list[str]:
+def statements(connection: Connection, views: Sequence[View]) -> list[str]:
     """The SQL that makes the views as they are declared, and drops those of ours that no longer are."""
     creations = _creations(connection, views)
-    differing = _differences(connection, creations)
+    differing = differences(connection, views)
     made = {name: creations[name] for name in differing if name in creations}
     dropped = [name for name in differing if name not in creations]
     needed = [*made.values(), *(f"DROP VIEW IF EXISTS {name}" for name in dropped)]
@@ -54,15 +49,16 @@ def statements(connection: Connection, views: Iterable[View]) -> list[str]:
     return needed
 
 
-def make(connection: Connection, views: Iterable[View]) -> None:
+def make(connection: Connection, views: Sequence[View]) -> None:
     """Make the views as they are declared, and drop those of ours that no longer are."""
     for statement in statements(connection, views):
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
     connection.commit()
 
 
-def _differences(connection: Connection, creations: Mapping[str, str]) -> dict[str, str]:
-    """Views by name, each with why it is not as its declaration; those to be made in the order of declaration."""
+def differences(connection: Connection, views: Iterable[View]) -> dict[str, str]:
+    """The views that are not as declared, each with the reason; those to be made in the order of declaration."""
+    creations = _creations(connection, views)
     query = text(f"SELECT table_name AS name, {STORED_AS} AS digest FROM {HERE}")  # noqa: S608 - constants
     stored = {row.name: row.digest for row in connection.execute(query)}
     is_migrated = inspect(connection).has_table(DECLARED_VIEW.name)
@@ -80,8 +76,8 @@ def _differences(connection: Connection, creations: Mapping[str, str]) -> dict[s
 
 def _creations(connection: Connection, views: Iterable[View]) -> dict[str, str]:
     """The statement that makes each view, by name."""
-    is_mariadb = isinstance(connection.dialect, MySQLDialect) and connection.dialect.is_mariadb
-    queries = {view.name: view.mariadb_query if is_mariadb and view.mariadb_query else view.query for view in views}
+    on_mariadb = is_mariadb(connection)
+    queries = {view.name: view.mariadb_query if on_mariadb and view.mariadb_query else view.query for view in views}
     return {name: f"CREATE OR REPLACE VIEW {name} AS\n{dedent(query).strip()}" for name, query in queries.items()}
 
 

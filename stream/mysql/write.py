@@ -11,8 +11,8 @@ The order of effects, numbered here and in `Writer.write`:
 7. commit
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, Engine, text
 
@@ -24,13 +24,13 @@ from stream.mysql.connection import translated_errors
 from stream.mysql.progress import Standing
 from stream.mysql.rows import Mark, WrittenSlice, upsert
 from stream.mysql.touched import NEVER_LATE
-from stream.records import Claim
+from stream.records import Claim, Slice
 from stream.settings import LOOK_BACK_DAYS
 from stream.stages.compact import compact
 from stream.stages.decode import DecodedSlice
 
-Resolve = Callable[[Connection, WrittenSlice], None]
-"""Resolves the dead letters of those of a slice's records that were rejected before and pass now."""
+Resolve = Callable[[Connection, Slice, Collection[int]], None]
+"""Resolves the dead letters of a slice's records, but for those at these offsets: they are rejected again."""
 
 
 class Writer:
@@ -45,7 +45,7 @@ class Writer:
         self.group_id = group_id
         self.owner = owner
         self._look_back_days = look_back_days
-        self._resolve = _resolve_passed if resolves else None
+        self._resolve = dead_letters.resolve_span if resolves else None
         self._connection: Connection | None = None
         self._in_doubt: list[WrittenSlice] = []
         """The effects of the last transaction whose COMMIT was sent and not answered."""
@@ -95,11 +95,9 @@ class Writer:
     def ping(self) -> None:
         """Keep an idle connection from being closed for its silence."""
         if self._connection is not None:
-            try:
-                with self._transaction() as connection:
-                    connection.execute(text("SELECT 1"))
-            except DatabaseUnavailable:
-                pass  # the next call opens another
+            # Where it is gone, the next call opens another.
+            with suppress(DatabaseUnavailable), self._transaction() as connection:
+                connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -160,13 +158,9 @@ def settle(
     dead_letters.keep(connection, [letter for each in written for letter in each.dead_letters])
     if resolve is not None:
         for each in written:
-            resolve(connection, each)
+            resolve(connection, each.slice, {record.offset for record, _ in each.rejected})
     # 4. the ledger of rows
     counts = {(each.slice.topic_partition, table): rows for each in written for table, rows in each.rows.items()}
     progress.record_rows(connection, group_id, counts)
     # 5. changes
     touched.note(connection, [each.changes for each in written])
-
-
-def _resolve_passed(connection: Connection, written: WrittenSlice) -> None:
-    dead_letters.resolve_slice(connection, written.slice, written.rejected_offsets)

@@ -21,14 +21,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from stream.catalog import STREAMS
 from stream.errors import TransactionConflict
 from stream.mysql import dead_letters, progress, touched
 from stream.mysql.connection import read_connection, translated_errors
 from stream.mysql.dead_letters import LogPart
-from stream.mysql.rows import WrittenSlice
 from stream.mysql.selection import Selection, offsets_waiting, parts_waiting
 from stream.mysql.write import settle, write_rows
 from stream.records import Claim, Record, Slice
@@ -118,15 +117,8 @@ class Redrive:
             decoded = decode_slice(slice_, self.decoder.readers_for(part.topic, records))
             written = write_rows(connection, decoded, late_before=touched.late_before(self.look_back_days))
             # 4. to 6. as a lane does
-            settle(connection, progress.REDRIVE_GROUP_ID, [written], _resolve_redriven)
+            settle(connection, progress.REDRIVE_GROUP_ID, [written], dead_letters.resolve_records)
             # 7. the ledger of records
             progress.count_redriven(connection, part.topic_partition, written.records)
             # 8. commit, by leaving the block
             return Redriven(part.topic, len(records) - len(written.rejected), len(written.rejected), gone)
-
-
-def _resolve_redriven(connection: Connection, written: WrittenSlice) -> None:
-    """Resolve exactly the dead letters that were redriven: others between them may wait, and were not selected."""
-    claim, rejected = written.slice.claim, written.rejected_offsets
-    offsets = [record.offset for record in written.slice.records if record.offset not in rejected]
-    dead_letters.resolve(connection, LogPart(claim.topic_id, *claim.topic_partition), offsets)

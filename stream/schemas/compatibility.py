@@ -4,9 +4,8 @@ Stricter than reading: here every branch of a union must find its like, whether 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-Json = Any
+from stream.schemas.version import Json
 
 PROMOTIONS: Mapping[str, frozenset[str]] = {
     "int": frozenset({"long", "float", "double"}),

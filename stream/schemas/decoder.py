@@ -1,7 +1,7 @@
 """The readers that a process works with: those of some topics, and the registry where one is configured."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from stream.catalog import STREAMS
@@ -44,10 +44,7 @@ def opened_decoder(settings: Settings, topics: Collection[str]) -> Iterator[Deco
     # What a registry says of an id counts; ids.json is for those who have none.
     store = SchemaStore(hasher=hasher, ids=None if url is None else {})
     readers = {topic: store.readers(topic) for topic in topics}
-    if url is None:
-        yield Decoder(readers)
-        return
-    with Registry(url) as registry:
+    with nullcontext() if url is None else Registry(url) as registry:
         yield Decoder(readers, registry)
 
 

@@ -7,7 +7,7 @@ but none whose data would be misread: Avro checks neither the scale of a decimal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fastavro.schema import parse_schema, to_parsing_canonical_form
+from fastavro.schema import fullname, parse_schema, to_parsing_canonical_form
 
 from stream.declaration.persons import PersonKind
 from stream.declaration.streams import Route
@@ -15,7 +15,7 @@ from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.records import Record
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
-from stream.schemas.version import NO_SCHEMA, Json, SchemaVersion, full_name, without_logical_types
+from stream.schemas.version import NO_SCHEMA, Json, SchemaVersion, without_logical_types
 
 Digits = tuple[int, int]
 """A decimal's precision and scale."""
@@ -52,7 +52,7 @@ class Readers:
         """Take in the writer schema that a registry has under a header's id. Any thread may do so at any time: each
         look-up sees it or doesn't."""
         for route, newest in self.newest:
-            if _is_record(source) and full_name(source) in newest.full_names:
+            if _is_record(source) and fullname(source) in newest.full_names:
                 reader = _foreign_reader(source, route, newest)
                 if reader is None:
                     self.refused[header] = Reason.INCOMPATIBLE_SCHEMA
@@ -98,7 +98,7 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
     except (*NO_SCHEMA, KeyError, TypeError, AttributeError):  # it is what somebody has put into a registry
         return None
     is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
-    return Reader(full_name(source), route, plain, None if is_newest else newest.plain)
+    return Reader(fullname(source), route, plain, None if is_newest else newest.plain)
 
 
 def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tuple[str, Digits | None, Digits] | None:
@@ -106,22 +106,19 @@ def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tup
     decimal's bytes mean nothing without its scale, so every version must have the catalog's digits."""
     types = _logical_types(source, newest)
     for name, digits in route.decimals:
-        logical = types.get(name)
-        is_decimal = logical is not None and logical.get("logicalType") == "decimal"
-        written = (logical["precision"], logical.get("scale", 0)) if logical and is_decimal else None
-        if logical is not None and written != digits:
-            return name, written, digits
+        if (logical := types.get(name)) is not None:
+            is_decimal = logical.get("logicalType") == "decimal"
+            written = (logical["precision"], logical.get("scale", 0)) if is_decimal else None
+            if written != digits:
+                return name, written, digits
     return None
 
 
 def _has_other_unit(source: Json, newest: SchemaVersion) -> bool:
     """Whether a field counts in another unit than ours: resolution would take milliseconds for microseconds."""
-    newest_types = _logical_types(newest.source, newest)
-    for name, logical in _logical_types(source, newest).items():
-        writer_unit, reader_unit = logical.get("logicalType"), newest_types.get(name, {}).get("logicalType")
-        if writer_unit and reader_unit and writer_unit != reader_unit:
-            return True
-    return False
+    written, ours = _logical_types(source, newest), _logical_types(newest.source, newest)
+    units = [(written[name].get("logicalType"), ours[name].get("logicalType")) for name in written.keys() & ours.keys()]
+    return any(writer and reader and writer != reader for writer, reader in units)
 
 
 def _logical_types(source: Json, newest: SchemaVersion) -> dict[str, Json]:

@@ -7,20 +7,17 @@ The client is loaded by the functions that use it: with its web client it takes 
 registry has no use.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from fastavro.schema import fullname
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError, Trouble
-from stream.schemas.version import SchemaVersion, full_name
-
-if TYPE_CHECKING:
-    from confluent_kafka.schema_registry import Schema
-    from confluent_kafka.schema_registry.error import SchemaRegistryError
+from stream.schemas.version import SchemaVersion
 
 REQUEST_TIMEOUT_SECONDS = 5.0
 """A schema is a few kilobytes; a registry that takes longer is asked again."""
@@ -46,7 +43,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each URL, which
 
 def subject_of(version: SchemaVersion) -> str:
     """The subject under which a schema's versions evolve."""
-    return f"{version.topic}-{full_name(version.source)}"
+    return f"{version.topic}-{fullname(version.source)}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,10 @@ class Registry:
             return None
         if schema.schema_str is None:
             raise RegistryUnavailable(Trouble.REGISTRY_FAILING, "gave an answer without a schema")
-        return _json_of(schema.schema_str) if schema.schema_type == "AVRO" else {}
+        try:
+            return json.loads(schema.schema_str) if schema.schema_type == "AVRO" else {}
+        except ValueError:  # readers refuse an empty schema, as one that is not Avro's
+            return {}
 
     def id_of(self, version: SchemaVersion) -> int | None:
         """The id of one of our schemas; None where it is not registered."""
@@ -127,7 +127,8 @@ class Registry:
             if is_dry_run:
                 state = "would be registered" if schema_id is None else state
             else:
-                self._require_level(subject)
+                if self.compatibility_of(subject) != COMPATIBILITY:
+                    _asked(partial(self._client.set_compatibility, subject, COMPATIBILITY))
                 if schema_id is None:
                     schema_id, state = self._register(version), "registered"
             done.append(Registration(subject, version.name, schema_id, state))
@@ -143,10 +144,6 @@ class Registry:
             )
         return schema_id
 
-    def _require_level(self, subject: str) -> None:
-        if self.compatibility_of(subject) != COMPATIBILITY:
-            _asked(lambda: self._client.set_compatibility(subject, COMPATIBILITY))
-
 
 def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
     """The registry's answer; None where it refuses with one of these codes of its own."""
@@ -158,7 +155,11 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
     except SchemaRegistryError as error:
         if error.error_code in codes:
             return None
-        raise _refusal(error) from None
+        status = error.http_status_code
+        if status in (401, 403):
+            raise RegistryUnavailable(Trouble.REGISTRY_ACCESS_DENIED, f"refuses us (HTTP {status})") from None
+        answer = f"answered with HTTP {status}, code {error.error_code}"
+        raise RegistryUnavailable(Trouble.REGISTRY_FAILING, answer) from None
     except TimeoutException:
         raise RegistryUnavailable(Trouble.REGISTRY_TIMEOUT, "did not answer in time") from None
     except HTTPError as error:
@@ -167,22 +168,8 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
         raise RegistryUnavailable(Trouble.REGISTRY_FAILING, f"gave a strange answer ({type(error).__name__})") from None
 
 
-def _refusal(error: SchemaRegistryError) -> RegistryUnavailable:
-    status = error.http_status_code
-    if status in (401, 403):
-        return RegistryUnavailable(Trouble.REGISTRY_ACCESS_DENIED, f"refuses us (HTTP {status})")
-    return RegistryUnavailable(Trouble.REGISTRY_FAILING, f"answered with HTTP {status}, code {error.error_code}")
-
-
-def _schema_of(version: SchemaVersion) -> Schema:
+def _schema_of(version: SchemaVersion) -> Any:
+    """A schema as the client takes it."""
     from confluent_kafka.schema_registry import Schema
 
     return Schema(json.dumps(version.source, ensure_ascii=False), "AVRO")
-
-
-def _json_of(text: str) -> Any:
-    """The schema, or an empty one where the text is no JSON: readers refuse that."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {}

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fastavro.schema import SchemaParseException, parse_schema
+from fastavro.schema import SchemaParseException, fullname, parse_schema
 
 from stream.errors import ConfigurationError
 from stream.schemas.framing import single_object_header
@@ -42,9 +42,8 @@ class SchemaVersion:
     @cached_property
     def full_names(self) -> frozenset[str]:
         """The record's name with its namespace, and its earlier names (aliases)."""
-        namespace = self.source.get("namespace", "")
-        aliases = [_full_name(alias, namespace) for alias in self.source.get("aliases", ())]
-        return frozenset([full_name(self.source), *aliases])
+        names = (self.source["name"], *self.source.get("aliases", ()))
+        return frozenset(fullname({**self.source, "name": name}) for name in names)
 
     @cached_property
     def plain(self) -> Json:
@@ -71,11 +70,6 @@ def load_version(path: Path) -> SchemaVersion:
     return SchemaVersion(path.parent.name, matched["record"], int(matched["version"]), source)
 
 
-def full_name(source: Json) -> str:
-    """A named schema's name with its namespace."""
-    return _full_name(source["name"], source.get("namespace", ""))
-
-
 def without_logical_types(schema: Json) -> Json:
     """The same schema, whose values stay as they are on the wire."""
     if isinstance(schema, dict):
@@ -85,7 +79,3 @@ def without_logical_types(schema: Json) -> Json:
     if isinstance(schema, list):
         return [without_logical_types(part) for part in schema]
     return schema
-
-
-def _full_name(name: str, namespace: str) -> str:
-    return name if "." in name or not namespace else f"{namespace}.{name}"

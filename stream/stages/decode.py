@@ -1,7 +1,7 @@
 """Record → event: the framing names the writer schema, the bytes become a datum, the datum an event."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -20,37 +20,31 @@ VARINT_CONTINUES = 0x80
 """Set in each byte of an Avro number but its last."""
 
 
-@dataclass(slots=True)
-class Decoded:
-    """Some records of one partition, sorted into events and rejections."""
-
-    accepted: list[tuple[Record, Event, Route]] = field(default_factory=list)
-    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+Accepted = list[tuple[Record, Event, Route]]
+Rejected = list[tuple[Record, Rejection]]
 
 
 @dataclass(slots=True)
 class DecodedSlice:
-    """A slice and its records, decoded."""
-
     slice: Slice
-    accepted: list[tuple[Record, Event, Route]]
-    rejected: list[tuple[Record, Rejection]]
+    accepted: Accepted
+    rejected: Rejected
 
 
-def decode(records: Iterable[Record], readers: Readers) -> Decoded:
+def decode(records: Iterable[Record], readers: Readers) -> tuple[Accepted, Rejected]:
     """Sort records into events and rejections, both in the order of the log."""
-    decoded = Decoded()
+    accepted: Accepted = []
+    rejected: Rejected = []
     for record in records:
         try:
-            decoded.accepted.append(decode_record(record, readers))
+            accepted.append(decode_record(record, readers))
         except Rejection as rejection:
-            decoded.rejected.append((record, rejection))
-    return decoded
+            rejected.append((record, rejection))
+    return accepted, rejected
 
 
 def decode_slice(slice_: Slice, readers: Readers) -> DecodedSlice:
-    decoded = decode(slice_.records, readers)
-    return DecodedSlice(slice_, decoded.accepted, decoded.rejected)
+    return DecodedSlice(slice_, *decode(slice_.records, readers))
 
 
 def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Route]:

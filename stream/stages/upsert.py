@@ -12,10 +12,8 @@ tenth of what a driver's `executemany` does. The statement is generated from the
 Assignments run from left to right, so the version columns, which decide whether a row is newer, come last.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,7 +22,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
 from stream.counts import RowCounts
-from stream.declaration.persons import OnErasure, PersonColumn
+from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import (
     LINEAGE_COLUMNS,
@@ -41,6 +39,9 @@ JSON_BYTES_MAX = 4 * 1024 * 1024
 `max_allowed_packet` (MariaDB's 16 MiB), for escaping may double it."""
 
 EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
+
+OR_ERROR = "ERROR ON EMPTY ERROR ON ERROR"
+"""For each column of JSON_TABLE: by default a value that doesn't fit, or is missing, silently becomes NULL."""
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
 
@@ -119,31 +120,44 @@ def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
 
 def json_keys(key: Column[Any]) -> str:
     """A table `j` with a column `k`, of keys in a JSON list that takes the place of `%s`."""
-    return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$' ERROR ON EMPTY ERROR ON ERROR)) j"
+    return f"JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$' {OR_ERROR})) j"
 
 
 @cache
 def _template(table: Table) -> str:
-    """The statement, with a NUL for the partition's number and `%s` for the rows."""
+    """The statement, with a NUL for the partition's number and `%s` for the rows. In JSON_TABLE columns are `c0`, `c1`
+    and so on, and ids of persons as text `p0`, `p1`, whom the joins find among the erased as `e0`, `e1`."""
     position_of = {name: position for position, name in enumerate(sent_names(table))}
-    unpacked = [_Unpacked(table.c[name], position) for name, position in position_of.items() if name in table.c]
-    joined = [person for person in persons_of(table) if person.is_joined]
-    persons = [_Joined(person, number, position_of[person.column]) for number, person in enumerate(joined)]
-    values = [f"{_emptied(column, persons)} AS `{column.name}`" for column in unpacked]
-    names = [*(column.name for column in unpacked), "modified_on", "kafka_partition", "loaded_on"]
-    occurred = next(column.expression for column in unpacked if column.name == "event_time")
-    suppressing = [each for each in persons if each.person.on_erasure is OnErasure.DELETE_ROW]
+    persons = list(enumerate(person for person in persons_of(table) if person.is_joined))
+    unpacked, joins, values = [], [], {}
+    for name, position in position_of.items():
+        if name in table.c:
+            kind, expression = json_type(table.c[name])
+            unpacked.append(f"c{position} {kind} PATH '$[{position}]' {OR_ERROR}")
+            values[name] = expression.format(f"j.c{position}")
+    occurred = values["event_time"]
+    for number, person in persons:
+        place = f"PATH '$[{position_of[person.column]}]'"
+        unpacked.append(f"p{number} VARCHAR(256) CHARACTER SET utf8mb4 {place} {OR_ERROR}")
+        joins.append(
+            f"LEFT JOIN `{ERASURE.name}` e{number} ON e{number}.person_kind = '{person.kind}' "
+            f"AND e{number}.person_id = j.p{number} COLLATE {BINARY_COLLATION}"
+        )
+    for name, value in values.items():
+        spared = _not_erased(number for number, person in persons if name in person.emptied)
+        values[name] = f"IF({spared}, {value}, NULL)" if spared else value
+    names = [*values, "modified_on", "kafka_partition", "loaded_on"]
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
 INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
 SELECT new.* FROM (
-  SELECT {", ".join(values)},
+  SELECT {", ".join(f"{value} AS `{name}`" for name, value in values.items())},
     {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
   FROM JSON_TABLE(%s, '$[*]' COLUMNS (
-    {", ".join([each.definition for each in unpacked] + [each.definition for each in persons])}
+    {", ".join(unpacked)}
   )) j
-  {" ".join(each.join for each in persons)}
-  WHERE {" AND ".join(f"{each.alias}.person_id IS NULL" for each in suppressing) or "TRUE"}
+  {" ".join(joins)}
+  WHERE {_not_erased(number for number, person in persons if person.on_erasure is OnErasure.DELETE_ROW) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
 
@@ -156,58 +170,23 @@ def sent_names(table: Table) -> list[str]:
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
-def _emptied(column: _Unpacked, persons: Sequence[_Joined]) -> str:
-    """The column's expression, or NULL where a person is erased whose erasure empties it."""
-    spared = " AND ".join(f"{each.alias}.person_id IS NULL" for each in persons if column.name in each.person.emptied)
-    return f"IF({spared}, {column.expression}, NULL)" if spared else column.expression
+def _not_erased(numbers: Iterable[int]) -> str:
+    """The condition that none of these persons is erased; empty where there are none."""
+    return " AND ".join(f"e{number}.person_id IS NULL" for number in numbers)
 
 
 def _assignments(table: Table) -> list[str]:
     newer = f"(new.`event_time`, new.`event_id`) > (`{table.name}`.`event_time`, `{table.name}`.`event_id`)"
-    keys = {column.name for column in table.primary_key}
+    # The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity.
+    latest = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
+    keys = [column.name for column in table.primary_key]
     if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
-        newer = " AND ".join([*(f"new.`{name}` = `{table.name}`.`{name}`" for name in sorted(keys)), newer])
-    guarded = [column.name for column in written_columns(table) if column.name not in {*keys, *VERSION_COLUMNS}]
+        is_same = " AND ".join(f"new.`{name}` = `{table.name}`.`{name}`" for name in keys)
+        newer, latest = f"{is_same} AND {newer}", f"IF({is_same}, {latest}, `{table.name}`.`event_time`)"
+    guarded = [column.name for column in written_columns(table) if column.name not in (*keys, *VERSION_COLUMNS)]
     version = [] if "event_id" in keys else ["event_id"]
-    return [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)] + [
-        f"`event_time` = {_newer_time(table)}"
-    ]
-
-
-def _newer_time(table: Table) -> str:
-    """The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity."""
-    greater = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
-    if not other_unique_columns(table):
-        return greater
-    same = " AND ".join(f"new.`{column.name}` = `{table.name}`.`{column.name}`" for column in table.primary_key)
-    return f"IF({same}, {greater}, `{table.name}`.`event_time`)"
-
-
-class _Joined:
-    """One person of a row: their id as text inside JSON_TABLE, and the join that finds them among the erased."""
-
-    def __init__(self, person: PersonColumn, number: int, position: int) -> None:
-        self.person = person
-        self.alias = f"e{number}"
-        self.definition = (
-            f"p{number} VARCHAR(256) CHARACTER SET utf8mb4 PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
-        )
-        self.join = (
-            f"LEFT JOIN `{ERASURE.name}` {self.alias} ON {self.alias}.person_kind = '{person.kind}' "
-            f"AND {self.alias}.person_id = j.p{number} COLLATE {BINARY_COLLATION}"
-        )
-
-
-class _Unpacked:
-    """One column inside JSON_TABLE: how it is declared there, and the expression that becomes its value."""
-
-    def __init__(self, column: Column[Any], position: int) -> None:
-        unpacked_type, expression = json_type(column)
-        alias = f"c{position}"
-        self.name = column.name
-        # ERROR ON …: by default a value that doesn't fit, or is missing, silently becomes NULL.
-        self.definition = f"{alias} {unpacked_type} PATH '$[{position}]' ERROR ON EMPTY ERROR ON ERROR"
-        self.expression = expression.format(f"j.{alias}")
+    assigned = [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)]
+    return [*assigned, f"`event_time` = {latest}"]
 
 
 def json_type(column: Column[Any]) -> tuple[str, str]:

@@ -62,9 +62,9 @@ def planted(topic: str, route: Route) -> Planted:
             datum[field.name] = _instead(route, field, datum[field.name], NUMBER + 20 * number)
     value = encode(route.record_name, datum)
     record = Record(0, example.record.timestamp_ms, key_of(route.record_name, datum), value)
-    decoded = decode([record], READERS[topic])
-    assert not decoded.rejected, decoded.rejected
-    return Planted(topic, record, compact(decoded.accepted).tables)
+    accepted, rejected = decode([record], READERS[topic])
+    assert not rejected, rejected
+    return Planted(topic, record, compact(accepted).tables)
 
 
 def _examples(topic: str, route: Route) -> list[Example]:

@@ -100,9 +100,9 @@ def test_accepted_and_rejected_keep_the_order_of_the_log() -> None:
     records = [events.record("TripRecorded", trip(trip_id=number or 1), offset=number) for number in range(6)]
     for number in (1, 4):
         records[number] = records[number]._replace(value=b"x")
-    decoded = decode(records, READERS["trip"])
-    assert [record.offset for record, _, _ in decoded.accepted] == [0, 2, 3, 5]
-    assert [record.offset for record, _ in decoded.rejected] == [1, 4]
+    accepted, rejected = decode(records, READERS["trip"])
+    assert [record.offset for record, _, _ in accepted] == [0, 2, 3, 5]
+    assert [record.offset for record, _ in rejected] == [1, 4]
 
 
 # --- Any bytes

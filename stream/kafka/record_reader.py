@@ -1,7 +1,5 @@
 """Reads single records of Kafka's log by their offsets, outside any consumer group."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any

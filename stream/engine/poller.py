@@ -233,7 +233,7 @@ class Engine:
         self.metrics.retries.labels(Trouble.CLIENT_CUT_OFF).inc()
         self.on_lost(list(self._assignment.partitions))
         self.has_joined = False
-        self._source.replace(self.options.topics)
+        self._source.replace()
 
     def _inform(self, partitions: Iterable[Assigned], *, wait: bool = False) -> None:
         """Tell Kafka the offsets that lanes applied since it was last told, for tools that show lag."""

@@ -5,13 +5,12 @@ the worker rests afterwards; None: the usual time. Several processes may take st
 done, or locked, leaves it.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 import structlog
 from sqlalchemy import Connection
@@ -105,7 +104,7 @@ class Kept:
     """Of replays, with their progress and ledgers, since anybody went on with them."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Kept:
+    def of(cls, settings: Settings) -> Self:
         """As the settings say."""
         content, journals = timedelta(days=settings.dead_letter_days), timedelta(days=settings.keep_days)
         # A record that is in the log may be read again, and what was discarded has to stay so.
@@ -128,7 +127,8 @@ def keep_house(connection: Connection, metrics: Metrics, kept: Kept) -> float | 
         if rows.total():
             log.info("old rows removed", rows=dict(rows), kept_days=age.days)
         removed += rows
-    metrics.observe_removed(removed)
+    for table, count in removed.items():
+        metrics.removed_rows.labels(table).inc(count)
     with connection.begin():
         metrics.observe_waiting(selection.count_waiting(connection))
         metrics.observe_freshness(freshness.freshness(connection))

@@ -61,10 +61,6 @@ class Assignment:
         """Whether the partition would be fetched if its lane were not overfull."""
         return assigned.state is State.READING and self._lane_of(assigned.topic_partition).is_overfull
 
-    @property
-    def is_any_resting(self) -> bool:
-        return any(assigned.is_resting for assigned in self.partitions.values())
-
     def reading(self, topic_partition: TopicPartition) -> Assigned | None:
         """The partition, if it is being read."""
         assigned = self.partitions.get(topic_partition)

@@ -203,7 +203,7 @@ def test_a_claim_of_an_assignment_that_is_gone_is_not_taken(turns: Turns) -> Non
     late.grant("id-1", 1, 10)
     turns.assignment.on_claimed(late)
     assert turns.state() is State.CLAIMING
-    assert turns.assignment.partitions[TRIP].granted is None
+    assert turns.assignment.partitions[TRIP].applied_offset is None
     turns.claimed()
     assert turns.state() is State.SEEKING
 

@@ -193,6 +193,7 @@ class Assignment:
         return {}
 
     def _topic_ids(self, partitions: Iterable[Assigned]) -> dict[str, str]:
+        """Kafka's ids of the partitions' topics; says so where a topic is gone."""
         topics = {assigned.topic_partition.topic for assigned in partitions}
         ids = self._source.brokers.topic_ids(topics)
         for topic in sorted(topics - ids.keys()):

@@ -155,7 +155,7 @@ class Source:
             return None
         return high if high >= 0 else None
 
-    # Questions that a source of ranges answers by itself. Others raise KafkaUnavailable.
+    # Questions to the brokers, which raise KafkaUnavailable. A source of ranges answers these by itself.
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return self.brokers.high_watermarks(partitions)

@@ -63,7 +63,7 @@ class Claim:
     topic_partition: TopicPartition
     topic_id: str
     """Kafka's id of the topic when the claim was requested; once granted, the id that progress speaks of. Where the two
-    differ, the topic was recreated. Set by the lane, read by the poller after `PartitionClaimed`."""
+    differ, the topic was recreated. Set by the lane, read by the poller once the lane reports the grant."""
     epoch: int = 0
     """Raised in MySQL by each claim; a write whose epoch is no longer the stored one is fenced. Set by the lane."""
     next_offset: int = 0

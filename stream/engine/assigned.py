@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from stream.kafka.source import Fetched
-from stream.records import Claim, Record, Slice, TopicPartition
+from stream.records import Claim, Slice, TopicPartition
 
 
 class State(Enum):
@@ -54,9 +54,9 @@ class Assigned:
         return self.resting_for is not None
 
     @property
-    def granted(self) -> Claim | None:
-        """The claim, once MySQL granted it."""
-        return self.claim if self.claim is not None and self.claim.is_granted else None
+    def applied_offset(self) -> int | None:
+        """The next offset to apply, once MySQL granted the claim."""
+        return self.claim.next_offset if self.claim is not None and self.claim.is_granted else None
 
     def give_up_claim(self) -> None:
         if self.claim is not None:
@@ -65,7 +65,9 @@ class Assigned:
     def take(self, fetched: Fetched) -> Slice | None:
         """Cut what was fetched into a slice under the claim, and read on behind it; None where nothing of it is new."""
         assert self.claim is not None
-        records = _from_offset(fetched.records, self.read_offset)
+        records = fetched.records
+        if records and records[0].offset < self.read_offset:
+            records = [record for record in records if record.offset >= self.read_offset]
         next_offset = max(self.read_offset, fetched.end_offset or 0, records[-1].offset + 1 if records else 0)
         if next_offset == self.read_offset:
             return None
@@ -85,10 +87,3 @@ class Assigned:
             self.oldest_unapplied_ms = None
         elif slice_.records:
             self.oldest_unapplied_ms = slice_.records[-1].timestamp_ms
-
-
-def _from_offset(records: list[Record], offset: int) -> list[Record]:
-    """The records from `offset` on; nearly always all of them."""
-    if not records or records[0].offset >= offset:
-        return records
-    return [record for record in records if record.offset >= offset]

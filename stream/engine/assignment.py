@@ -1,14 +1,16 @@
 """The partitions that the group gave to this process, on their way to being read: the poller's bookkeeping."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
 from stream.engine.assigned import Assigned, State
+from stream.engine.lane import Lane
 from stream.engine.metrics import Metrics
 from stream.errors import KafkaUnavailable, StopReason
+from stream.every import Clock, Every
 from stream.kafka.source import Source
 from stream.operate.standing import stop_reason
 from stream.records import Claim, TopicPartition
@@ -26,20 +28,17 @@ SUSPENDED_SECONDS = 60.0
 """A topic's rest after too many of its records were rejected."""
 
 
-class Claimer(Protocol):
-    """A lane, as far as claims go."""
-
-    @property
-    def is_overfull(self) -> bool: ...
-
-    def request_claim(self, claim: Claim) -> None: ...
-
-
 class Assignment:
     """The partitions that this process holds; only the poller's thread changes it."""
 
     def __init__(
-        self, source: Source, lane_of: Callable[[TopicPartition], Claimer], metrics: Metrics, *, stop_remedy: str
+        self,
+        source: Source,
+        lane_of: Callable[[TopicPartition], Lane],
+        metrics: Metrics,
+        *,
+        stop_remedy: str,
+        clock: Clock = time.monotonic,
     ) -> None:
         """`stop_remedy` says what an operator does about a stopped `{partition}`."""
         self.partitions: dict[TopicPartition, Assigned] = {}
@@ -47,7 +46,9 @@ class Assignment:
         """The partitions that the client was last told to fetch."""
         self.brokers_trouble: str | None = None
         """The reason why the brokers' last answer is missing; None while all is well."""
-        self._ask_again_at = 0.0
+        self._clock = clock
+        self._questions = Every(ASK_AGAIN_SECONDS, clock)
+        """Restarted only where an answer is missing."""
         self._source = source
         self._lane_of = lane_of
         self._metrics = metrics
@@ -59,10 +60,6 @@ class Assignment:
     def is_waiting_for_lane(self, assigned: Assigned) -> bool:
         """Whether the partition would be fetched if its lane were not overfull."""
         return assigned.state is State.READING and self._lane_of(assigned.topic_partition).is_overfull
-
-    @property
-    def is_any_resting(self) -> bool:
-        return any(assigned.is_resting for assigned in self.partitions.values())
 
     def reading(self, topic_partition: TopicPartition) -> Assigned | None:
         """The partition, if it is being read."""
@@ -117,13 +114,22 @@ class Assignment:
 
     def settle(self) -> None:
         """Take each partition that isn't reading yet a step further, and have the client fetch those that are."""
-        try:
-            if time.monotonic() >= self._ask_again_at:
+        with self._asking():
+            if self._questions.is_due():
                 self._request_claims(self.all_in(State.WAITING))
                 self._begin(self.all_in(State.SEEKING))
-        except KafkaUnavailable as error:
-            self._note_unavailable(error)
         self._fetch()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the brokers; where no answer comes, note why, and leave them alone for a while."""
+        try:
+            yield
+        except KafkaUnavailable as error:
+            self.brokers_trouble = str(error)
+            self._questions.restart()
+            self._metrics.retries.labels(error.reason).inc()
+            log.warning("asking the brokers again", why=str(error), effect="the client connects again by itself")
 
     def _fetch(self) -> None:
         """Here alone the client is told what to fetch: between polls, and not within what the group says."""
@@ -137,12 +143,11 @@ class Assignment:
     def _request_claims(self, waiting: Sequence[Assigned]) -> None:
         if not waiting:
             return
-        topics = {assigned.topic_partition.topic for assigned in waiting}
-        ids = self._source.topic_ids(topics)
-        if topics - ids.keys():
-            self._rest_from_asking()
+        ids = self._topic_ids(waiting)
         known = [assigned for assigned in waiting if assigned.topic_partition.topic in ids]
-        watermarks = self._source.watermarks([assigned.topic_partition for assigned in known])
+        if len(known) < len(waiting):
+            self._questions.restart()
+        watermarks = self._source.brokers.watermarks([assigned.topic_partition for assigned in known])
         for assigned in known:
             partition = assigned.topic_partition
             assigned.topic_id = ids[partition.topic]
@@ -152,7 +157,7 @@ class Assignment:
 
     def _begin(self, seeking: Sequence[Assigned]) -> None:
         """Start reading where progress says; stop a partition whose log doesn't have that place."""
-        watermarks = self._source.watermarks([assigned.topic_partition for assigned in seeking])
+        watermarks = self._source.brokers.watermarks([assigned.topic_partition for assigned in seeking])
         for assigned in seeking:
             assert assigned.claim is not None
             assigned.read_offset = assigned.claim.next_offset
@@ -167,50 +172,41 @@ class Assignment:
 
     def look_again(self) -> None:
         """Look into doubts, wake what has rested long enough, and see whether a topic was made anew."""
-        try:
+        with self._asking():
             for assigned in self.all_in(State.DOUBTED):
                 # Where another member holds it, the client will be told so, and revoke it; until then it waits.
                 if self._source.is_member_holding(assigned.topic_partition):
                     assigned.state = State.WAITING
-            if self._notice_recreated(self.all_in(State.READING)):
+            if reading := self.all_in(State.READING):
+                self._notice_recreated(reading)
                 self.brokers_trouble = None
-        except KafkaUnavailable as error:
-            self._note_unavailable(error)
-        now = time.monotonic()
         for assigned in self.all_in(State.STOPPED, State.SUSPENDED):
-            if now >= assigned.rest_until:
+            if self._clock() >= assigned.rest_until:
                 assigned.state = State.WAITING
 
     def ends(self) -> dict[TopicPartition, int]:
         """The present ends of the partitions that are read; empty while the brokers don't answer."""
-        if time.monotonic() < self._ask_again_at:
-            return {}
-        try:
-            return self._source.high_watermarks([assigned.topic_partition for assigned in self.all_in(State.READING)])
-        except KafkaUnavailable as error:
-            self._note_unavailable(error)
-            return {}
+        with self._asking():
+            if self._questions.is_due():
+                partitions = [assigned.topic_partition for assigned in self.all_in(State.READING)]
+                return self._source.high_watermarks(partitions)
+        return {}
 
-    def _note_unavailable(self, error: KafkaUnavailable) -> None:
-        self.brokers_trouble = str(error)
-        self._rest_from_asking()
-        self._metrics.retries.labels(error.reason).inc()
-        log.warning("asking the brokers again", why=str(error), effect="the client connects again by itself")
+    def _topic_ids(self, partitions: Iterable[Assigned]) -> dict[str, str]:
+        """Kafka's ids of the partitions' topics; says so where a topic is gone."""
+        topics = {assigned.topic_partition.topic for assigned in partitions}
+        ids = self._source.brokers.topic_ids(topics)
+        for topic in sorted(topics - ids.keys()):
+            log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
+        return ids
 
-    def _rest_from_asking(self) -> None:
-        self._ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
-
-    def _notice_recreated(self, reading: Sequence[Assigned]) -> bool:
-        """A new topic's records must not pass for the old topic's: offsets of the two mean different things.
-
-        Whether the brokers were asked.
-        """
-        ids = self._source.topic_ids({assigned.topic_partition.topic for assigned in reading}) if reading else {}
+    def _notice_recreated(self, reading: Sequence[Assigned]) -> None:
+        """A new topic's records must not pass for the old topic's: offsets of the two mean different things."""
+        ids = self._topic_ids(reading)
         for assigned in reading:
             if assigned.claim is not None and assigned.claim.is_of_another_topic(ids):
                 assigned.give_up_claim()
                 self._stop(assigned, StopReason.TOPIC_RECREATED)
-        return bool(reading)
 
     def _stop(self, assigned: Assigned, reason: StopReason) -> None:
         """Leave a partition alone until an operator decides: nothing is skipped silently."""
@@ -235,7 +231,7 @@ class Assignment:
             is_stopped = state is State.STOPPED
             gauge = self._metrics.partitions_stopped if is_stopped else self._metrics.partitions_suspended
             gauge.labels(*assigned.topic_partition, reason).set(1)
-        assigned.rest_until = time.monotonic() + seconds
+        assigned.rest_until = self._clock() + seconds
 
     def _end_rest(self, assigned: Assigned) -> None:
         if assigned.is_resting:

@@ -23,11 +23,7 @@ class Goal:
 
     def is_reached(self, held: Mapping[TopicPartition, Assigned]) -> bool:
         """Whether it is, but for partitions that rest; `held` are the partitions of this process."""
-        missing = {
-            partition
-            for partition, end in self.ends.items()
-            if partition not in held or not (held[partition].is_resting or _applied_offset(held[partition]) >= end)
-        }
+        missing = {each for each, end in self.ends.items() if each not in held or _is_behind(held[each], end)}
         if missing & held.keys():
             return False
         try:
@@ -39,5 +35,5 @@ class Goal:
             return False
 
 
-def _applied_offset(assigned: Assigned) -> int:
-    return assigned.granted.next_offset if assigned.granted else -1
+def _is_behind(assigned: Assigned, end: int) -> bool:
+    return not assigned.is_resting and (assigned.applied_offset is None or assigned.applied_offset < end)

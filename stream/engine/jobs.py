@@ -127,7 +127,8 @@ def keep_house(connection: Connection, metrics: Metrics, kept: Kept) -> float | 
         if rows.total():
             log.info("old rows removed", rows=dict(rows), kept_days=age.days)
         removed += rows
-    metrics.observe_removed(removed)
+    for table, count in removed.items():
+        metrics.removed_rows.labels(table).inc(count)
     with connection.begin():
         metrics.observe_waiting(selection.count_waiting(connection))
         metrics.observe_freshness(freshness.freshness(connection))

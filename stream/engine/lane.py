@@ -6,11 +6,12 @@ Decoding overlaps with the server's work on another lane's batch. A partition is
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
 
-from stream.engine.messages import BatchApplied, BatchFenced, PartitionClaimed, Report, Review, crash_reported
+from stream.engine.messages import BatchApplied, BatchFenced, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
 from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
@@ -71,36 +72,32 @@ class Lane(threading.Thread):
 
     def apply(self, batch: Batch) -> None:
         """Decode once, write until it is done or no longer ours to do."""
-
-        def is_held() -> bool:
-            return bool(batch.held_slices)
-
-        self._give_up_recreated(batch, is_held)
-        self._learn_schemas(batch, is_held)
+        self._give_up_recreated(batch)
+        self._learn_schemas(batch)
         started = time.monotonic()
         decoded = [decode_slice(each, self._decoder.readers[each.topic_partition.topic]) for each in batch.held_slices]
         decoded_at = time.monotonic()
         try:
-            written = self._retry(lambda: self._writer.write(_held(decoded)), while_=is_held)
+            written = self._retry(lambda: self._writer.write(_held(decoded)), while_=lambda: batch.held_slices)
         except Fenced as fenced:
             self._give_up([each.claim for each in batch.held_slices], fenced)
             return
         if written is not None:  # else nothing of the batch is ours any more
-            self._observe(batch, decoded, written, started=started, decoded_at=decoded_at)
+            self._observe(batch, decoded, written, started, decoded_at)
             self._report(BatchApplied(written))
 
-    def _give_up_recreated(self, batch: Batch, is_held: Callable[[], bool]) -> None:
+    def _give_up_recreated(self, batch: Batch) -> None:
         """Give up what may come from a recreated topic: its offsets have nothing to do with our progress.
 
         The poller looks once a second, and the client goes on in the new topic as if nothing had happened. A lane that
         asks after records were fetched, and finds the topic that was claimed, has that topic's records.
         """
-        ids = self._retry(lambda: self._topic_ids(batch.topics), while_=is_held) or {}
+        ids = self._retry(lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
         recreated = [each.claim for each in batch.held_slices if each.claim.is_of_another_topic(ids)]
         if recreated:
             self._give_up(recreated, Fenced([claim.topic_partition for claim in recreated]))
 
-    def _learn_schemas(self, batch: Batch, is_held: Callable[[], bool]) -> None:
+    def _learn_schemas(self, batch: Batch) -> None:
         """Have the registry explain the ids that a batch names and we don't know: nearly always none.
 
         Given up only where the batch is: what is then decoded without its schemas is not written.
@@ -112,8 +109,9 @@ class Lane(threading.Thread):
             topic, partition = each.topic_partition
             readers = self._decoder.readers[topic]
             for header, latest_ms in readers.unknown_headers(each.records).items():
-                question = _schema_question(registry, readers, header, latest_ms)
-                self._retry(question, while_=is_held, topic=topic, partition=partition)
+                grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - max(0.0, time.time() - latest_ms / 1000)
+                learn = partial(_learn, registry, readers, header, grace_ends_at)
+                self._retry(learn, while_=lambda: batch.held_slices, topic=topic, partition=partition)
 
     def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
         """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
@@ -128,13 +126,7 @@ class Lane(threading.Thread):
         self._report(BatchFenced(claims))
 
     def _observe(
-        self,
-        batch: Batch,
-        decoded: Sequence[DecodedSlice],
-        written: Sequence[WrittenSlice],
-        *,
-        started: float,
-        decoded_at: float,
+        self, batch: Batch, decoded: list[DecodedSlice], written: list[WrittenSlice], started: float, decoded_at: float
     ) -> None:
         done = time.monotonic()
         self._metrics.batch_records.observe(batch.record_count)
@@ -223,7 +215,7 @@ class Lane(threading.Thread):
         topic, partition = claim.topic_partition
         self._retry(lambda: self._writer.claim(claim), while_=lambda: claim.is_held, topic=topic, partition=partition)
         if claim.is_granted:
-            self._report(PartitionClaimed(claim))
+            self._report(claim)
 
     def _review(self, review: Review) -> None:
         """Give up the claims that progress no longer bears out: a backup was restored, or a replica that lagged took
@@ -247,22 +239,13 @@ def _held(decoded: Sequence[DecodedSlice]) -> list[DecodedSlice]:
     return [each for each in decoded if each.slice.claim.is_held]
 
 
-def _schema_question(registry: Registry, readers: Readers, header: bytes, latest_ms: int) -> Callable[[], bool]:
-    """An attempt to learn what an id means.
-
-    An id that stays unknown beyond the grace is left unknown: its records are rejected, and the next batch that
-    names it asks again.
+def _learn(registry: Registry, readers: Readers, header: bytes, grace_ends_at: float) -> None:
+    """Learn what an id means. Where it stays unknown beyond the grace it is left so: its records are rejected, and the
+    next batch that names it asks again.
     """
     schema_id = confluent_id(header)
-    age_seconds = max(0.0, time.time() - latest_ms / 1000)
-    grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - age_seconds
-
-    def ask() -> bool:
-        source = registry.schema(schema_id)
-        if source is not None:
-            readers.learn(header, source)
-        elif time.monotonic() < grace_ends_at:
-            raise RegistryUnavailable(Trouble.SCHEMA_NOT_YET_KNOWN, f"does not know schema id {schema_id} yet")
-        return True
-
-    return ask
+    source = registry.schema(schema_id)
+    if source is not None:
+        readers.learn(header, source)
+    elif time.monotonic() < grace_ends_at:
+        raise RegistryUnavailable(Trouble.SCHEMA_NOT_YET_KNOWN, f"does not know schema id {schema_id} yet")

@@ -28,13 +28,6 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionClaimed:
-    """MySQL granted the claim."""
-
-    claim: Claim
-
-
-@dataclass(frozen=True, slots=True)
 class BatchApplied:
     written: Sequence[WrittenSlice]
 
@@ -54,7 +47,8 @@ class Crashed:
     error: BaseException
 
 
-Report = PartitionClaimed | BatchApplied | BatchFenced | Crashed
+Report = Claim | BatchApplied | BatchFenced | Crashed
+"""A claim is reported once MySQL has granted it."""
 
 
 @contextmanager
@@ -63,11 +57,8 @@ def crash_reported(thread: str, report: Callable[[Crashed], None]) -> Iterator[N
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - as above
-        log.error("thread crashed", thread=thread, error=type(error).__name__, calls=_calls(error))
+        # The calls that led to it, the innermost last; not its text, which may hold values.
+        frames = traceback.extract_tb(error.__traceback__)
+        calls = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        log.error("thread crashed", thread=thread, error=type(error).__name__, calls=calls)
         report(Crashed(thread, error))
-
-
-def _calls(error: BaseException) -> list[str]:
-    """The calls that led to an error, the innermost last. Not the error's text, which may hold values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

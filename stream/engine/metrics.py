@@ -112,11 +112,6 @@ class Metrics:
         for labels, count in {**dict.fromkeys(before, 0), **waiting}.items():
             self.dead_letters_waiting.labels(*labels).set(count)
 
-    def observe_removed(self, rows: Mapping[str, int]) -> None:
-        """Count what the housekeeper removed, by table."""
-        for table, count in rows.items():
-            self.removed_rows.labels(table).inc(count)
-
     def observe_freshness(self, fresh: Sequence[Freshness]) -> None:
         """Tell through which moment topics are applied; nothing of a topic with a partition that never was."""
         for feed in fresh:

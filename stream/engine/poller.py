@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import structlog
 
@@ -22,7 +22,7 @@ from stream.engine.assignment import SUSPENDED_SECONDS, Assignment
 from stream.engine.flood_guard import FloodGuard
 from stream.engine.goal import Goal
 from stream.engine.lane import Lane
-from stream.engine.messages import BatchApplied, BatchFenced, Crashed, PartitionClaimed, Report, Review
+from stream.engine.messages import BatchApplied, BatchFenced, Crashed, Report, Review
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
 from stream.engine.workers import Workers
@@ -30,7 +30,7 @@ from stream.errors import TerminalError, Trouble
 from stream.every import Every
 from stream.kafka.source import Fetched, Source
 from stream.mysql.rows import WrittenSlice
-from stream.records import Batch, TopicPartition
+from stream.records import Batch, Claim, TopicPartition
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,11 @@ class Engine:
             ending = self._loop()
             return ending if self._drain() else Ending.UNFINISHED
         finally:
-            self._shut_down()
+            for lane in self.lanes:
+                lane.stop()
+            self._source.close()
+            for lane in self.lanes:
+                lane.join(timeout=REVOKE_SECONDS_MAX)
 
     def _loop(self) -> Ending:
         """The loop: a turn is a poll and what follows from it."""
@@ -117,7 +121,8 @@ class Engine:
             if self._chores.take():
                 self._do_chores()
                 if self._goal and self.has_joined and self._goal.is_reached(self._assignment.partitions):
-                    return Ending.UNFINISHED if self._assignment.is_any_resting else Ending.CAUGHT_UP
+                    is_any_resting = any(each.is_resting for each in self._assignment.partitions.values())
+                    return Ending.UNFINISHED if is_any_resting else Ending.CAUGHT_UP
         return Ending.DRAINED
 
     # From polled records to lanes.
@@ -143,16 +148,13 @@ class Engine:
     # From lanes' reports to positions.
 
     def _take_reports(self) -> None:
-        while True:
-            try:
-                report = self._reports.get_nowait()
-            except Empty:
-                return
+        while not self._reports.empty():  # nobody else takes from it
+            report = self._reports.get_nowait()
             match report:
                 case BatchApplied():
                     self._on_applied(report)
-                case PartitionClaimed():
-                    self._assignment.on_claimed(report.claim)
+                case Claim():
+                    self._assignment.on_claimed(report)
                 case BatchFenced():
                     self._assignment.on_fenced(report.claims)
                 case Crashed():
@@ -201,18 +203,16 @@ class Engine:
         self._take_reports()
         held = self._assignment.partitions
         self._inform([held[partition] for partition in partitions if partition in held], wait=True)
-        self._forget(partitions)
+        self._assignment.forget(partitions)
+        self._count_partitions()
         log.info("revoked", partitions=list(map(str, partitions)))
 
     def on_lost(self, partitions: list[TopicPartition]) -> None:
         """They are another's already: throw everything away. A write under way is fenced."""
         self.metrics.rebalances.labels("lost").inc()
-        self._forget(partitions)
-        log.warning("lost", partitions=list(map(str, partitions)), effect="the group gives them out again")
-
-    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
         self._assignment.forget(partitions)
         self._count_partitions()
+        log.warning("lost", partitions=list(map(str, partitions)), effect="the group gives them out again")
 
     # Once a second.
 
@@ -233,13 +233,15 @@ class Engine:
         self.metrics.retries.labels(Trouble.CLIENT_CUT_OFF).inc()
         self.on_lost(list(self._assignment.partitions))
         self.has_joined = False
-        self._source.replace(self.options.topics)
+        self._source.replace()
 
     def _inform(self, partitions: Iterable[Assigned], *, wait: bool = False) -> None:
         """Tell Kafka the offsets that lanes applied since it was last told, for tools that show lag."""
-        granted = [(assigned, assigned.granted) for assigned in partitions]
-        offsets = {assigned: claim.next_offset for assigned, claim in granted if claim is not None}
-        moved = {assigned: offset for assigned, offset in offsets.items() if offset != assigned.informed_offset}
+        moved = {
+            assigned: offset
+            for assigned in partitions
+            if (offset := assigned.applied_offset) is not None and offset != assigned.informed_offset
+        }
         self._source.inform({assigned.topic_partition: offset for assigned, offset in moved.items()}, wait=wait)
         for assigned, offset in moved.items():
             assigned.informed_offset = offset
@@ -265,19 +267,12 @@ class Engine:
         self._inform(self._assignment.partitions.values(), wait=True)
         return is_drained
 
-    def _shut_down(self) -> None:
-        for lane in self.lanes:
-            lane.stop()
-        self._source.close()
-        for lane in self.lanes:
-            lane.join(timeout=REVOKE_SECONDS_MAX)
-
     # What health, and whoever watches a replay, ask from their own threads.
 
     def applied(self) -> dict[TopicPartition, int]:
         """The next offset to apply, of each partition that this process has claimed."""
-        granted = [assigned.granted for assigned in list(self._assignment.partitions.values())]
-        return {claim.topic_partition: claim.next_offset for claim in granted if claim is not None}
+        offsets = {each: assigned.applied_offset for each, assigned in list(self._assignment.partitions.items())}
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def stuck(self) -> list[str]:
         return watch.stuck([*self.lanes, *self._workers.all.values()], self.turned_at, time.monotonic())

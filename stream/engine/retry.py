@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -38,7 +38,7 @@ class Retry:
         self._stopping = stopping
         self._keep_alive = keep_alive
 
-    def __call__(self, attempt: Callable[[], Result], *, while_: Callable[[], bool], **where: object) -> Result | None:
+    def __call__(self, attempt: Callable[[], Result], *, while_: Callable[[], Any], **where: object) -> Result | None:
         """Attempt again through every fault of the environment, while the work is wanted and the lane isn't stopping.
 
         Returns None where it no longer is. Raises Fenced, to which another attempt is no answer.

@@ -24,7 +24,7 @@ from stream.mysql.connection import connect_engine, read_connection, translated_
 from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
 from stream.records import TopicPartition
-from stream.schemas.decoder import Decoder, opened_decoder, require_key
+from stream.schemas.decoder import opened_decoder, require_key
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -34,34 +34,39 @@ class Service:
     """An engine with all that it needs. It runs on any thread, and leaves nothing behind once it is closed."""
 
     def __init__(
-        self,
-        settings: Settings,
-        options: EngineOptions,
-        source: Source,
-        brokers: Brokers,
-        *,
-        owner: str,
-        is_replay: bool = False,
+        self, settings: Settings, options: EngineOptions, source: Source, *, owner: str, is_replay: bool = False
     ) -> None:
         """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP to
         the processes that run for good.
 
         Raises ConfigurationError.
         """
-        self._settings, self._options, self._owner, self._is_replay = settings, options, owner, is_replay
-        self._queries = connect_engine(settings.required_database_url())
-        self._database = connect_engine(settings.required_database_url(), for_lane=True)
-        self._metrics = Metrics()
-        self._reports: SimpleQueue[Report] = SimpleQueue()
-        self.workers = Workers(settings, self._database, self._metrics, self._reports.put, is_replay=is_replay)
+        url, group_id, days = settings.required_database_url(), options.group_id, settings.look_back_days
+        database, metrics = connect_engine(url, for_lane=True), Metrics()
+        reports: SimpleQueue[Report] = SimpleQueue()
+        self._options = options
+        self._queries = connect_engine(url)
+        self.workers = Workers(settings, database, metrics, reports.put, is_replay=is_replay)
         self.http_port: int | None = None
         """The port of /metrics, /livez and /readyz; None in a replay."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
-            self._engine = engine = self._new_engine(source, brokers, decoder)
+            lanes = []
+            for number in range(settings.lanes):
+                writer = Writer(database, group_id, owner, resolves=is_replay, look_back_days=days)
+                lanes.append(Lane(f"lane-{number}", writer, decoder, source.brokers.topic_ids, metrics, reports.put))
+            self._engine = engine = Engine(
+                options,
+                source=source,
+                lanes=lanes,
+                reports=reports,
+                metrics=metrics,
+                applied_offsets=self._applied_offsets,
+                workers=self.workers,
+            )
             if not is_replay:
-                address, registry = (settings.http_host, settings.http_port), self._metrics.registry
-                health = HealthServer(*address, registry, stuck=engine.stuck, unready=engine.unready)
+                address = settings.http_host, settings.http_port
+                health = HealthServer(*address, metrics.registry, stuck=engine.stuck, unready=engine.unready)
                 self.http_port = opened.enter_context(closing(health)).port
             self.close = opened.pop_all().close
             """Give back what was opened, once `run` has returned."""
@@ -74,25 +79,6 @@ class Service:
         """Work until told to stop, or until caught up. Raises TerminalError and ConfigurationError."""
         with self.workers.at_work():
             return self._engine.run()
-
-    def _new_engine(self, source: Source, brokers: Brokers, decoder: Decoder) -> Engine:
-        lanes = [
-            Lane(f"lane-{number}", self._new_writer(), decoder, brokers.topic_ids, self._metrics, self._reports.put)
-            for number in range(self._settings.lanes)
-        ]
-        return Engine(
-            self._options,
-            source=source,
-            lanes=lanes,
-            reports=self._reports,
-            metrics=self._metrics,
-            applied_offsets=self._applied_offsets,
-            workers=self.workers,
-        )
-
-    def _new_writer(self) -> Writer:
-        group_id, days = self._options.group_id, self._settings.look_back_days
-        return Writer(self._database, group_id, self._owner, resolves=self._is_replay, look_back_days=days)
 
     def _applied_offsets(self) -> Mapping[TopicPartition, int]:
         """The offset through which each partition is applied, whoever did it. Raises DatabaseUnavailable."""
@@ -110,8 +96,9 @@ def live_service(settings: Settings, topics: Sequence[str], *, is_until_caught_u
     names = readable_topics(topics)
     require_key(names, settings.hasher())
     server = require_fit_database(database_url)
-    brokers = Brokers(kafka)
-    _declare_feeds(database_url, brokers, names)
+    partitions = {name: len(topic.partitions) for name, topic in Brokers(kafka).existing_topics(names).items()}
+    with translated_errors(), connect_engine(database_url).begin() as connection:
+        freshness.declare_feeds(connection, partitions)
     options = EngineOptions(
         group_id=settings.group_id,
         topics=names,
@@ -121,15 +108,9 @@ def live_service(settings: Settings, topics: Sequence[str], *, is_until_caught_u
         is_until_caught_up=is_until_caught_up,
     )
     owner = kafka.get("group.instance.id") or new_owner()
-    service = Service(settings, options, Source(kafka, settings.group_id), brokers, owner=owner)
+    service = Service(settings, options, Source(kafka, settings.group_id), owner=owner)
     log.info("started", group=settings.group_id, topics=names, database=server, http_port=service.http_port)
     return service
-
-
-def _declare_feeds(database_url: str, brokers: Brokers, topics: Sequence[str]) -> None:
-    existing = brokers.existing_topics(topics)
-    with translated_errors(), connect_engine(database_url).begin() as connection:
-        freshness.declare_feeds(connection, {name: len(topic.partitions) for name, topic in existing.items()})
 
 
 def new_owner() -> str:

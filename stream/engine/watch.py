@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
 from stream.engine.assigned import Assigned, State
 from stream.engine.assignment import Assignment
+from stream.engine.lane import Lane
 from stream.engine.metrics import Metrics
+from stream.engine.workers import Worker
 
 STUCK_SECONDS = 90.0
 """Lanes and workers move every few seconds, but one statement may take until the driver's read timeout."""
@@ -15,24 +16,7 @@ POLLER_STUCK_SECONDS = 30.0
 """The poller turns many times a second, but a callback or a broker that is slow to answer may hold it."""
 
 
-class Watched(Protocol):
-    """A thread that shows that it isn't stuck."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def moved_at(self) -> float:
-        """The last moment at which it did, in `time.monotonic()` seconds."""
-
-
-class WatchedLane(Watched, Protocol):
-    @property
-    def trouble(self) -> str | None:
-        """The reason why the work at hand is being retried; None while all is well."""
-
-
-def stuck(threads: Iterable[Watched], turned_at: float, now: float) -> list[str]:
+def stuck(threads: Iterable[Lane | Worker], turned_at: float, now: float) -> list[str]:
     """Threads that no longer move, the poller last; a restart is the cure. Moments are of `time.monotonic()`."""
     still = [f"{thread.name} has not moved" for thread in threads if now - thread.moved_at > STUCK_SECONDS]
     if now - turned_at > POLLER_STUCK_SECONDS:
@@ -40,7 +24,7 @@ def stuck(threads: Iterable[Watched], turned_at: float, now: float) -> list[str]
     return still
 
 
-def unready(assignment: Assignment, lanes: Iterable[WatchedLane], *, has_joined: bool) -> list[str]:
+def unready(assignment: Assignment, lanes: Iterable[Lane], *, has_joined: bool) -> list[str]:
     """Reasons why this process isn't doing its work now; time or an operator is the cure."""
     reasons = [] if has_joined else ["the group has not given out its partitions yet"]
     if assignment.brokers_trouble is not None:
@@ -56,10 +40,10 @@ def unready(assignment: Assignment, lanes: Iterable[WatchedLane], *, has_joined:
 
 def tell_lag(metrics: Metrics, assigned: Assigned, end_offset: int | None) -> None:
     """Set the gauges of a partition's lag, where its end is known."""
-    if assigned.granted is None or end_offset is None:
+    if assigned.applied_offset is None or end_offset is None:
         return
     topic, partition = assigned.topic_partition
-    lag = max(0, end_offset - assigned.granted.next_offset)
+    lag = max(0, end_offset - assigned.applied_offset)
     oldest = assigned.oldest_unapplied_ms
     age = max(0.0, time.time() - oldest / 1000) if lag and oldest is not None else 0.0
     metrics.lag_records.labels(topic, partition).set(lag)

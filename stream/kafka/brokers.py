@@ -25,6 +25,8 @@ from stream.records import TopicPartition
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
 """The client gives up by itself a second before."""
 
+EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -120,46 +122,39 @@ class Brokers:
         """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a missing topic."""
         topics = self.existing_topics(names)
         partitions = sorted(each for topic in topics.values() for each in topic.partitions)
-        watermarks, ends = self.watermarks(partitions), self._committed_ends(partitions)
+        watermarks = self.watermarks(partitions)
+        ends = self._offsets(partitions, LATEST, IsolationLevel.READ_COMMITTED)
         return {each: Log(topics[each.topic].topic_id, *watermarks[each], ends[each]) for each in partitions}
 
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
         """The first offset that each partition still has, and the one after its last."""
-        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        low, high = self._offsets(partitions, earliest), self.high_watermarks(partitions)
+        low, high = self._offsets(partitions, EARLIEST), self.high_watermarks(partitions)
         return {each: Watermarks(low[each], high[each]) for each in low}
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last of each partition, records of open transactions included."""
-        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return self._offsets(partitions, LATEST)
 
     def end_offsets(self, names: Collection[str]) -> dict[TopicPartition, int]:
         """The ends of topics' partitions, for readers of committed records. Raises ConfigurationError, likewise."""
-        topics = self.existing_topics(names).values()
-        return self._committed_ends([each for topic in topics for each in topic.partitions])
-
-    def _committed_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        return self._offsets(partitions, latest, IsolationLevel.READ_COMMITTED)
+        return {partition: log.committed_end for partition, log in self.logs(names).items()}
 
     def offsets_at(self, partitions: Collection[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
         """The first offset of each partition whose record is of the moment (UTC, without a zone) or younger; partitions
         without such a record are left out.
         """
-        at = OffsetSpec.for_timestamp(
-            max(moments.to_millis(moment), 0)
-        )  # less than 0 means something else, such as the end
+        at = OffsetSpec.for_timestamp(max(moments.to_millis(moment), 0))  # less means something else, such as the end
         return {each: offset for each, offset in self._offsets(partitions, at).items() if offset >= 0}
 
     def _offsets(
         self,
         partitions: Collection[TopicPartition],
-        which: Any,
+        at: Any,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
-        wanted = {KafkaPartition(*each): which for each in partitions}
+        wanted = {KafkaPartition(*each): at for each in partitions}
         with self.asking("the brokers did not tell where partitions begin and end") as admin:
             futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
             offsets = [future.result(ANSWER_SECONDS_MAX).offset for future in futures.values()]

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from operator import methodcaller
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import ConfigurationError
+from stream.every import Clock, Every
 from stream.records import Headers, Record, TopicPartition
 
 log = structlog.get_logger(__name__)
@@ -38,20 +40,19 @@ METADATA_REFRESH_MS = 5_000
 REPORT_SECONDS = 10.0
 """The rest between two log lines about the same error: while the brokers are away it comes twenty times a second."""
 
-Client = TypeVar("Client")
-
 LOOK_SECONDS = 0.5
 """The time that a client is given to show that the brokers answer it, between two polls."""
+
+SILENT = logging.getLogger("librdkafka")
+"""librdkafka's own lines repeat what its callbacks report, in another format."""
+SILENT.disabled = True
+
+Client = TypeVar("Client")
 
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
     """The configuration that all our clients share; `properties` come from the settings and win."""
-    return {
-        "client.id": "stream",
-        "logger": _silent_logger(),
-        "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX,
-        **properties,
-    }
+    return {"client.id": "stream", "logger": SILENT, "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX, **properties}
 
 
 def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, Any]:
@@ -108,13 +109,11 @@ def does_answer(client: Any) -> bool:
 class ErrorLog:
     """Logs a client's errors, each kind now and then."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._quiet_until: dict[int, float] = {}
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._reports = defaultdict[int, Every](lambda: Every(REPORT_SECONDS, clock))
 
     def note(self, error: KafkaError, **where: object) -> None:
-        if self._clock() >= self._quiet_until.get(error.code(), 0.0):
-            self._quiet_until[error.code()] = self._clock() + REPORT_SECONDS
+        if self._reports[error.code()].take():
             effect = "polling goes on; the client reconnects by itself"
             log.warning("kafka reports", error=error.name(), effect=effect, **where)
 
@@ -145,11 +144,3 @@ def _headers(message: Message) -> Headers:
 def our_partitions(partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
     """The partitions that Kafka's client names, in our own words."""
     return [TopicPartition(each.topic, each.partition) for each in partitions]
-
-
-def _silent_logger() -> logging.Logger:
-    """A logger without output: librdkafka's own lines repeat what its callbacks report, in another format."""
-    logger = logging.getLogger("librdkafka")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    return logger

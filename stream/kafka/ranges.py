@@ -7,7 +7,7 @@ from datetime import datetime
 
 from stream.errors import KafkaUnavailable, TerminalError
 from stream.kafka.brokers import Brokers, Log
-from stream.kafka.source import Fetched, OnPartitions, Source
+from stream.kafka.source import Fetched, Source
 from stream.records import Range, Record, TopicPartition
 
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
@@ -97,16 +97,8 @@ class RangeSource(Source):
         """Whether every range was read to its end."""
         return len(self._finished) == len(self._ends)
 
-    def subscribe(
-        self,
-        topics: Sequence[str],  # noqa: ARG002 - the ranges say what is read
-        *,
-        on_assign: OnPartitions,
-        on_revoke: OnPartitions,  # noqa: ARG002 - no group takes away what none gave
-        on_lost: OnPartitions,  # noqa: ARG002
-    ) -> None:
-        """The next poll gives out the partitions."""
-        self._on_assign = on_assign
+    def _join(self) -> None:
+        """Have the next poll give out the partitions: no group does, nor takes them away."""
         self._is_to_be_given = True
 
     def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
@@ -124,7 +116,7 @@ class RangeSource(Source):
         end = self._ends[partition]
         if (fetched.end_offset or 0) >= end or (fetched.records and fetched.records[-1].offset + 1 >= end):
             self._finished.add(partition)
-            self._stop_fetching({partition} & self._fetched())
+            self._stop_fetching([partition])
             fetched.records = [record for record in fetched.records if record.offset < end]
             fetched.end_offset = end
         return fetched

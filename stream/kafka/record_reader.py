@@ -41,9 +41,7 @@ class RecordReader:
         if self._brokers.existing_topics([where.topic])[where.topic].topic_id != topic_id:
             return {}
         low, high = self._brokers.watermarks([where])[where]
-        return self._read(where, sorted(offset for offset in offsets if low <= offset < high))
-
-    def _read(self, where: TopicPartition, wanted: Sequence[int]) -> dict[int, Record]:
+        wanted = sorted(offset for offset in offsets if low <= offset < high)
         records: dict[int, Record] = {}
         position = -JUMP_OFFSETS - 1
         for offset in wanted:

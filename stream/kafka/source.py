@@ -6,8 +6,10 @@ decides where to begin: MySQL's progress does.
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from stream.errors import TerminalError
-from stream.kafka.brokers import Brokers, Watermarks
+from stream.kafka.brokers import Brokers
 from stream.kafka.client import (
     ErrorLog,
     admin_client,
@@ -65,42 +67,38 @@ class Source:
         config = consumer_config(properties, group_id)
         is_cooperative = "cooperative" in str(config.get("partition.assignment.strategy"))
         self.is_incremental = is_cooperative or config.get("group.protocol") == "consumer"
+        self.brokers = Brokers(properties)
         self._group_id = group_id
         self._on_assign: OnPartitions
-        self._on_revoke: OnPartitions
-        self._on_lost: OnPartitions
+        self._subscription: dict[str, Any] = {}
         self._errors = ErrorLog()
-        self._config = config
+        self._config = {**config, "error_cb": self._note_error}
         self._properties = properties
-        self._consumer = self._new_consumer()
+        self._consumer: Any = make_client(KafkaConsumer, self._config)
         self._brokers_down = False
         self._reachable_since: float | None = None
-        self._brokers = Brokers(properties)
-
-    def _new_consumer(self) -> Any:
-        return make_client(KafkaConsumer, {**self._config, "error_cb": self._note_error})
 
     def subscribe(
         self, topics: Sequence[str], *, on_assign: OnPartitions, on_revoke: OnPartitions, on_lost: OnPartitions
     ) -> None:
         """Take part in the group. What it says of partitions is passed on inside `poll`."""
-        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
-        self._join(topics)
+        self._on_assign = on_assign
+        taken = {"on_revoke": partial(self._taken, on_revoke), "on_lost": partial(self._taken, on_lost)}
+        self._subscription = {"topics": list(topics), "on_assign": self._assigned, **taken}
+        self._join()
 
-    def _join(self, topics: Sequence[str]) -> None:
-        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+    def _join(self) -> None:
+        self._consumer.subscribe(**self._subscription)
 
     def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
         """The next records, at most `records_max`, each partition's in order.
 
         Raises TerminalError where the group has shut this member out for good.
         """
-        fetched: dict[tuple[str, int], Fetched] = {}
+        fetched: defaultdict[tuple[str, int], Fetched] = defaultdict(Fetched)
         for message in self._consumer.consume(records_max, timeout_seconds):
             where = (message.topic(), message.partition())
-            brought = fetched.get(where)
-            if brought is None:
-                brought = fetched[where] = Fetched()
+            brought = fetched[where]
             error = message.error()
             if error is None:
                 brought.records.append(record_of(message))
@@ -135,8 +133,9 @@ class Source:
         return set(our_partitions(self._consumer.assignment()))
 
     def _stop_fetching(self, partitions: Collection[TopicPartition]) -> None:
-        if partitions:
-            self._consumer.incremental_unassign([KafkaPartition(*each) for each in partitions])
+        fetched = self._fetched() & set(partitions)
+        if fetched:
+            self._consumer.incremental_unassign([KafkaPartition(*each) for each in fetched])
 
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
         """Commit offsets to Kafka, for tools that show lag; MySQL's progress is what counts."""
@@ -156,27 +155,17 @@ class Source:
             return None
         return high if high >= 0 else None
 
-    # Questions to the brokers, which raise KafkaUnavailable. A source of ranges answers some of them by itself.
-
-    def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
-        return self._brokers.watermarks(partitions)
+    # Questions to the brokers, which raise KafkaUnavailable. A source of ranges answers these by itself.
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        return self._brokers.high_watermarks(partitions)
+        return self.brokers.high_watermarks(partitions)
 
     def end_offsets(self, topics: Collection[str]) -> dict[TopicPartition, int]:
-        return self._brokers.end_offsets(topics)
-
-    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
-        """As `Brokers.topic_ids`; says so where a topic is gone."""
-        ids = self._brokers.topic_ids(topics)
-        for topic in sorted(set(topics) - ids.keys()):
-            log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
-        return ids
+        return self.brokers.end_offsets(topics)
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing."""
-        group = self._brokers.group(self._group_id)
+        group = self.brokers.group(self._group_id)
         if not group.is_stable:
             return None
         member_id = self._consumer.memberid()
@@ -200,14 +189,14 @@ class Source:
         self._reachable_since = self._reachable_since or time.monotonic()
         return time.monotonic() - self._reachable_since >= CUT_OFF_SECONDS
 
-    def replace(self, topics: Sequence[str]) -> None:
+    def replace(self) -> None:
         """Go on with another consumer, in the place of one that is cut off. The caller has forgotten its partitions."""
-        cut_off, self._consumer = self._consumer, self._new_consumer()
+        cut_off, self._consumer = self._consumer, make_client(KafkaConsumer, self._config)
         self._brokers_down = False
         self._reachable_since = None
         # It may never end: then it waits, without brokers and without work, for the end of the process.
         threading.Thread(target=cut_off.close, name=CLOSING, daemon=True).start()
-        self._join(topics)
+        self._join()
 
     def close(self) -> None:
         """Leave the group; the partitions are revoked first, in callbacks that run while the caller waits."""
@@ -247,17 +236,10 @@ class Source:
             self._consumer.assign([])
         self._on_assign(our_partitions(partitions))
 
-    def _revoked(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        if consumer is self._consumer:
-            self._on_revoke(our_partitions(partitions))
-            self._let_go(partitions)
-
-    def _lost(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        if consumer is self._consumer:
-            self._on_lost(our_partitions(partitions))
-            self._let_go(partitions)
-
-    def _let_go(self, partitions: Sequence[KafkaPartition]) -> None:
-        """Stop fetching: the client would do so by itself, and fails to where a partition isn't fetched."""
-        if self.is_incremental:
-            self._stop_fetching(self._fetched() & set(our_partitions(partitions)))
+    def _taken(self, tell: OnPartitions, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
+        if consumer is not self._consumer:
+            return
+        taken = our_partitions(partitions)
+        tell(taken)
+        if self.is_incremental:  # the client would do so by itself, and fails to where a partition isn't fetched
+            self._stop_fetching(taken)

@@ -84,11 +84,11 @@ class Replay:
         self._run = run
         self._owner = new_owner()
         self._queries = connect_engine(database_url)
-        self._brokers = Brokers(kafka)
         self._brake = Brake(self._live_lag)
         source = RangeSource(kafka, run.group_id, run.ranges, holds=self._is_still_ours, is_held_back=self._brake.holds)
+        self._brokers = source.brokers
         options = engine_options(settings, run)
-        self._service = Service(settings, options, source, self._brokers, owner=self._owner, is_replay=True)
+        self._service = Service(settings, options, source, owner=self._owner, is_replay=True)
         self.stop, self.close = self._service.stop, self._service.close
 
     def run(self, tell: Tell) -> bool:

@@ -6,8 +6,6 @@ Erasures that are known count here too: the upsert joins with the live markers. 
 for are kept apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,22 +31,6 @@ IDLE_SECONDS_MAX = 24 * 3600
 """The longest silence of a connection while the log is read: some servers close it after minutes by default."""
 
 
-@contextmanager
-def shadow_of(database: Engine, tables: Iterable[Table]) -> Iterator[Shadow]:
-    """The shadows of some tables, empty at first, until the block ends. Raises DatabaseUnavailable."""
-    with translated_errors():
-        connection = database.connect()
-    try:
-        with translated_errors(), connection.begin():
-            connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
-            for table in tables:
-                _create(connection, table)
-        yield Shadow(connection)
-    finally:
-        connection.invalidate()  # the server drops them
-        connection.close()
-
-
 class Shadow:
     """Shadow tables. Every method may raise DatabaseUnavailable, after which nothing is left: begin anew."""
 
@@ -65,15 +47,13 @@ class Shadow:
         While the server writes one, the next is read and decoded. Raises what reading and decoding raise, too.
         """
         with ThreadPoolExecutor(1, "shadow") as server:
-            writing: Future[WrittenSlice] | None = None
+            writing: list[Future[WrittenSlice]] = []
             for topic_partition, records in pieces:
                 slice_ = Slice(Claim(topic_partition, ""), 0, 0, list(records))
                 piece = decode_slice(slice_, decoder.readers_for(topic_partition.topic, records))
-                if writing is not None:
-                    yield writing.result()
-                writing = server.submit(self._write, piece)
-            if writing is not None:
-                yield writing.result()
+                yield from (each.result() for each in writing)
+                writing = [server.submit(self._write, piece)]
+            yield from (each.result() for each in writing)
 
     def apply_ranges(
         self, properties: Mapping[str, str], name: str, ranges: Sequence[Range], decoder: Decoder, tell: Tell
@@ -102,6 +82,22 @@ class Shadow:
     def _mark(self, _connection: Connection, persons: Sequence[tuple[Person, int]]) -> RowCounts:
         self.erased.update(person for person, _ in persons)
         return RowCounts(sent=len(persons))
+
+
+@contextmanager
+def shadow_of(database: Engine, tables: Iterable[Table]) -> Iterator[Shadow]:
+    """The shadows of some tables, empty at first, until the block ends. Raises DatabaseUnavailable."""
+    with translated_errors():
+        connection = database.connect()
+    try:
+        with translated_errors(), connection.begin():
+            connection.execute(text(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}"))
+            for table in tables:
+                _create(connection, table)
+        yield Shadow(connection)
+    finally:
+        connection.invalidate()  # the server drops them
+        connection.close()
 
 
 def _create(connection: Connection, table: Table) -> None:

@@ -80,9 +80,7 @@ def verify(
             pass
         findings: list[Verified] = []
         for topic, table in tables:
-            comparison = Comparison(table, [part for part in ranges if part.topic == topic], database)
-            comparison.run(live, shadow)
-            findings += comparison.findings(topic)
+            findings += Comparison(topic, table, ranges, database).run(live, shadow)
     return findings
 
 
@@ -114,28 +112,22 @@ def applied_ranges(places: Iterable[Place]) -> list[Range]:
 
 
 class Comparison:
-    """Compares a table with its shadow, made from `ranges`: counts the outcomes, and keeps the first faults."""
+    """Compares a topic's table with its shadow, made from `ranges`: counts outcomes, and keeps the first faults."""
 
-    def __init__(self, table: Table, ranges: Sequence[Range], database: Engine) -> None:
+    def __init__(self, topic: str, table: Table, ranges: Sequence[Range], database: Engine) -> None:
+        self._topic = topic
         self._table = table
-        self._ranges = {part.partition: part for part in ranges}
+        self._ranges = {part.partition: part for part in ranges if part.topic == topic}
         self._database = database
         self._outcomes: Counter[Outcome] = Counter()
-        self._faults: list[tuple[Outcome, RowMapping, Sequence[str]]] = []
+        self._faults: list[Verified] = []
 
-    def findings(self, topic: str) -> list[Verified]:
-        """The numbers of rows by outcome, and behind them the faults."""
-        name = self._table.name
-        counts = [Verified(name, outcome, self._outcomes[outcome]) for outcome in Outcome if self._outcomes[outcome]]
-        for outcome, row, columns in self._faults:
-            coordinates = f"{topic}/{row['kafka_partition']}/{row['kafka_offset']}"
-            counts.append(Verified(name, outcome, 1, coordinates, ", ".join(columns) or None))
-        return counts
-
-    def run(self, live: Connection, shadow: Shadow) -> None:
-        """Judge each key, by digests where these agree."""
+    def run(self, live: Connection, shadow: Shadow) -> list[Verified]:
+        """Judge each key, by digests where these agree; the numbers of rows by outcome, and behind them the faults."""
         if buckets := self._differing_buckets(live, shadow):
             self._walk(in_key_order(live, self._table, buckets), shadow.rows(self._table, buckets))
+        counted = [outcome for outcome in Outcome if self._outcomes[outcome]]
+        return [Verified(self._table.name, outcome, self._outcomes[outcome]) for outcome in counted] + self._faults
 
     def _differing_buckets(self, live: Connection, shadow: Shadow) -> Collection[int]:
         """The buckets of rows that have to be read; the rows of all others are judged.
@@ -160,11 +152,10 @@ class Comparison:
         while row is not None or wanted is not None:
             if wanted is None or (row is not None and key_of(self._table, row) < key_of(self._table, wanted)):
                 assert row is not None
-                outcome = self._judge_fault(Outcome.TOO_MANY, row) if self._was_read(row) else Outcome.NOT_PROVABLE
-                self._add(outcome, row)
+                self._add(Outcome.TOO_MANY if self._was_read(row) else Outcome.NOT_PROVABLE, row)
                 row = next(stored, None)
             elif row is None or key_of(self._table, wanted) < key_of(self._table, row):
-                self._add(self._judge_fault(Outcome.MISSING, wanted), wanted)
+                self._add(Outcome.MISSING, wanted)
                 wanted = next(expected, None)
             else:
                 self._compare(row, wanted)
@@ -177,20 +168,23 @@ class Comparison:
         elif version_of(row) > version_of(wanted) and not self._was_read(row):
             self._add(Outcome.NOT_PROVABLE, row)
         else:
-            self._add(self._judge_fault(Outcome.DIFFERS, row, columns), row, columns)
+            self._add(Outcome.DIFFERS, row, columns)
 
     def _add(self, outcome: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> None:
+        if outcome in FAULTS and self._is_being_erased(row, columns):
+            outcome = Outcome.BEING_ERASED
         self._outcomes[outcome] += 1
         if outcome in FAULTS and len(self._faults) < FAULTS_SHOWN_MAX:
-            self._faults.append((outcome, row, columns))
+            coordinates = f"{self._topic}/{row['kafka_partition']}/{row['kafka_offset']}"
+            self._faults.append(Verified(self._table.name, outcome, 1, coordinates, ", ".join(columns) or None))
 
     def _was_read(self, row: RowMapping) -> bool:
         """Whether the event that wrote the row is in the part of the log that was read."""
         part = self._ranges.get(row["kafka_partition"])
         return part is not None and part.from_offset <= row["kafka_offset"] < part.to_offset
 
-    def _judge_fault(self, fault: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> Outcome:
-        """The fault, unless the row, or these columns of it, go with a person who is erased.
+    def _is_being_erased(self, row: RowMapping, columns: Sequence[str]) -> bool:
+        """Whether the row, or any of these columns of it, goes with a person who is erased.
 
         Asked of the database as it is now: after the snapshot there may be more such persons than in it.
         """
@@ -200,11 +194,10 @@ class Comparison:
             if about.is_stored and (about.on_erasure is OnErasure.DELETE_ROW or set(columns) & set(about.emptied))
         ]
         if not persons:
-            return fault
+            return False
         marked = select(ERASURE.c.person_kind).where(tuple_(ERASURE.c.person_kind, ERASURE.c.person_id).in_(persons))
         with read_connection(self._database) as connection:
-            is_erased = connection.execute(marked.limit(1)).first() is not None
-        return Outcome.BEING_ERASED if is_erased else fault
+            return connection.execute(marked.limit(1)).first() is not None
 
 
 def _holds(part: Range, table: Table) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from stream.engine.assigned import Assigned, State
 from stream.engine.assignment import ASK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assignment
+from stream.engine.lane import Lane
 from stream.engine.metrics import Metrics
 from stream.errors import KafkaUnavailable, StopReason
 from stream.kafka.brokers import Watermarks
@@ -31,6 +32,10 @@ class Brokers:
         self.is_away = False
         self.asked = 0
         self.fetched: list[tuple[dict[TopicPartition, int], set[TopicPartition]]] = []
+
+    @property
+    def brokers(self) -> Brokers:
+        return self
 
     def _answer(self) -> None:
         self.asked += 1
@@ -77,8 +82,13 @@ class Turns:
         self.requested: list[Claim] = []
         self.metrics = Metrics()
         self.lanes = {TRIP: ScriptedLane(self.requested), OTHER: ScriptedLane(self.requested)}
+        self.clock = [1000.0]
         self.assignment = Assignment(
-            cast("Source", self.brokers), self.lanes.__getitem__, self.metrics, stop_remedy="see to {partition}"
+            cast("Source", self.brokers),
+            cast("Callable[[TopicPartition], Lane]", self.lanes.__getitem__),
+            self.metrics,
+            stop_remedy="see to {partition}",
+            clock=lambda: self.clock[0],
         )
 
     def settle(self) -> None:
@@ -123,10 +133,8 @@ def turns() -> Turns:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [1000.0]
-    monkeypatch.setattr("stream.engine.assignment.time.monotonic", lambda: now[0])
-    return now
+def clock(turns: Turns) -> list[float]:
+    return turns.clock
 
 
 def test_a_partition_is_claimed_sought_and_read(turns: Turns) -> None:
@@ -195,7 +203,7 @@ def test_a_claim_of_an_assignment_that_is_gone_is_not_taken(turns: Turns) -> Non
     late.grant("id-1", 1, 10)
     turns.assignment.on_claimed(late)
     assert turns.state() is State.CLAIMING
-    assert turns.assignment.partitions[TRIP].granted is None
+    assert turns.assignment.partitions[TRIP].applied_offset is None
     turns.claimed()
     assert turns.state() is State.SEEKING
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from stream.counts import RecordCounts
 from stream.engine import lane, retry
 from stream.engine.lane import INBOX_BATCHES_MAX, Lane
-from stream.engine.messages import BatchApplied, BatchFenced, Crashed, PartitionClaimed, Review
+from stream.engine.messages import BatchApplied, BatchFenced, Crashed, Review
 from stream.engine.metrics import Metrics
 from stream.errors import (
     DatabaseUnavailable,
@@ -339,8 +339,8 @@ def test_a_claim_is_tried_again_until_it_works(run: RunLane) -> None:
     running = run(writer)
     running.lane.request_claim(Claim(TRIP_0, "id", next_offset=42))
     report = running.report()
-    assert isinstance(report, PartitionClaimed)
-    assert report.claim.next_offset == 42
+    assert isinstance(report, Claim)
+    assert report.next_offset == 42
     assert len(writer.attempts) == 4
 
 

@@ -7,7 +7,9 @@ from confluent_kafka import KafkaError, TopicPartition
 from structlog.testing import capture_logs
 
 from stream.kafka.client import REPORT_SECONDS, ErrorLog, consumer_config
+from stream.kafka.ranges import RangeSource
 from stream.kafka.source import CUT_OFF_SECONDS, Source
+from stream.records import Range
 
 OURS = {
     "enable.auto.commit": False,
@@ -71,13 +73,15 @@ def test_a_consumer_to_whom_alone_nobody_answers_for_a_while_is_cut_off(
     lonely: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, lonely, consumer=False, others=True)
+    heard: list[object] = []
     now = [100.0]
     monkeypatch.setattr("stream.kafka.source.time.monotonic", lambda: now[0])
     assert not lonely.is_cut_off()
     now[0] += CUT_OFF_SECONDS
     assert lonely.is_cut_off()
     before = lonely._consumer
-    lonely.replace(["trip"])
+    lonely.subscribe(["trip"], on_assign=heard.append, on_revoke=heard.append, on_lost=heard.append)
+    lonely.replace()
     assert lonely._consumer is not before
     assert not lonely.is_cut_off(), "the new one is given its time"
 
@@ -99,7 +103,24 @@ def test_a_consumer_that_was_replaced_has_no_say_any_more() -> None:
     source = Source({"bootstrap.servers": "127.0.0.1:1"}, "unit")
     source.subscribe(["trip"], on_assign=heard.append, on_revoke=heard.append, on_lost=heard.append)
     former = source._consumer
-    source.replace(["trip"])
-    for tell in (source._assigned, source._revoked, source._lost):
-        tell(former, [TopicPartition("trip", 0)])
+    source.replace()
+    for event in ("on_assign", "on_revoke", "on_lost"):
+        source._subscription[event](former, [TopicPartition("trip", 0)])
     assert heard == []
+
+
+def test_a_source_of_ranges_that_lost_sight_of_the_brokers_gives_out_its_partitions_once_more() -> None:
+    assigned: list[object] = []
+    source = RangeSource(
+        {"bootstrap.servers": "127.0.0.1:1"},
+        "unit",
+        [Range("trip", 3, "id", 0, 10)],
+        holds=lambda _: True,
+        is_held_back=lambda: True,
+    )
+    source.subscribe(["trip"], on_assign=assigned.append, on_revoke=assigned.append, on_lost=assigned.append)
+    source.poll(1, 0.0)
+    source.replace()
+    source.poll(1, 0.0)
+    source.poll(1, 0.0)
+    assert assigned == [[("trip", 3)]] * 2

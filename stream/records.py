@@ -55,10 +55,8 @@ class Record(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Claim:
     """The right to write one partition's effects, from its request until the partition is revoked, lost or fenced.
-
     Compared by identity: a partition that goes away and comes back comes with a new claim, so that records fetched
-    under the old one can never pass for new ones. The poller makes it; its lane asks MySQL, which grants it.
-    """
+    under the old one can never pass for new ones. The poller makes it; its lane asks MySQL, which grants it."""
 
     topic_partition: TopicPartition
     topic_id: str

@@ -35,10 +35,8 @@ class _Window:
 
 
 class FloodGuard:
-    """Watches the share of each topic's records that are rejected for each reason.
-
-    `ratio_max` is the greatest share that passes; 1 lets everything pass.
-    """
+    """Watches the share of each topic's records that are rejected for each reason. `ratio_max` is the greatest share
+    that passes; 1 lets everything pass."""
 
     def __init__(self, ratio_max: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._ratio_max = ratio_max

@@ -141,11 +141,9 @@ def _step(connection: Connection, step: Step, age: timedelta) -> Counter[str]:
 
 
 def inspect_quality(connection: Connection, metrics: Metrics, interval: timedelta) -> float | None:
-    """Run the check of data quality that is due, if any is, and tell what is known of all.
-
-    A single process inspects at a time, and a single check at a step: MySQL never runs more than one of these queries.
-    `interval` is how old a finding may become; 0 never inspects.
-    """
+    """Run the check of data quality that is due, if any is, and tell what is known of all. A single process inspects at
+    a time, and a single check at a step: MySQL never runs more than one of these queries. `interval` is how old a
+    finding may become; 0 never inspects."""
     if interval and inspection.try_lock(connection):
         check = inspection.overdue(connection, interval)
         connection.rollback()  # a query may take its time, an open transaction may not

@@ -87,21 +87,17 @@ class Lane(threading.Thread):
             self._report(BatchApplied(written))
 
     def _give_up_recreated(self, batch: Batch) -> None:
-        """Give up what may come from a recreated topic: its offsets have nothing to do with our progress.
-
-        The poller looks once a second, and the client goes on in the new topic as if nothing had happened. A lane that
-        asks after records were fetched, and finds the topic that was claimed, has that topic's records.
-        """
+        """Give up what may come from a recreated topic: its offsets have nothing to do with our progress. The poller
+        looks once a second, and the client goes on in the new topic as if nothing had happened. A lane that asks after
+        records were fetched, and finds the topic that was claimed, has that topic's records."""
         ids = self._retry(lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
         recreated = [each.claim for each in batch.held_slices if each.claim.is_of_another_topic(ids)]
         if recreated:
             self._give_up(recreated, Fenced([claim.topic_partition for claim in recreated]))
 
     def _learn_schemas(self, batch: Batch) -> None:
-        """Have the registry explain the ids that a batch names and we don't know: nearly always none.
-
-        Given up only where the batch is: what is then decoded without its schemas is not written.
-        """
+        """Have the registry explain the ids that a batch names and we don't know: nearly always none. Given up only
+        where the batch is: what is then decoded without its schemas is not written."""
         registry = self._decoder.registry
         if registry is None:
             return

@@ -89,10 +89,8 @@ class Engine:
         self._stopping.set()
 
     def run(self) -> Ending:
-        """Poll and hand over until told to stop; then finish what is in flight.
-
-        Raises TerminalError where going on makes no sense, and ConfigurationError.
-        """
+        """Poll and hand over until told to stop; then finish what is in flight. Raises TerminalError where going on
+        makes no sense, and ConfigurationError."""
         for lane in self.lanes:
             lane.start()
         try:

@@ -40,9 +40,7 @@ class Retry:
 
     def __call__(self, attempt: Callable[[], Result], *, while_: Callable[[], Any], **where: object) -> Result | None:
         """Attempt again through every fault of the environment, while the work is wanted and the lane isn't stopping.
-
-        Returns None where it no longer is. Raises Fenced, to which another attempt is no answer.
-        """
+        Returns None where it no longer is. Raises Fenced, to which another attempt is no answer."""
         failures = 0
         try:
             while while_() and not self._stopping.is_set():

@@ -37,10 +37,7 @@ class Service:
         self, settings: Settings, options: EngineOptions, source: Source, *, owner: str, is_replay: bool = False
     ) -> None:
         """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP to
-        the processes that run for good.
-
-        Raises ConfigurationError.
-        """
+        the processes that run for good. Raises ConfigurationError."""
         url, group_id, days = settings.required_database_url(), options.group_id, settings.look_back_days
         database, metrics = connect_engine(url, for_lane=True), Metrics()
         reports: SimpleQueue[Report] = SimpleQueue()
@@ -87,11 +84,8 @@ class Service:
 
 
 def live_service(settings: Settings, topics: Sequence[str], *, is_until_caught_up: bool) -> Service:
-    """The service of `stream run`.
-
-    Raises ConfigurationError for what has to be set right first, TransientError, and TerminalError for a topic that
-    the catalog lacks.
-    """
+    """The service of `stream run`. Raises ConfigurationError for what has to be set right first, TransientError, and
+    TerminalError for a topic that the catalog lacks."""
     kafka, database_url = settings.required_kafka(), settings.required_database_url()
     names = readable_topics(topics)
     require_key(names, settings.hasher())

@@ -59,10 +59,8 @@ JOIN_SECONDS_MAX = 2.0
 
 
 class Worker(threading.Thread):
-    """Does its job until it is stopped, through every fault of the environment.
-
-    The service's thread starts, wakes and stops it; health's thread reads `moved_at`.
-    """
+    """Does its job until it is stopped, through every fault of the environment. The service's thread starts, wakes and
+    stops it; health's thread reads `moved_at`."""
 
     def __init__(
         self,
@@ -171,10 +169,8 @@ class Workers:
         self.all["eraser"].wake()
 
     def have_finished(self) -> bool:
-        """Whether erasures are swept, and rollups summed as far as they were touched until then.
-
-        Raises DatabaseUnavailable.
-        """
+        """Whether erasures are swept, and rollups summed as far as they were touched until then. Raises
+        DatabaseUnavailable."""
         with read_connection(self._database) as connection:
             if sweepable(connection, self._hasher):
                 return False

@@ -87,11 +87,9 @@ class Brokers:
 
     @contextmanager
     def asking(self, complaint: str) -> Iterator[AdminClient]:
-        """The client for a question. Where no answer comes, it raises KafkaUnavailable with the complaint.
-
-        Another client asks the next question then: a client whose broker restarted may have forgotten that broker, and
-        times out for ever (librdkafka's issue 5301).
-        """
+        """The client for a question. Where no answer comes, it raises KafkaUnavailable with the complaint. Another
+        client asks the next question then: a client whose broker restarted may have forgotten that broker, and times
+        out for ever (librdkafka's issue 5301)."""
         try:
             yield self._admin
         except (KafkaException, TimeoutError) as error:

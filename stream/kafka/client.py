@@ -82,10 +82,8 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
 
 
 def make_client(make: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
-    """A client of Kafka's. librdkafka passes over properties of another kind of client.
-
-    Raises ConfigurationError for a property that it doesn't know, or a value that it refuses.
-    """
+    """A client of Kafka's. librdkafka passes over properties of another kind of client. Raises ConfigurationError for a
+    property that it doesn't know, or a value that it refuses."""
     try:
         return make(config)
     except KafkaException as error:

@@ -26,18 +26,14 @@ class Publisher:
     """A producer whose records are known to have arrived, each at least once."""
 
     def __init__(self, properties: Mapping[str, str], *, record_bytes_max: int | None = None) -> None:
-        """`record_bytes_max` of None leaves librdkafka's default, 1 MB; the settings win over it.
-
-        Raises ConfigurationError for a property that librdkafka doesn't know.
-        """
+        """`record_bytes_max` of None leaves librdkafka's default, 1 MB; the settings win over it. Raises
+        ConfigurationError for a property that librdkafka doesn't know."""
         largest = {} if record_bytes_max is None else {"message.max.bytes": record_bytes_max}
         self._producer: Any = make_client(Producer, {**largest, **client_config(properties), **SAFE})
 
     def publish(self, topic: str, records: Iterable[Outgoing]) -> None:
-        """Publish records and wait until all are there; Kafka gives each the time of its arrival.
-
-        Raises KafkaUnavailable where not all are known to have arrived; to publish them again does no harm.
-        """
+        """Publish records and wait until all are there; Kafka gives each the time of its arrival. Raises
+        KafkaUnavailable where not all are known to have arrived; to publish them again does no harm."""
         failed: set[str] = set()
 
         def note(error: KafkaError | None, _message: Message) -> None:

@@ -33,10 +33,8 @@ class Wanted:
 
 def plan(brokers: Brokers, wanted: Wanted) -> list[Range]:
     """The ranges that hold anything, with bounds that are fixed from now on: what comes later is in none of them.
-
     Raises KafkaUnavailable, ConfigurationError where a topic doesn't exist, and TerminalError where a partition
-    doesn't.
-    """
+    doesn't."""
     logs = brokers.logs(wanted.topics)
     missing = set(wanted.partitions) - {partition.partition for partition in logs}
     if missing:
@@ -68,11 +66,8 @@ def _bounds(
 
 
 class RangeSource(Source):
-    """Reads ranges as if a group had given out their partitions once, and takes part in no group.
-
-    `holds` says whether a partition is still ours to go on with, where a write was fenced; while `is_held_back` says
-    so, nothing is read.
-    """
+    """Reads ranges as if a group had given out their partitions once, and takes part in no group. `holds` says whether
+    a partition is still ours to go on with, where a write was fenced; while `is_held_back` says so, nothing is read."""
 
     def __init__(
         self,
@@ -143,11 +138,8 @@ class RangeSource(Source):
 def read(
     properties: Mapping[str, str], name: str, ranges: Sequence[Range]
 ) -> Iterator[tuple[TopicPartition, list[Record]]]:
-    """The records of ranges, each partition's in order, some at a time.
-
-    Raises KafkaUnavailable where the client lost the brokers for good, and TerminalError where records leave the log
-    meanwhile.
-    """
+    """The records of ranges, each partition's in order, some at a time. Raises KafkaUnavailable where the client lost
+    the brokers for good, and TerminalError where records leave the log meanwhile."""
     starts = {each.topic_partition: each.from_offset for each in ranges}
     source = RangeSource(properties, name, ranges, holds=lambda _: True, is_held_back=lambda: False)
     try:

@@ -33,11 +33,8 @@ class RecordReader:
         self._consumer.close()
 
     def read(self, topic_id: str, where: TopicPartition, offsets: Sequence[int]) -> dict[int, Record]:
-        """The records at these offsets; those that the log no longer has are left out.
-
-        A topic that was made anew has none of the older one's. Raises KafkaUnavailable, and ConfigurationError where
-        the topic doesn't exist.
-        """
+        """The records at these offsets; those that the log no longer has are left out. A topic that was made anew has
+        none of the older one's. Raises KafkaUnavailable, and ConfigurationError where the topic doesn't exist."""
         if self._brokers.existing_topics([where.topic])[where.topic].topic_id != topic_id:
             return {}
         low, high = self._brokers.watermarks([where])[where]

@@ -91,10 +91,8 @@ class Source:
         self._consumer.subscribe(**self._subscription)
 
     def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
-        """The next records, at most `records_max`, each partition's in order.
-
-        Raises TerminalError where the group has shut this member out for good.
-        """
+        """The next records, at most `records_max`, each partition's in order. Raises TerminalError where the group has
+        shut this member out for good."""
         fetched: defaultdict[tuple[str, int], Fetched] = defaultdict(Fetched)
         for message in self._consumer.consume(records_max, timeout_seconds):
             where = (message.topic(), message.partition())
@@ -174,11 +172,9 @@ class Source:
     # A client that may be cut off, and the end.
 
     def is_cut_off(self) -> bool:
-        """Whether the consumer has lost sight of the brokers for good, although they answer others.
-
-        A broker that has just started may say that the cluster has no brokers; the client then forgets them all and
-        has nobody left to ask (librdkafka #5301).
-        """
+        """Whether the consumer has lost sight of the brokers for good, although they answer others. A broker that has
+        just started may say that the cluster has no brokers; the client then forgets them all and has nobody left to
+        ask (librdkafka #5301)."""
         if not self._brokers_down:
             return False
         if does_answer(self._consumer):

@@ -67,11 +67,9 @@ class BoundedConnection(pymysql.Connection):
 
 
 def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
-    """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode.
-
-    Connections are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL
-    that is not one.
-    """
+    """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
+    are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL that is not
+    one."""
     try:
         parsed = make_url(url).set(drivername="mysql+pymysql")
         arguments, options = parsed.get_dialect()().create_connect_args(parsed)

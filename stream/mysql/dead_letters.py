@@ -67,11 +67,9 @@ class DeadLetter:
 
 
 def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Write dead letters. One that is there already (its record was read again) counts another attempt.
-
-    Of those whose key names an erased person, and of topics whose values are never stored, nothing is written but
-    the coordinates and the reason. What somebody discarded stays so.
-    """
+    """Write dead letters. One that is there already (its record was read again) counts another attempt. Of those whose
+    key names an erased person, and of topics whose values are never stored, nothing is written but the coordinates and
+    the reason. What somebody discarded stays so."""
     if not letters:
         return
     persons = {letter.person for letter in letters} - {None}

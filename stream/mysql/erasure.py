@@ -55,11 +55,9 @@ def unswept(connection: Connection) -> list[Person]:
 def sweep(
     connection: Connection, persons: Sequence[Person], hasher: Hasher | None = None, late_before: int = NEVER_LATE
 ) -> None:
-    """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated.
-
-    Business dates are late before `late_before` (microseconds). Each step commits by itself. Raises what the
-    database raises; the caller tries again.
-    """
+    """Remove what is stored of persons whose markers are committed. Can be interrupted and repeated. Business dates are
+    late before `late_before` (microseconds). Each step commits by itself. Raises what the database raises; the caller
+    tries again."""
     with connection.begin():
         studies = known_studies(connection)
     while True:

@@ -141,10 +141,8 @@ def offsets_waiting(
     records_max: int = sys.maxsize,
     also: ColumnElement[bool] = ALL,
 ) -> Iterator[list[int]]:
-    """The offsets of a partition's selected dead letters that wait and fulfil `also`, some at a time.
-
-    Each is looked at once, and no connection is held meanwhile. Raises DatabaseUnavailable.
-    """
+    """The offsets of a partition's selected dead letters that wait and fulfil `also`, some at a time. Each is looked at
+    once, and no connection is held meanwhile. Raises DatabaseUnavailable."""
     left, after = records_max, -1
     while left:
         query = (

@@ -123,11 +123,9 @@ class Writer:
 def write_rows(
     connection: Connection, decoded: DecodedSlice, mark: Mark = erasure.mark, late_before: int = NEVER_LATE
 ) -> WrittenSlice:
-    """Write a slice's rows within the caller's transaction; records that the database refuses are rejected.
-
-    Then the slice is written again as a whole without them, for what a refused record had superseded takes its
-    place. Business dates are late before `late_before` (microseconds).
-    """
+    """Write a slice's rows within the caller's transaction; records that the database refuses are rejected. Then the
+    slice is written again as a whole without them, for what a refused record had superseded takes its place. Business
+    dates are late before `late_before` (microseconds)."""
     partition = decoded.slice.topic_partition.partition
     accepted, rejected = decoded.accepted, list(decoded.rejected)
     while True:

@@ -68,11 +68,9 @@ def stop_reason(next_offset: int, low: int, high: int) -> StopReason | None:
 
 
 def look(brokers: Brokers, connection: Connection, group_id: str, topics: Collection[str]) -> list[Place]:
-    """The places of all partitions that topics have now, in the order of topics and partitions.
-
-    Progress is read before the logs, so that no lag is told too small, and no progress seems to be ahead of its log.
-    Raises KafkaUnavailable, DatabaseUnavailable, and ConfigurationError where a topic doesn't exist.
-    """
+    """The places of all partitions that topics have now, in the order of topics and partitions. Progress is read before
+    the logs, so that no lag is told too small, and no progress seems to be ahead of its log. Raises KafkaUnavailable,
+    DatabaseUnavailable, and ConfigurationError where a topic doesn't exist."""
     own = PROGRESS.c
     columns = (own.topic_id, own.next_offset, own.owner_epoch, own.owner, own.complete_through)
     query = select(own.topic, own.kafka_partition, *columns).where(own.group_id == group_id, own.topic.in_(topics))

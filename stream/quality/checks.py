@@ -87,11 +87,9 @@ class Ledger:
         )
 
     def _drifting(self, order: Sequence[ColumnElement[Any]]) -> Subquery:
-        """The transactions whose balance is not the sum of the user's amounts until then, numbered in an order.
-
-        Sums follow the moments and not the ids: what is published late may have any. One pass over the ledger, for
-        only frames that begin with the partition cost MySQL no more than that; LAG costs it ten times as much.
-        """
+        """The transactions whose balance is not the sum of the user's amounts until then, numbered in an order. Sums
+        follow the moments and not the ids: what is published late may have any. One pass over the ledger, for only
+        frames that begin with the partition cost MySQL no more than that; LAG costs it ten times as much."""
         own = self.table.c
         sum_until = func.sum(func.coalesce(own[self.what], 0)).over(
             partition_by=own.user_id, order_by=(self.moment, own.id), rows=(None, 0)

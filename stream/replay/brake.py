@@ -30,10 +30,8 @@ class LiveLag(NamedTuple):
 
 
 class Brake:
-    """Is on from the look at which the live group's lag has grown until it is what it was before.
-
-    `look` may raise TransientError or ConfigurationError; then the brake stays as it is.
-    """
+    """Is on from the look at which the live group's lag has grown until it is what it was before. `look` may raise
+    TransientError or ConfigurationError; then the brake stays as it is."""
 
     def __init__(self, look: Callable[[], LiveLag], clock: Clock = time.monotonic) -> None:
         self.is_on = False

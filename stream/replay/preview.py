@@ -24,12 +24,10 @@ OUTCOMES = ("inserted", "updated", "unchanged", "suppressed")
 def preview(
     properties: Mapping[str, str], database: Engine, ranges: Sequence[Range], decoder: Decoder, tell: Tell
 ) -> list[Effect]:
-    """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are.
-
-    Rows count by what becomes of them in the end, each key once, in however many batches its versions come. Not
-    foreseen: a row that would claim another one's unique key (`conflict`).
-    Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable and TerminalError.
-    """
+    """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are. Rows
+    count by what becomes of them in the end, each key once, in however many batches its versions come. Not foreseen: a
+    row that would claim another one's unique key (`conflict`). Raises KafkaUnavailable, DatabaseUnavailable,
+    RegistryUnavailable and TerminalError."""
     tables = {table.name: table for part in ranges for table in STREAMS[part.topic].tables}
     records: Counter[tuple[str, str, str]] = Counter()
     rows: Counter[tuple[str, str]] = Counter()

@@ -44,10 +44,8 @@ def begin_run(settings: Settings, ranges: Sequence[Range]) -> Run:
 
 
 def resume_run(settings: Settings, run_id: str) -> Run:
-    """A run that was interrupted, made fit to go on.
-
-    Raises TerminalError where it has ended, or its log is gone; ConfigurationError and TransientError.
-    """
+    """A run that was interrupted, made fit to go on. Raises TerminalError where it has ended, or its log is gone;
+    ConfigurationError and TransientError."""
     database = connect_engine(settings.required_database_url())
     run = runs.load(database, run_id)
     if run.has_ended:
@@ -92,10 +90,8 @@ class Replay:
         self.stop, self.close = self._service.stop, self._service.close
 
     def run(self, tell: Tell) -> bool:
-        """Go on until everything is applied, or until told to stop; whether everything is.
-
-        Raises ConfigurationError, TransientError and TerminalError.
-        """
+        """Go on until everything is applied, or until told to stop; whether everything is. Raises ConfigurationError,
+        TransientError and TerminalError."""
         with _told(self._reached, tell):
             ending = self._service.run()
         if ending is Ending.CAUGHT_UP:
@@ -110,10 +106,8 @@ class Replay:
         return Reached(done, self._run.records_max, self._brake.is_on)
 
     def _is_still_ours(self, topic_partition: TopicPartition) -> bool | None:
-        """Whether to go on with a partition after a fenced write; None while MySQL doesn't answer.
-
-        Raises TerminalError where another process resumed the run.
-        """
+        """Whether to go on with a partition after a fenced write; None while MySQL doesn't answer. Raises TerminalError
+        where another process resumed the run."""
         try:
             with read_connection(self._queries) as connection:
                 owner = progress.owner_of(connection, self._run.group_id, topic_partition)

@@ -42,10 +42,8 @@ class Shadow:
     def apply(
         self, pieces: Iterable[tuple[TopicPartition, Sequence[Record]]], decoder: Decoder
     ) -> Iterator[WrittenSlice]:
-        """Apply pieces of the log one after the other, and tell of each what became of it.
-
-        While the server writes one, the next is read and decoded. Raises what reading and decoding raise, too.
-        """
+        """Apply pieces of the log one after the other, and tell of each what became of it. While the server writes one,
+        the next is read and decoded. Raises what reading and decoding raise, too."""
         with ThreadPoolExecutor(1, "shadow") as server:
             writing: list[Future[WrittenSlice]] = []
             for topic_partition, records in pieces:
@@ -115,9 +113,7 @@ def in_key_order(
     connection: Connection, table: Table, buckets: Collection[int] | None = None
 ) -> Iterator[Sequence[RowMapping]]:
     """A table's rows in the order of its key, some at a time: the server keeps the rest. Of some buckets, or of all.
-
-    Until they are all read, or given up, the connection can do nothing else.
-    """
+    Until they are all read, or given up, the connection can do nothing else."""
     query = select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE)
     if buckets is not None:
         query = query.where(bucket_of(table).in_(buckets))

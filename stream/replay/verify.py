@@ -68,11 +68,9 @@ class Verified:
 def verify(
     properties: Mapping[str, str], database: Engine, group_id: str, decoder: Decoder, tell: Tell
 ) -> list[Verified]:
-    """Compare the tables of some topics with their log; `tell` is told how many records are read.
-
-    Raises KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one
-    that was applied.
-    """
+    """Compare the tables of some topics with their log; `tell` is told how many records are read. Raises
+    KafkaUnavailable, DatabaseUnavailable, RegistryUnavailable, and TerminalError where the log isn't the one that was
+    applied."""
     tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, shadow_of(database, [table for _, table in tables]) as shadow:
         ranges = applied_ranges(look(Brokers(properties), live, group_id, list(decoder.readers)))
@@ -96,10 +94,8 @@ def snapshot(database: Engine) -> Iterator[Connection]:
 
 
 def applied_ranges(places: Iterable[Place]) -> list[Range]:
-    """The parts of the log that are applied, and still there.
-
-    Raises TerminalError where the log is no longer the one that was applied.
-    """
+    """The parts of the log that are applied, and still there. Raises TerminalError where the log is no longer the one
+    that was applied."""
     ranges = []
     for place in places:
         if place.stop_reason in (StopReason.TOPIC_RECREATED, StopReason.LOG_IS_SHORTER):
@@ -130,11 +126,9 @@ class Comparison:
         return [Verified(self._table.name, outcome, self._outcomes[outcome]) for outcome in counted] + self._faults
 
     def _differing_buckets(self, live: Connection, shadow: Shadow) -> Collection[int]:
-        """The buckets of rows that have to be read; the rows of all others are judged.
-
-        Live rows whose events were not read are kept out of the digests: where the rest is the same, the log that was
-        read has none of their keys. So the rows of years, whose events have left the log, need not be read.
-        """
+        """The buckets of rows that have to be read; the rows of all others are judged. Live rows whose events were not
+        read are kept out of the digests: where the rest is the same, the log that was read has none of their keys. So
+        the rows of years, whose events have left the log, need not be read."""
         was_read = or_(false(), *(_holds(part, self._table) for part in self._ranges.values()))
         with ThreadPoolExecutor(1, "digests") as beside:
             expected = beside.submit(shadow.digests, self._table)
@@ -184,10 +178,8 @@ class Comparison:
         return part is not None and part.from_offset <= row["kafka_offset"] < part.to_offset
 
     def _is_being_erased(self, row: RowMapping, columns: Sequence[str]) -> bool:
-        """Whether the row, or any of these columns of it, goes with a person who is erased.
-
-        Asked of the database as it is now: after the snapshot there may be more such persons than in it.
-        """
+        """Whether the row, or any of these columns of it, goes with a person who is erased. Asked of the database as it
+        is now: after the snapshot there may be more such persons than in it."""
         persons = [
             (about.kind.value, str(row[about.column]))
             for about in persons_of(self._table)

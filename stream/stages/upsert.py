@@ -47,11 +47,9 @@ REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
 
 
 def row_counts(sent: int, reply: bytes, affected: int) -> RowCounts:
-    """Read the server's reply to the upsert, on a connection without CLIENT_FOUND_ROWS.
-
-    An insert counts 1 in `affected`, an update 2, an unchanged row 0; `Records` leaves out suppressed rows and
-    `Duplicates` counts the updates. Raises ValueError where the reply is not of that form.
-    """
+    """Read the server's reply to the upsert, on a connection without CLIENT_FOUND_ROWS. An insert counts 1 in
+    `affected`, an update 2, an unchanged row 0; `Records` leaves out suppressed rows and `Duplicates` counts the
+    updates. Raises ValueError where the reply is not of that form."""
     match = REPLY.search(reply)
     if match is None:
         raise ValueError("the server's reply to an upsert has another form than expected")
@@ -78,10 +76,8 @@ def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
 
 def with_json(statement: str, json: bytes) -> bytes:
     """The statement with JSON in the place of its `%s`: a literal, in which the quote and the backslash are escaped.
-
     Done here and not by the driver, whose escaping of every quotation mark costs as much as decoding does. JSON has no
-    control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES.
-    """
+    control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES."""
     before, behind = statement.encode().split(b"%s")
     return b"".join((before, b"'", json.replace(b"\\", b"\\\\").replace(b"'", b"\\'"), b"'", behind))
 

@@ -132,7 +132,9 @@ class Database:
     def _admin(self) -> Engine:
         url = self.server.admin_url(self.name)  # another one after a restart on another port
         if self._admin_engine is None or self._admin_engine.url.render_as_string(hide_password=False) != url:
-            self._admin_engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+            # A shared server is never stopped: its connections need not be tried first.
+            is_to_try = not self._is_shared
+            self._admin_engine = create_engine(url, pool_pre_ping=is_to_try, isolation_level="READ COMMITTED")
         return self._admin_engine
 
 

@@ -3,7 +3,8 @@
 from sqlalchemy import Index, func
 
 from stream.declaration import Event, Stream, app, column, into, rolled_up, rollup_table, upserted_table
-from stream.declaration.types import AppIdText, Count, EntityId, Micros, TextId32
+from stream.declaration.rollups import Count
+from stream.declaration.types import AppIdText, EntityId, Micros, TextId32
 
 
 class BytemarkPassLogged(Event):

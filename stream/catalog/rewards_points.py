@@ -3,7 +3,8 @@
 from sqlalchemy import Index, func
 
 from stream.declaration import Event, PersonKind, Stream, app, column, into, rolled_up, rollup_table, upserted_table
-from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Sum, Text200
+from stream.declaration.rollups import Sum
+from stream.declaration.types import EntityId, Micros, Money, ReferenceId, Text200
 
 
 class PointsTransacted(Event):

@@ -4,14 +4,13 @@ from sqlalchemy import Index, cast, func
 from sqlalchemy.dialects.mysql import DECIMAL
 
 from stream.declaration import Event, Stream, app, column, into, rolled_up, rollup_table, upserted_table
+from stream.declaration.rollups import Count, MetresSum
 from stream.declaration.types import (
     AppIdText,
-    Count,
     EntityId,
     Latitude,
     Longitude,
     Metres,
-    MetresSum,
     Micros,
     Money,
     Rating,

@@ -7,9 +7,11 @@ row. What keeps them true is `stream/mysql/rollups.py`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.dialects import mysql
 
@@ -17,6 +19,15 @@ from stream.declaration.tables import METADATA, TABLE_OPTIONS, business_time_of
 
 PERIOD_MINUTES = 15
 PERIOD_MICROS = PERIOD_MINUTES * 60 * 1_000_000
+
+Count = Annotated[int, Meta(extra={"sql": mysql.BIGINT()})]
+"""The number of a period's rows."""
+
+Sum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 2)})]
+"""The sum of amounts, exact."""
+
+MetresSum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 3)})]
+"""The sum of distances, each rounded to a millimetre."""
 
 
 @dataclass(frozen=True, eq=False)

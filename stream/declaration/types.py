@@ -71,15 +71,6 @@ Metres = Annotated[float, Meta(ge=0, le=1e9, extra={"sql": mysql.DOUBLE(asdecima
 Money = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(10, 2), "digits": (10, 2)})]
 """An amount with two decimals; Avro's decimal(10, 2)."""
 
-Sum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 2)})]
-"""The sum of a rollup's amounts, exact."""
-
-MetresSum = Annotated[Decimal, Meta(extra={"sql": mysql.DECIMAL(38, 3)})]
-"""The sum of distances, each rounded to a millimetre."""
-
-Count = Annotated[int, Meta(extra={"sql": mysql.BIGINT()})]
-"""The number of a rollup's rows."""
-
 Flag = Annotated[bool, Meta(extra={"sql": mysql.TINYINT(1)})]
 
 

@@ -140,6 +140,11 @@ def test_secrets_are_readable_by_their_owner_alone(database: Database) -> None:
     assert not database.folder.joinpath("accounts.sql").exists()
 
 
+def test_a_brokers_java_takes_up_the_archive_that_hastens_a_start(kafka: Kafka) -> None:
+    """One that doesn't fit it would pass over it without a word."""
+    assert f"kafka-{kafka.version}.aot" in Path(f"/proc/{kafka.pid}/maps").read_text()
+
+
 def test_broker_keeps_records_through_a_kill(kafka: Kafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
@@ -31,6 +31,16 @@ LOOK_BACK_DAYS = 7
 """The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
 
 
+RESERVED_GROUPS = ("(", "replay:")
+"""Beginnings of the names under which progress has ledgers of our own: of what was redriven, and of replays."""
+
+
+def _unreserved(group_id: str) -> str:
+    if group_id.startswith(RESERVED_GROUPS):
+        raise ValueError(f"our own ledgers have names that begin with {' or '.join(RESERVED_GROUPS)}: take another one")
+    return group_id
+
+
 class Settings(BaseModel):
     """The settings of the service. Each field is the setting `STREAM_<FIELD>`."""
 
@@ -42,12 +52,11 @@ class Settings(BaseModel):
         description="a schema registry with Confluent's API, which says what the ids of Confluent's wire format "
         "mean; without one schemas/<topic>/ids.json does",
     )
-    group_id: str = Field(  # in parentheses are ledgers of our own, such as progress.REDRIVE_GROUP_ID
+    group_id: Annotated[str, AfterValidator(_unreserved)] = Field(
         default="stream",
         min_length=1,
         max_length=255,
-        pattern=r"^[^(]",
-        description="the Kafka consumer group; not with a parenthesis in front",
+        description="the Kafka consumer group; not with `(` or `replay:` in front",
     )
     lanes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="threads that decode and write, each with a MySQL connection"
@@ -182,4 +191,4 @@ def _sentence(error: Mapping[str, object]) -> str:
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, setting_names(), n=1)
         return f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "; `stream run --help` lists them")
-    return f"{name}: {error['msg']}"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"

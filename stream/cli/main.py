@@ -68,6 +68,8 @@ def exit_code(error: StreamError) -> int:
     match error:
         case ConfigurationError():
             return EXIT_CONFIGURATION
+        case TransientError() if error.reason.is_lasting:
+            return EXIT_CONFIGURATION
         case TransientError():
             return EXIT_TRY_AGAIN
         case _:

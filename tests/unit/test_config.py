@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from stream.errors import ConfigurationError
+from stream.mysql.progress import REDRIVE_GROUP_ID
+from stream.mysql.replay_runs import GROUP_PREFIX
 from stream.settings import KAFKA_SECRETS, SECRETS, Settings, load, setting_names
 
 MARKER = "s3cr3t-marker"
@@ -69,6 +71,8 @@ def test_a_value_that_is_none_is_refused_without_being_shown(name: str) -> None:
         ("STREAM_DEAD_LETTER_RATIO_MAX", "1.1"),
         ("STREAM_DEAD_LETTER_RATIO_MAX", "nan"),
         ("STREAM_GROUP_ID", "g" * 256),
+        ("STREAM_GROUP_ID", REDRIVE_GROUP_ID),
+        ("STREAM_GROUP_ID", f"{GROUP_PREFIX}x"),
     ],
 )
 def test_a_value_out_of_range_is_refused(name: str, value: str) -> None:

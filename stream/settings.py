@@ -100,6 +100,9 @@ class Settings(BaseModel):
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
         default="json", description="json for machines, console for people"
     )
+    debug: bool = Field(
+        default=False, description="show the traceback of a fault of ours; it may hold values of records"
+    )
     kafka: dict[str, str] = Field(  # passwords may be among them
         default_factory=dict, repr=False, description="properties passed on to librdkafka"
     )

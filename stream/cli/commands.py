@@ -23,7 +23,7 @@ COMMANDS = {
     "migrate": Entry(
         "setup",
         "migrate_command",
-        "Create or change the tables and views so that they are as declared. Doing it again changes nothing.",
+        "Create or change the tables and views so that they are as declared.",
     ),
     "check": Entry(
         "setup",

@@ -129,8 +129,8 @@ UNAVAILABLE = {
     9005: Trouble.UNREACHABLE,
     9006: Trouble.UNREACHABLE,
 }
-"""The troubles that we expect to meet, those of proxies included; anything else is UNKNOWN, with its errno. After each the
-connection is dropped: since a failover the name may lead to another server."""
+"""The troubles that we expect to meet, those of proxies included; anything else is UNKNOWN, with its errno. After each
+the connection is dropped: since a failover the name may lead to another server."""
 
 
 class MetadataLock(pymysql.err.OperationalError):

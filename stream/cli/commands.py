@@ -20,11 +20,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "migrate": Entry(
-        "setup",
-        "migrate_command",
-        "Create or change the tables and views so that they are as declared.",
-    ),
+    "migrate": Entry("setup", "migrate_command", "Create or change the tables and views so that they are as declared."),
     "check": Entry(
         "setup",
         "check_command",

@@ -9,7 +9,7 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
-from stream.mysql import migrate, views
+from stream.mysql import migrate, tables, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
@@ -126,13 +126,25 @@ def check_database(url: str) -> Iterator[Finding]:
     with read_connection(connect_engine(url)) as connection:
         yield Finding("database", "server", server_name(connection))
         yield from _server_settings(connection)
-        if missing := migrate.pending(connection):
+        if migrate.is_newer(connection):
+            yield Finding("database", "migrations", "of a newer version, which is no harm where the tables are right")
+        elif missing := migrate.pending(connection):
             yield Finding("database", "migrations", f"{len(missing)} to run", "run `stream migrate`")
             return
-        yield Finding("database", "migrations", "all are run")
-        differing = "; ".join(migrate.differences(connection))
-        todo = "somebody changed a table by hand: change it back, or declare and migrate it" if differing else ""
-        yield Finding("database", "tables", differing or "as declared", todo)
+        else:
+            yield Finding("database", "migrations", "all are run")
+        yield from _tables(connection)
+
+
+def _tables(connection: Connection) -> Iterator[Finding]:
+    """What keeps writes from being right, and remarks about what somebody added."""
+    differing = tables.differences(connection)
+    harmful = "; ".join(each.text for each in differing if each.is_harmful)
+    todo = "somebody changed a table by hand: change it back, or declare and migrate it" if harmful else ""
+    yield Finding("database", "tables", harmful or "as declared", todo)
+    harmless = "; ".join(each.text for each in differing if not each.is_harmful)
+    if harmless:
+        yield Finding("database", "added by hand", f"{harmless}: no harm to what is written")
 
 
 def _server_settings(connection: Connection) -> Iterator[Finding]:
@@ -142,14 +154,18 @@ def _server_settings(connection: Connection) -> Iterator[Finding]:
     yield Finding("database", "max_allowed_packet", f"{packet} bytes", todo)
     todo = "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed"
     yield Finding("database", "innodb_flush_log_at_trx_commit", str(flush), todo)
+    if complaint := migrate.binlog_complaint(connection):
+        yield Finding("database", "binlog_format", complaint, "set it to ROW")
 
 
 def check_views(database_url: str) -> Iterator[Finding]:
     """Each view is as declared. `stream run` goes on where a view is not: no row depends on it."""
     with read_connection(connect_engine(database_url)) as connection:
         differing = views.differences(connection, VIEWS)
-    if not differing:
-        yield Finding("views", f"all {len(VIEWS)}", "as declared")
+        is_newer = migrate.is_newer(connection)
+    if not differing or is_newer:
+        yield Finding("views", f"all {len(VIEWS)}", "a newer version's" if differing else "as declared")
+        return
     for name, why in differing.items():
         yield Finding("views", name, why, "run `stream migrate`")
 

@@ -104,7 +104,7 @@ class Trouble(_Noted):
     # Kafka
     KAFKA_UNAVAILABLE = "kafka_unavailable", "nothing, unless it lasts: then see that the brokers can be reached"
     KAFKA_TLS = "kafka_tls", "make the certificates fit: the brokers', and those of STREAM_KAFKA_SSL_…"
-    KAFKA_PROTOCOL = "kafka_protocol", "set STREAM_KAFKA_SECURITY_PROTOCOL to what the brokers' port speaks"
+    KAFKA_PROTOCOL = "kafka_protocol", "see that the brokers' port speaks STREAM_KAFKA_SECURITY_PROTOCOL, and is theirs"
     KAFKA_LOGIN_REFUSED = "kafka_login_refused", "set STREAM_KAFKA_SASL_USERNAME, …PASSWORD and …MECHANISM right"
     KAFKA_ACCESS_DENIED = "kafka_access_denied", "have the account allowed what docs/rights.md says"
     CLIENT_CUT_OFF = "client_cut_off", "nothing, unless it lasts: then restart the process"
@@ -130,7 +130,6 @@ LASTING = frozenset(
         Trouble.DATABASE_TLS,
         Trouble.NO_SUCH_DATABASE,
         Trouble.KAFKA_TLS,
-        Trouble.KAFKA_PROTOCOL,
         Trouble.KAFKA_LOGIN_REFUSED,
         Trouble.KAFKA_ACCESS_DENIED,
         Trouble.REGISTRY_ACCESS_DENIED,
@@ -183,7 +182,7 @@ class KafkaUnavailable(TransientError):
     """The brokers did not answer a question in time, or refused it; polling goes on and the question is asked again."""
 
     def __init__(self, message: str, reason: Trouble = Trouble.KAFKA_UNAVAILABLE) -> None:
-        super().__init__(message)
+        super().__init__(message if reason is Trouble.KAFKA_UNAVAILABLE else f"{message}: {reason}")
         self.reason = reason
 
 

@@ -68,7 +68,7 @@ COMMANDS = {
     "grants": Entry(
         "grants",
         "grants_command",
-        "Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.",
+        "Print the GRANT statements that give an account what its purpose needs, and no more.",
     ),
     "erase": Entry(
         "erase",

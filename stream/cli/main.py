@@ -55,7 +55,8 @@ def run() -> str | int | None:
     try:
         app()
     except StreamError as error:
-        typer.echo(f"stream: {error}", err=True)
+        todo = f"; todo: {error.reason.note}" if isinstance(error, TransientError) else ""
+        typer.echo(f"stream: {error}{todo}", err=True)
         return exit_code(error)
     except SystemExit as ended:
         return ended.code

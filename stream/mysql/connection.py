@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
-from stream.errors import DatabaseUnavailable, Trouble
+from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
 from stream.mysql import session
 from stream.mysql.address import connect_arguments
 from stream.mysql.errnos import LOCK_WAIT, MetadataLock, error_of
@@ -55,7 +55,7 @@ class BoundedConnection(pymysql.Connection):
 
     @property
     def is_mariadb(self) -> bool:
-        return "MariaDB" in self.get_server_info()
+        return "MariaDB" in str(self.get_server_info())  # type: ignore[no-untyped-call]
 
 
 def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> Engine:
@@ -63,10 +63,17 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> E
     are not pooled: a lane keeps its own, and a command needs one. A URL that may change is asked for anew by each
     connection. Raises ConfigurationError for a URL that is not one."""
     asked = url if callable(url) else lambda: url
-    limits = {"read_timeout": READ_TIMEOUT_SECONDS, "write_timeout": READ_TIMEOUT_SECONDS} if for_lane else {}
+    limits: dict[str, Any] = (
+        {"read_timeout": READ_TIMEOUT_SECONDS, "write_timeout": READ_TIMEOUT_SECONDS} if for_lane else {}
+    )
+
+    known = connect_arguments(asked())
 
     def open_connection() -> BoundedConnection:
-        connection = BoundedConnection(**connect_arguments(asked()), **limits)
+        nonlocal known
+        with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
+            known = connect_arguments(asked())
+        connection = BoundedConnection(**{**known, **limits})
         on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:
             for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
@@ -75,7 +82,6 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> E
             connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
         return connection
 
-    connect_arguments(asked())  # to refuse it at once
     return create_engine("mysql+pymysql://", creator=open_connection, poolclass=NullPool)
 
 

@@ -95,7 +95,7 @@ def _collations(connection: Connection) -> Iterator[Difference]:
 
 
 def _collation(column: Column[Any]) -> str:
-    return getattr(column.type, "collation", None) or TABLE_OPTIONS["mysql_collate"]
+    return str(getattr(column.type, "collation", None) or TABLE_OPTIONS["mysql_collate"])
 
 
 def _triggers(connection: Connection) -> Iterator[Difference]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from stream.catalog import STREAMS
+from stream.catalog import METADATA, STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
-from stream.mysql import migrate, tables, views
+from stream.mysql import grants, migrate, tables, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
@@ -134,6 +134,18 @@ def check_database(url: str) -> Iterator[Finding]:
         else:
             yield Finding("database", "migrations", "all are run")
         yield from _tables(connection)
+        yield _rights(connection)
+
+
+def _rights(connection: Connection) -> Finding:
+    """The account may do with each table what `stream run` does."""
+    missing = grants.missing_rights(connection)
+    lacking = "; ".join(
+        f"no {right} on {'any table' if len(names) == len(METADATA.tables) else ', '.join(names)}"
+        for right, names in missing.items()
+    )
+    todo = "run what `stream grants --for run` prints" if missing else ""
+    return Finding("database", "rights", lacking or "to write all tables", todo)
 
 
 def _tables(connection: Connection) -> Iterator[Finding]:

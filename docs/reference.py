@@ -104,6 +104,8 @@ def settings() -> str:
     lines += [
         "\n## Secrets\n",
         "A secret can be given as a file that holds it: " + ", ".join(secrets) + ".\n",
+        "All but the hash key are read again by whoever connects anew, so a renewed one needs no restart. "
+        "[rights.md](rights.md) has the options of `STREAM_DATABASE_URL` for certificates.\n",
         "## Kafka's properties that can't be changed\n",
         FIXED_PROPERTIES,
         STATIC_MEMBERSHIP,

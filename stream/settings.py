@@ -162,7 +162,7 @@ class Properties(Mapping[str, str]):
 
 
 def renewed(file: Path | None, text: str) -> str:
-    """What a secret's file holds now; the text that it held first where it has none, or can't be read for now."""
+    """The content of a secret's file now; the text that it held first where it has none, or can't be read for now."""
     if file is None:
         return text
     with suppress(ConfigurationError):

@@ -84,10 +84,10 @@ def _readable(name: str, file: str) -> str:
         with Path(file).open("rb"):
             return file
     except OSError as error:
-        raise ConfigurationError(f"STREAM_DATABASE_URL: the file of {name} can't be read ({error.strerror})") from None
+        raise ConfigurationError(f"STREAM_DATABASE_URL, {name}: the file can't be read ({error.strerror})") from None
 
 
 def _is_yes(name: str, written: str) -> bool:
     if written.lower() not in (*YES, *NO):
-        raise ConfigurationError(f"STREAM_DATABASE_URL: {name} is true or false")
+        raise ConfigurationError(f"STREAM_DATABASE_URL, {name}: it is true or false")
     return written.lower() in YES

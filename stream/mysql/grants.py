@@ -21,7 +21,7 @@ def readable_tables() -> list[str]:
 
 
 class Purpose(StrEnum):
-    """What an account is for."""
+    """Purposes of an account."""
 
     READ = "read"
     RUN = "run"

@@ -52,8 +52,8 @@ def _run(connection: Connection, config: Config, revision: str) -> None:
 
 
 def _require_declared(connection: Connection, revision: str) -> None:
-    """What was there already was made by an attempt that was killed, and then all is as declared once all are run; or
-    somebody else made it."""
+    """Raise ConfigurationError where the tables are not as declared, though all revisions are run: then somebody else
+    made what was there already, and no attempt that was killed."""
     if not _pending(connection) and (differing := tables.harmful(connection)):
         raise ConfigurationError(
             f"migration {revision} found that its table or column was there, and not as declared: "

@@ -149,7 +149,7 @@ def _rights(connection: Connection) -> Finding:
 
 
 def _tables(connection: Connection) -> Iterator[Finding]:
-    """What keeps writes from being right, and remarks about what somebody added."""
+    """The differences that keep writes from being right, and remarks about what somebody added."""
     differing = tables.differences(connection)
     harmful = "; ".join(each.text for each in differing if each.is_harmful)
     todo = "somebody changed a table by hand: change it back, or declare and migrate it" if harmful else ""

@@ -151,24 +151,26 @@ def test_a_password_that_is_renewed_in_its_file_is_taken(guarded: Kafka, folder:
         source.close()
 
 
-def test_a_group_that_is_denied_is_told(guarded: Kafka, folder: Path) -> None:
-    admin = AdminClient({"bootstrap.servers": guarded.bootstrap_servers})
-    reading = AclBinding(
-        ResourceType.TOPIC,
-        "trip",
-        ResourcePatternType.LITERAL,
-        "User:reader",
-        "*",
-        AclOperation.READ,
-        AclPermissionType.ALLOW,
-    )
-    for future in admin.create_acls([reading]).values():
+def allow(guarded: Kafka, kind: ResourceType, name: str) -> None:
+    """Have `reader` read a topic, or be in a group."""
+    literal, anywhere, allowed = ResourcePatternType.LITERAL, "*", AclPermissionType.ALLOW
+    binding = AclBinding(kind, name, literal, "User:reader", anywhere, AclOperation.READ, allowed)
+    for future in AdminClient({"bootstrap.servers": guarded.bootstrap_servers}).create_acls([binding]).values():
         future.result()
+
+
+def test_a_group_that_is_denied_is_told_until_it_is_allowed(guarded: Kafka, folder: Path) -> None:
+    """And docs/rights.md is right: Read is all that a consumer needs, of its topics and its group."""
+    allow(guarded, ResourceType.TOPIC, "trip")
     source = Source(config.load(settings(guarded, folder, sasl_username="reader")).required_kafka(), "denied")
     try:
-        assert joining(source) == []
-        wait_for(lambda: source.poll(1, 0.1) == {} or source.trouble is not None, "the refusal")
+        assigned = joining(source)
         wait_for(lambda: bool(source.poll(1, 0.1)) or source.trouble is not None, "the refusal")
         assert (source.trouble or "").startswith("kafka_access_denied")
+        allow(guarded, ResourceType.GROUP, "denied")
+        wait_for(lambda: bool(source.poll(1, 0.1)) or bool(assigned), "the group to let it in")
+        assert source.trouble is None
+        assert source.brokers.group("denied").members
+        assert source.brokers.logs(["trip"])
     finally:
         source.close()

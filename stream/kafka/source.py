@@ -94,7 +94,7 @@ class Source:
 
     @property
     def trouble(self) -> str | None:
-        """The trouble that keeps the consumer from the brokers, or its group, until a person ends it; from any thread."""
+        """The trouble that keeps the consumer from the brokers or its group until a person ends it; from any thread."""
         trouble = self._errors.trouble
         return None if trouble is None else f"{trouble}: {trouble.note}"
 

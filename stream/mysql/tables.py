@@ -52,7 +52,7 @@ def _described(difference: Any) -> str:
 
 
 def _is_harmful(difference: Any) -> bool:
-    """What alembic would remove is what somebody added."""
+    """Whether it is; what alembic would remove is what somebody added."""
     match difference:
         case list():
             return any(map(_is_harmful, difference))

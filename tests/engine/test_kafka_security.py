@@ -155,7 +155,8 @@ def allow(guarded: Kafka, kind: ResourceType, name: str) -> None:
     """Have `reader` read a topic, or be in a group."""
     literal, anywhere, allowed = ResourcePatternType.LITERAL, "*", AclPermissionType.ALLOW
     binding = AclBinding(kind, name, literal, "User:reader", anywhere, AclOperation.READ, allowed)
-    for future in AdminClient({"bootstrap.servers": guarded.bootstrap_servers}).create_acls([binding]).values():
+    admin = AdminClient({"bootstrap.servers": guarded.bootstrap_servers})
+    for future in admin.create_acls([binding]).values():
         future.result()
 
 

@@ -71,7 +71,7 @@ def odd_session(database: Database) -> str:
 
 @pytest.mark.parametrize("for_lane", [False, True])
 def test_no_promise_depends_on_a_servers_own_default(database: Database, for_lane: bool) -> None:
-    """What the server's defaults are, or its init_connect has set, is set again."""
+    """A server's defaults, and what its init_connect has set, are set again."""
     sessions = []
     for url in (database.url, odd_session(database)):
         with connect_engine(url, for_lane=for_lane).connect() as connection:

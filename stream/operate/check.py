@@ -179,7 +179,8 @@ def check_views(database_url: str) -> Iterator[Finding]:
         yield Finding("views", f"all {len(VIEWS)}", "a newer version's" if differing else "as declared")
         return
     for name, why in differing.items():
-        yield Finding("views", name, why, "run `stream migrate`")
+        todo = "run what `stream grants --for run` prints" if why == views.HIDDEN else "run `stream migrate`"
+        yield Finding("views", name, why, todo)
 
 
 def require_fit_database(database_url: str) -> str:

@@ -114,6 +114,7 @@ def test_a_right_that_an_account_to_run_lacks_is_named(database: Database, right
         database.execute(f"GRANT {others} ON `{database.name}`.* TO '{name}'@'%'")
         (wrong,) = [finding for finding in check.check_database(url) if not finding.is_right]
         assert (wrong.subject, wrong.state) == ("rights", f"no {right} on any table")
+        assert {finding.state for finding in check.check_views(url)} == {views_of.HIDDEN}
         database.execute(f"GRANT {right} ON `{database.name}`.* TO '{name}'@'%'")
         database.execute(f"REVOKE {right} ON `{database.name}`.* FROM '{name}'@'%'")
         for table in METADATA.tables.keys() - {"trip"}:

@@ -27,6 +27,10 @@ FIXED_PROPERTIES = (
     "`group.id` (it is `STREAM_GROUP_ID`), `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`, "
     "`enable.partition.eof` and `isolation.level`: the promises depend on them.\n"
 )
+RENEWAL = (
+    "All but the hash key are read again by whoever connects anew, so a renewed one needs no restart. "
+    "[rights.md](rights.md) has the options of `STREAM_DATABASE_URL` for certificates.\n"
+)
 STATIC_MEMBERSHIP = (
     "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
     "(a StatefulSet's pod name): then a restart disturbs nobody else."
@@ -104,6 +108,7 @@ def settings() -> str:
     lines += [
         "\n## Secrets\n",
         "A secret can be given as a file that holds it: " + ", ".join(secrets) + ".\n",
+        RENEWAL,
         "## Kafka's properties that can't be changed\n",
         FIXED_PROPERTIES,
         STATIC_MEMBERSHIP,

@@ -78,22 +78,35 @@ class Trouble(_Noted):
 
     # MySQL
     ACCESS_DENIED = "access_denied", "set the account's password and rights right, or STREAM_DATABASE_URL"
+    BINLOG_FORMAT = "binlog_format", "set the server's binlog_format to ROW: it takes no writes of READ COMMITTED else"
+    COMMIT_FAILED = "commit_failed", "nothing, unless it lasts: then see whether the server is in its group"
     CONNECTION_LOST = "connection_lost", "nothing, unless it lasts: then see why the server ends connections"
+    DATABASE_TLS = "database_tls", "make the certificates fit: the server's, and those STREAM_DATABASE_URL names"
     DEADLOCK = "deadlock", "nothing, unless it lasts: then see who else writes these tables"
     DISK_FULL = "disk_full", "make room for the server's files"
+    INTERRUPTED = "interrupted", "nothing, unless it lasts: then see who ends the account's statements"
     LOCK_WAIT = "lock_wait", "nothing, unless it lasts: then see whose transaction holds the rows"
+    METADATA_LOCK = "metadata_lock", "see who alters the table, or holds it open: SHOW PROCESSLIST, metadata_locks"
+    MIGRATION_UNDER_WAY = "migration_under_way", "nothing: when the other `stream migrate` has ended, do it again"
     NO_SUCH_DATABASE = "no_such_database", "create it and run `stream migrate`, or set STREAM_DATABASE_URL right"
+    NOT_READY = "not_ready", "nothing, unless it lasts: then see whether the server is in its cluster, and online"
+    OUT_OF_MEMORY = "out_of_memory", "give the server more memory, or less to do"
     PACKET_TOO_LARGE = "packet_too_large", "raise the server's max_allowed_packet; `stream check` says how far"
     READ_ONLY = "read_only", "make the server writable, or point the name in STREAM_DATABASE_URL at one that is"
     REFUSAL_NOT_REPEATED = "refusal_not_repeated", "nothing, unless it lasts: then see who changes constraints"
     ROW_CAME_BETWEEN = "row_came_between", "nothing, unless it lasts: then see who else writes these tables"
     STATEMENT_TIMEOUT = "statement_timeout", "run it when the server has less to do, or give it more time"
+    TABLE_DAMAGED = "table_damaged", "repair the table, or restore it; the server's log says more"
     TABLES_DIFFER = "tables_differ", "run `stream check`, which says what differs"
     TOO_MANY_CONNECTIONS = "too_many_connections", "raise max_connections, or end what holds them"
     UNREACHABLE = "unreachable", "see that the server runs and can be reached"
     UNKNOWN = "unknown", "look the errno up in the server's manual"
     # Kafka
     KAFKA_UNAVAILABLE = "kafka_unavailable", "nothing, unless it lasts: then see that the brokers can be reached"
+    KAFKA_TLS = "kafka_tls", "make the certificates fit: the brokers', and those of STREAM_KAFKA_SSL_…"
+    KAFKA_PROTOCOL = "kafka_protocol", "see that the brokers' port speaks STREAM_KAFKA_SECURITY_PROTOCOL, and is theirs"
+    KAFKA_LOGIN_REFUSED = "kafka_login_refused", "set STREAM_KAFKA_SASL_USERNAME, …PASSWORD and …MECHANISM right"
+    KAFKA_ACCESS_DENIED = "kafka_access_denied", "have the account allowed what docs/rights.md says"
     CLIENT_CUT_OFF = "client_cut_off", "nothing, unless it lasts: then restart the process"
     FENCED = "fenced", "nothing, unless it lasts: `stream offsets show` names the other owner"
     # the schema registry
@@ -101,7 +114,28 @@ class Trouble(_Noted):
     REGISTRY_TIMEOUT = "registry_timeout", "see why the schema registry is slow; work goes on by itself"
     REGISTRY_ACCESS_DENIED = "registry_access_denied", "set the account's rights, or STREAM_SCHEMA_REGISTRY_URL, right"
     REGISTRY_FAILING = "registry_failing", "see the registry's log; does the URL lead to Confluent's API?"
+    REGISTRY_TLS = "registry_tls", "make the registry's certificate fit what this machine trusts, or name another URL"
     SCHEMA_NOT_YET_KNOWN = "schema_not_yet_known", "nothing yet: soon its records become dead letters (unknown_schema)"
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it lasts until a person sets something right: a command that meets it ends with 78, not with 75."""
+        return self in LASTING
+
+
+LASTING = frozenset(
+    {
+        Trouble.ACCESS_DENIED,
+        Trouble.BINLOG_FORMAT,
+        Trouble.DATABASE_TLS,
+        Trouble.NO_SUCH_DATABASE,
+        Trouble.KAFKA_TLS,
+        Trouble.KAFKA_LOGIN_REFUSED,
+        Trouble.KAFKA_ACCESS_DENIED,
+        Trouble.REGISTRY_ACCESS_DENIED,
+        Trouble.REGISTRY_TLS,
+    }
+)
 
 
 class StopReason(StrEnum):
@@ -145,9 +179,11 @@ class TransactionConflict(TransientError):
 
 
 class KafkaUnavailable(TransientError):
-    """The brokers did not answer a question in time; polling goes on and the question is asked again."""
+    """The brokers did not answer a question in time, or refused it; polling goes on and the question is asked again."""
 
-    reason = Trouble.KAFKA_UNAVAILABLE
+    def __init__(self, message: str, reason: Trouble = Trouble.KAFKA_UNAVAILABLE) -> None:
+        super().__init__(message if reason is Trouble.KAFKA_UNAVAILABLE else f"{message}: {reason}")
+        self.reason = reason
 
 
 class StatementTimeout(TransientError):

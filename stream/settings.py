@@ -6,11 +6,12 @@ property on to librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.server
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
@@ -31,6 +32,16 @@ LOOK_BACK_DAYS = 7
 """The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
 
 
+RESERVED_GROUPS = ("(", "replay:")
+"""Beginnings of the names under which progress has ledgers of our own: of what was redriven, and of replays."""
+
+
+def _unreserved(group_id: str) -> str:
+    if group_id.startswith(RESERVED_GROUPS):
+        raise ValueError(f"our own ledgers have names that begin with {' or '.join(RESERVED_GROUPS)}: take another one")
+    return group_id
+
+
 class Settings(BaseModel):
     """The settings of the service. Each field is the setting `STREAM_<FIELD>`."""
 
@@ -42,12 +53,11 @@ class Settings(BaseModel):
         description="a schema registry with Confluent's API, which says what the ids of Confluent's wire format "
         "mean; without one schemas/<topic>/ids.json does",
     )
-    group_id: str = Field(  # in parentheses are ledgers of our own, such as progress.REDRIVE_GROUP_ID
+    group_id: Annotated[str, AfterValidator(_unreserved)] = Field(
         default="stream",
         min_length=1,
         max_length=255,
-        pattern=r"^[^(]",
-        description="the Kafka consumer group; not with a parenthesis in front",
+        description="the Kafka consumer group; not with `(` or `replay:` in front",
     )
     lanes: Annotated[int, Field(ge=1, le=32)] = Field(
         default=2, description="threads that decode and write, each with a MySQL connection"
@@ -91,20 +101,29 @@ class Settings(BaseModel):
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
         default="json", description="json for machines, console for people"
     )
+    debug: bool = Field(
+        default=False, description="show the traceback of a fault of ours; it may hold values of records"
+    )
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
+    """The files of secrets that were given so, by the names of the settings."""
     kafka: dict[str, str] = Field(  # passwords may be among them
         default_factory=dict, repr=False, description="properties passed on to librdkafka"
     )
+
+    # Secrets change while a process runs. Those in a file are read again whenever they are asked for.
 
     def required_database_url(self) -> str:
         """Raises ConfigurationError where it is not set."""
         if self.database_url is None:
             described = Settings.model_fields["database_url"].description
             raise ConfigurationError(f"STREAM_DATABASE_URL is not set: {described}")
-        return self.database_url.get_secret_value()
+        return renewed(self._files.get("STREAM_DATABASE_URL"), self.database_url.get_secret_value())
 
     def registry_url(self) -> str | None:
         """The URL of the schema registry; None where schemas/ serves."""
-        return None if self.schema_registry_url is None else self.schema_registry_url.get_secret_value()
+        if self.schema_registry_url is None:
+            return None
+        return renewed(self._files.get("STREAM_SCHEMA_REGISTRY_URL"), self.schema_registry_url.get_secret_value())
 
     def required_registry_url(self) -> str:
         """Raises ConfigurationError where no schema registry is named."""
@@ -117,26 +136,58 @@ class Settings(BaseModel):
         """The maker of the hashes; None where no key is set. Raises ConfigurationError for a short one."""
         return None if self.hash_key is None else Hasher.parse(self.hash_key.get_secret_value())
 
-    def required_kafka(self) -> dict[str, str]:
-        """Raises ConfigurationError where no broker is named."""
+    def required_kafka(self) -> Mapping[str, str]:
+        """librdkafka's properties. Raises ConfigurationError where no broker is named."""
         if "bootstrap.servers" not in self.kafka:
             raise ConfigurationError("STREAM_KAFKA_BOOTSTRAP_SERVERS is not set: host:port of a Kafka broker")
-        return dict(self.kafka)
+        files = {_property_of(name): file for name, file in self._files.items() if name.startswith(KAFKA_PREFIX)}
+        return Properties(self.kafka, files)
+
+
+class Properties(Mapping[str, str]):
+    """Properties of librdkafka, those in files as these are now: so each client that is made has the newest secrets."""
+
+    def __init__(self, given: Mapping[str, str], files: Mapping[str, Path]) -> None:
+        self._given = given
+        self._files = files
+
+    def __getitem__(self, name: str) -> str:
+        return renewed(self._files.get(name), self._given[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+def renewed(file: Path | None, text: str) -> str:
+    """The content of a secret's file now; the text that it held first where it has none, or can't be read for now."""
+    if file is None:
+        return text
+    with suppress(ConfigurationError):
+        return _file_content("", file) or text
+    return text
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises ConfigurationError that names every setting that is missing, unknown or out of range,
     never a value."""
-    given = _with_files_read({name: text for name, text in environment.items() if name.startswith(PREFIX)})
+    written = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    files = _files_of(written)
+    given = {name: text for name, text in written.items() if name.removesuffix("_FILE") not in files}
+    given |= {name: _file_content(f"{name}_FILE", file) for name, file in files.items()}
     kafka = {_property_of(name): text for name, text in given.items() if name.startswith(KAFKA_PREFIX)}
     fixed = {name: text for name, text in given.items() if not name.startswith(KAFKA_PREFIX)}
     rest = {name.removeprefix(PREFIX).lower(): text for name, text in fixed.items()}
     if "kafka" in rest:
         raise ConfigurationError("STREAM_KAFKA is no setting: name the property, as in STREAM_KAFKA_BOOTSTRAP_SERVERS")
     try:
-        return Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
+        settings = Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError("\n".join(map(_sentence, error.errors()))) from None
+    settings._files.update(files)
+    return settings
 
 
 def setting_names() -> list[str]:
@@ -144,17 +195,16 @@ def setting_names() -> list[str]:
     return [PREFIX + name.upper() for name in Settings.model_fields if name != "kafka"]
 
 
-def _with_files_read(given: dict[str, str]) -> dict[str, str]:
-    settings = {}
-    for name, text in given.items():
+def _files_of(written: Mapping[str, str]) -> dict[str, Path]:
+    """The files of secrets that are given so."""
+    files = {}
+    for name, text in written.items():
         target = name.removesuffix("_FILE")
-        if target == name or not _is_secret(target):
-            settings[name] = text
-        elif target in given:
-            raise ConfigurationError(f"both {target} and {name} are set: keep one of them")
-        else:
-            settings[target] = _file_content(name, text)
-    return settings
+        if target != name and _is_secret(target):
+            if target in written:
+                raise ConfigurationError(f"both {target} and {name} are set: keep one of them")
+            files[target] = Path(text)
+    return files
 
 
 def _is_secret(name: str) -> bool:
@@ -163,9 +213,9 @@ def _is_secret(name: str) -> bool:
     return name.removeprefix(PREFIX) in SECRETS
 
 
-def _file_content(name: str, path: str) -> str:
+def _file_content(name: str, path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigurationError(f"{name}: the file can't be read ({why})") from None
@@ -182,4 +232,4 @@ def _sentence(error: Mapping[str, object]) -> str:
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, setting_names(), n=1)
         return f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "; `stream run --help` lists them")
-    return f"{name}: {error['msg']}"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"

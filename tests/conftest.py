@@ -155,7 +155,7 @@ def _emptied(request: pytest.FixtureRequest, databases: dict[str, Database], fla
 def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kafka]:
     servers.claim(pytestconfig, "kafka")
     shorter, quick = str(SESSION_TIMEOUT_MS // 2), str(SESSION_TIMEOUT_MS // 4)
-    overrides = {
+    overrides: dict[str, Any] = {
         "group.min.session.timeout.ms": shorter,
         # Of the newer protocol the broker decides: a killed member is missed as soon as with the older one.
         "group.consumer.min.session.timeout.ms": shorter,

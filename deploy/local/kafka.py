@@ -4,7 +4,7 @@ import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,16 +58,20 @@ class Kafka(Server):
         background: bool = False,
         is_brief: bool = False,
         java_options: Sequence[str] | None = None,
+        listeners: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the broker of `folder`; `overrides` are broker properties that replace ours.
 
         A brief one is for tests: it takes less of the machine, and can't do as much in a second. `java_options` take
-        the place of those that hasten a start.
+        the place of those that hasten a start. `listeners` are more addresses for clients, each name with its security
+        protocol.
         """
         super().__init__(folder, background=background)
         self._overrides = overrides
         self._is_brief = is_brief
         self._java_options = java_options
+        self._protocols = {"CLIENT": "PLAINTEXT", **(listeners or {})}
+        self._ports = {name: free_port() for name in listeners or {}}
 
     @property
     def version(self) -> str:
@@ -78,6 +82,10 @@ class Kafka(Server):
     def bootstrap_servers(self) -> str:
         """The address for clients, as `host:port`."""
         return f"{LOOPBACK}:{self.port}"
+
+    def address(self, listener: str) -> str:
+        """The address of one of the other listeners, as `host:port`."""
+        return f"{LOOPBACK}:{self._ports[listener]}"
 
     @cached_property
     def _cluster_id(self) -> str:
@@ -95,14 +103,17 @@ class Kafka(Server):
 
     def _properties(self) -> dict[str, str]:
         controller = free_port()  # nobody else needs to know it: a new one at each start
+        ports = {"CLIENT": self.port, **self._ports}
+        for_clients = ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in ports.items())
+        protocols = ",".join(f"{name}:{protocol}" for name, protocol in self._protocols.items())
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"CLIENT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{controller}",
-            "advertised.listeners": f"CLIENT://{LOOPBACK}:{self.port}",
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{for_clients},CONTROLLER://{LOOPBACK}:{controller}",
+            "advertised.listeners": for_clients,
+            "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "CLIENT",
             "log.dirs": str(self._data),
             # One node: nothing to replicate to.
@@ -167,13 +178,15 @@ class Kafka(Server):
         return str(metadata.cluster_id) == self._cluster_id and bool(metadata.brokers)
 
 
-def start_kafka(folder: Path, *, is_brief: bool = False, **overrides: str) -> Kafka:
+def start_kafka(
+    folder: Path, *, is_brief: bool = False, listeners: Mapping[str, str] | None = None, **overrides: str
+) -> Kafka:
     """Start a Kafka with its data in `folder` and return it when clients are served; a brief one is for tests.
 
     `overrides` are broker properties: `start_kafka(folder, **{"log.retention.ms": "1000"})`.
     Raises UnavailableError, ServerError.
     """
-    kafka = Kafka(folder, overrides, is_brief=is_brief)
+    kafka = Kafka(folder, overrides, is_brief=is_brief, listeners=listeners)
     kafka.start()
     return kafka
 

@@ -20,11 +20,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "migrate": Entry(
-        "setup",
-        "migrate_command",
-        "Create or change the tables and views so that they are as declared. Doing it again changes nothing.",
-    ),
+    "migrate": Entry("setup", "migrate_command", "Create or change the tables and views so that they are as declared."),
     "check": Entry(
         "setup",
         "check_command",
@@ -72,7 +68,7 @@ COMMANDS = {
     "grants": Entry(
         "grants",
         "grants_command",
-        "Print the GRANT statements that let an account read what analysts may: tables of events, rollups and views.",
+        "Print the GRANT statements that give an account what its purpose needs, and no more.",
     ),
     "erase": Entry(
         "erase",

@@ -56,7 +56,9 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 50,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
-    """The latest rejected records: coordinates, stage, reason and field, never their content.
+    """The latest rejected records: coordinates, stage, reason and field.
+
+    Never their content, which `show` decodes.
 
     Examples:
 

@@ -1,19 +1,23 @@
 """The command line, its exit codes, and the one place where an error becomes a sentence for a person.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something has to be configured first.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 something has to be configured first, 130 Ctrl-C.
 """
 
 import contextlib
 import os
 import sys
+import traceback
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 import stream
 from stream.cli.commands import Commands
-from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_TRY_AGAIN
+from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TRY_AGAIN
 from stream.errors import ConfigurationError, StreamError, TransientError
+
+DEBUG = "STREAM_DEBUG"
 
 app = typer.Typer(
     name="stream",
@@ -46,21 +50,35 @@ def _options(
     logging_setup.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
 
 
-def main() -> NoReturn:
-    """Run the command line and end the process."""
-    _leave(run())
-
-
 def run() -> str | int | None:
     """Run the command line and return its exit code; an error of ours becomes a sentence, never a traceback."""
     try:
         app()
     except StreamError as error:
-        typer.echo(f"stream: {error}", err=True)
+        todo = f"; todo: {error.reason.note}" if isinstance(error, TransientError) else ""
+        typer.echo(f"stream: {error}{todo}", err=True)
         return exit_code(error)
     except SystemExit as ended:
         return ended.code
+    except KeyboardInterrupt:
+        typer.echo("stream: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a fault of ours: people get a sentence all the same
+        typer.echo(traceback.format_exc() if DEBUG in os.environ else f"stream: {_confession(error)}", err=True)
+        return EXIT_FAILED
     return 0
+
+
+def _confession(error: Exception) -> str:
+    """A sentence about a fault of ours: class and line, for the text of an error may hold values."""
+    package = Path(stream.__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    where = f" in {Path(ours[-1].filename).relative_to(package.parent)}:{ours[-1].lineno}" if ours else ""
+    return (
+        f"a fault of ours: {type(error).__name__}{where}. Please tell us; {DEBUG}=1 shows the traceback, which may "
+        "hold values of records"
+    )
 
 
 def exit_code(error: StreamError) -> int:
@@ -68,13 +86,15 @@ def exit_code(error: StreamError) -> int:
     match error:
         case ConfigurationError():
             return EXIT_CONFIGURATION
+        case TransientError() if error.reason.is_lasting:
+            return EXIT_CONFIGURATION
         case TransientError():
             return EXIT_TRY_AGAIN
         case _:
             return EXIT_FAILED
 
 
-def _leave(code: str | int | None) -> NoReturn:
+def end_with(code: str | int | None) -> NoReturn:
     """End the process at once: a client of Kafka's may still be closing, and the interpreter must not end under it."""
     if code is not None and not isinstance(code, int):
         sys.exit(code)

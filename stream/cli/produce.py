@@ -1,6 +1,7 @@
 """The command that publishes synthetic events, with as much trouble among them as is asked for."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -90,7 +91,7 @@ def _store(registry_url: str | None) -> SchemaStore:
 
 
 def _publish(
-    plan: Plan, store: SchemaStore, kafka: dict[str, str], rate: float | None, seconds: float | None
+    plan: Plan, store: SchemaStore, kafka: Mapping[str, str], rate: float | None, seconds: float | None
 ) -> Deliveries:
     columns = (TextColumn("published"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:

@@ -14,6 +14,7 @@ from stream.errors import ConfigurationError
 from stream.mysql.connection import connect_engine
 from stream.page import document
 from stream.reports import REPORTS, Parameter, Report, answer
+from stream.reports.declaration import DAYS_MAX
 from stream.reports.scope import time_zone
 
 app = typer.Typer(no_args_is_help=True)
@@ -68,12 +69,14 @@ def _help(report: Report) -> str:
 @app.command("html")
 def html_command(
     file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.", dir_okay=False)],
-    days: Annotated[int, typer.Option(min=1, help="How many days back the daily plots go.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="How many days back the daily plots go.")] = 90,
     zone: Annotated[
         str, typer.Option("--time-zone", help="Days and hours are those of this time zone, such as America/Chicago.")
     ] = "UTC",
 ) -> None:
-    """Write one page that shows the reports as plots. It needs no network and no other file, and fits a phone.
+    """Write one page that shows the reports as plots.
+
+    It needs no network and no other file, and fits a phone.
 
     Examples:
 

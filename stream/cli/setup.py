@@ -20,7 +20,9 @@ topics_app = typer.Typer(no_args_is_help=True)
 
 
 def migrate_command(dry_run: DryRunOption = False) -> None:
-    """Create or change the tables and views so that they are as declared. Doing it again changes nothing.
+    """Create or change the tables and views so that they are as declared.
+
+    Doing it again changes nothing.
 
     Examples:
 
@@ -50,7 +52,9 @@ def create_command(
         int, typer.Option(min=1, help="Copies of each partition; 3 is usual where there are three brokers.")
     ] = 1,
 ) -> None:
-    """Create the declared topics that are missing. Those that exist are left as they are.
+    """Create the declared topics that are missing.
+
+    Those that exist are left as they are.
 
     Examples:
 

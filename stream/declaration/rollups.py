@@ -16,6 +16,7 @@ from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.dialects import mysql
 
 from stream.declaration.tables import METADATA, TABLE_OPTIONS, business_time_of
+from stream.errors import ConfigurationError
 
 PERIOD_MINUTES = 15
 PERIOD_MICROS = PERIOD_MINUTES * 60 * 1_000_000
@@ -54,7 +55,7 @@ def rolled_up(
 ) -> None:
     """Have the table's rows summed in a rollup by their business time; each keyword is a column of the rollup."""
     if business_time_of(table) is None:
-        raise TypeError(f"{table.name} has no business time by which {rollup.name} could sum it")
+        raise ConfigurationError(f"{table.name} has no business time by which {rollup.name} could sum it")
     table.info["rollup"] = Share(table, rollup, groups or {}, sums, where)
 
 

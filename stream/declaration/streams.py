@@ -17,6 +17,7 @@ from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
 from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
 from stream.declaration.types import Rule, field_extras
+from stream.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _feed(event: type[Event], target: Into) -> Feed:
     columns = tuple(column.name for column in written_columns(target.table) if column.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
-        raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
+        raise ConfigurationError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
     item = None if target.items is None else _item_type(event, target.items)
     unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
@@ -224,4 +225,4 @@ def _source(event: type[Event], item: type[msgspec.Struct] | None, target: Into,
         return source
     if column_name == "created_on":
         return "occurred_at"
-    raise TypeError(f"{event.__name__} has no attribute {source!r} for {target.table.name}.{column_name}")
+    raise ConfigurationError(f"{event.__name__} has no attribute {source!r} for {target.table.name}.{column_name}")

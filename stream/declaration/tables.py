@@ -10,6 +10,7 @@ from sqlalchemy.schema import SchemaItem
 
 from stream.declaration.persons import PersonColumn
 from stream.declaration.types import EventId, Micros, extra_of
+from stream.errors import ConfigurationError
 
 # Constraints have names that migrations can rely on.
 _BY_COLUMNS = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq", "fk")}
@@ -56,7 +57,9 @@ def upserted_table(
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     if len(key) > 1 and (business_time is not None or any(column.unique for column in columns)):
-        raise TypeError(f"{name} has a business time or a unique column: its key must be one column, not {key}")
+        raise ConfigurationError(
+            f"{name} has a business time or a unique column: its key must be one column, not {key}"
+        )
     table = Table(
         name,
         METADATA,

@@ -14,7 +14,7 @@ import structlog
 from stream.engine.messages import BatchApplied, BatchFenced, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
-from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
+from stream.errors import DatabaseUnavailable, Fenced, RegistryUnavailable, TransientError, Trouble
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim
@@ -226,7 +226,9 @@ class Lane(threading.Thread):
             stale = self._writer.review(list(held), at_end, review.asked_at_ms)
         except TransientError as error:
             self._metrics.retries.labels(error.reason).inc()
+            self._retry.trouble = str(error) if isinstance(error, DatabaseUnavailable) else None
             return  # the poller asks again within seconds
+        self._retry.trouble = None
         if stale:
             self._give_up(stale, Fenced([claim.topic_partition for claim in stale]))
 

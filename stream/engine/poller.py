@@ -25,7 +25,7 @@ from stream.engine.lane import Lane
 from stream.engine.messages import BatchApplied, BatchFenced, Crashed, Report, Review
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
-from stream.engine.workers import Workers
+from stream.engine.workers import Worker, Workers
 from stream.errors import TerminalError, Trouble
 from stream.every import Every
 from stream.kafka.source import Fetched, Source
@@ -276,7 +276,9 @@ class Engine:
         return watch.stuck([*self.lanes, *self._workers.all.values()], self.turned_at, time.monotonic())
 
     def unready(self) -> list[str]:
-        return watch.unready(self._assignment, self.lanes, has_joined=self.has_joined)
+        threads: list[Lane | Worker] = [*self.lanes, *self._workers.all.values()]
+        trouble = self._source.trouble
+        return watch.unready(self._assignment, threads, has_joined=self.has_joined, kafka_trouble=trouble)
 
 
 def _wait_until_idle(lanes: Iterable[Lane], seconds: float) -> bool:

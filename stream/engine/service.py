@@ -38,7 +38,7 @@ class Service:
     ) -> None:
         """`owner` is the name under which partitions are claimed. A replay resolves dead letters, and leaves HTTP to
         the processes that run for good. Raises ConfigurationError."""
-        url, group_id, days = settings.required_database_url(), options.group_id, settings.look_back_days
+        url, group_id, days = settings.required_database_url, options.group_id, settings.look_back_days
         database, metrics = connect_engine(url, for_lane=True), Metrics()
         reports: SimpleQueue[Report] = SimpleQueue()
         self._options = options

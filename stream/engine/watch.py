@@ -24,12 +24,16 @@ def stuck(threads: Iterable[Lane | Worker], turned_at: float, now: float) -> lis
     return still
 
 
-def unready(assignment: Assignment, lanes: Iterable[Lane], *, has_joined: bool) -> list[str]:
+def unready(
+    assignment: Assignment, threads: Iterable[Lane | Worker], *, has_joined: bool, kafka_trouble: str | None = None
+) -> list[str]:
     """Reasons why this process isn't doing its work now; time or an operator is the cure."""
     reasons = [] if has_joined else ["the group has not given out its partitions yet"]
+    if kafka_trouble is not None:
+        reasons.append(f"Kafka's consumer: {kafka_trouble}")
     if assignment.brokers_trouble is not None:
         reasons.append(f"Kafka: {assignment.brokers_trouble}")
-    reasons += [f"{lane.name}: {lane.trouble}" for lane in lanes if lane.trouble]
+    reasons += [f"{thread.name}: {thread.trouble}" for thread in threads if thread.trouble]
     for assigned in list(assignment.partitions.values()):
         if assigned.is_resting:
             reasons.append(f"{assigned.topic_partition} rests: {assigned.resting_for}")

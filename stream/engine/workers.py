@@ -30,7 +30,7 @@ from stream.engine.jobs import (
 )
 from stream.engine.messages import Crashed, crash_reported
 from stream.engine.metrics import Metrics
-from stream.errors import TransientError
+from stream.errors import DatabaseUnavailable, TransientError
 from stream.mysql import rollups
 from stream.mysql.connection import read_connection, translated_errors
 from stream.settings import Settings
@@ -60,7 +60,7 @@ JOIN_SECONDS_MAX = 2.0
 
 class Worker(threading.Thread):
     """Does its job until it is stopped, through every fault of the environment. The service's thread starts, wakes and
-    stops it; health's thread reads `moved_at`."""
+    stops it; health's thread reads `moved_at` and `trouble`."""
 
     def __init__(
         self,
@@ -75,6 +75,8 @@ class Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.moved_at = time.monotonic()
         """The last moment at which the thread showed that it isn't stuck, in `time.monotonic()` seconds."""
+        self.trouble: str | None = None
+        """The reason why the database refuses its connection or its step; None while all is well."""
         self._job = job
         self._seconds = seconds
         self._database = database
@@ -110,6 +112,7 @@ class Worker(threading.Thread):
                 rest = self._job(self._connection)
                 self._connection.rollback()  # a transaction that a job has left would stay open over the rest
         except TransientError as error:
+            self.trouble = str(error) if isinstance(error, DatabaseUnavailable) else None
             self._disconnect()
             self._metrics.retries.labels(error.reason).inc()
             log.warning(
@@ -120,6 +123,7 @@ class Worker(threading.Thread):
                 wait_seconds=self._seconds,
             )
             return self._seconds
+        self.trouble = None
         return self._seconds if rest is None else rest
 
     def _rest(self, seconds: float) -> None:

@@ -18,8 +18,8 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream import moments
-from stream.errors import ConfigurationError, KafkaUnavailable
-from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, admin_client, our_partitions
+from stream.errors import ConfigurationError, KafkaUnavailable, Trouble
+from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, TROUBLES, ErrorLog, admin_client, our_partitions
 from stream.records import TopicPartition
 
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
@@ -83,19 +83,33 @@ class Brokers:
     def __init__(self, properties: Mapping[str, str]) -> None:
         """Raises ConfigurationError for a property that librdkafka doesn't know."""
         self._properties = properties
-        self._admin = admin_client(properties)
+        self._errors = ErrorLog()
+        self._admin: AdminClient | None = admin_client(properties, self._errors)
 
     @contextmanager
     def asking(self, complaint: str) -> Iterator[AdminClient]:
         """The client for a question. Where no answer comes, it raises KafkaUnavailable with the complaint. Another
         client asks the next question then: a client whose broker restarted may have forgotten that broker, and times
-        out for ever (librdkafka's issue 5301)."""
+        out for ever (librdkafka's issue 5301); and another one reads its secrets anew."""
+        admin, errors = self._client(complaint), self._errors
         try:
-            yield self._admin
+            yield admin
         except (KafkaException, TimeoutError) as error:
-            self._admin = admin_client(self._properties)
-            code = f" ({error.args[0].name()})" if isinstance(error, KafkaException) else ""
-            raise KafkaUnavailable(complaint + code) from None
+            self._admin = None
+            refusal = error.args[0] if isinstance(error, KafkaException) else None
+            code = "" if refusal is None else f" ({refusal.name()})"
+            raise KafkaUnavailable(complaint + code, _reason(admin, errors, refusal)) from None
+        errors.note_answer()
+
+    def _client(self, complaint: str) -> AdminClient:
+        admin = self._admin
+        if admin is None:
+            self._errors = ErrorLog(was_answered=self._errors.was_answered)
+            try:
+                admin = self._admin = admin_client(self._properties, self._errors)
+            except ConfigurationError as error:  # a file that was there when we started
+                raise KafkaUnavailable(f"{complaint} ({error})") from None
+        return admin
 
     def topics(self, names: Collection[str]) -> dict[str, Topic]:
         """Topics by name, without those that don't exist."""
@@ -186,6 +200,13 @@ class Brokers:
             futures = admin.alter_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
             for future in futures.values():
                 future.result(ANSWER_SECONDS_MAX)
+
+
+def _reason(admin: AdminClient, errors: ErrorLog, refusal: KafkaError | None) -> Trouble:
+    """A question that isn't answered times out, whatever is wrong; what is wrong the client has reported."""
+    admin.poll(0)
+    told = None if refusal is None else TROUBLES.get(refusal.code())
+    return told or errors.trouble or Trouble.KAFKA_UNAVAILABLE
 
 
 def _topic(name: str, future: Any) -> Topic | None:

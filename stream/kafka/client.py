@@ -1,10 +1,12 @@
 """Kafka's client: its configuration, its errors, and its messages as records. All of `kafka/` shares these."""
 
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from operator import methodcaller
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -12,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, Trouble
 from stream.every import Clock, Every
 from stream.records import Headers, Record, TopicPartition
 
@@ -43,16 +45,31 @@ REPORT_SECONDS = 10.0
 LOOK_SECONDS = 0.5
 """The time that a client is given to show that the brokers answer it, between two polls."""
 
-SILENT = logging.getLogger("librdkafka")
-"""librdkafka's own lines repeat what its callbacks report, in another format."""
-SILENT.disabled = True
+TROUBLES = {
+    KafkaError._SSL: Trouble.KAFKA_TLS,
+    KafkaError._AUTHENTICATION: Trouble.KAFKA_LOGIN_REFUSED,
+    KafkaError.SASL_AUTHENTICATION_FAILED: Trouble.KAFKA_LOGIN_REFUSED,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: Trouble.KAFKA_LOGIN_REFUSED,
+    KafkaError.ILLEGAL_SASL_STATE: Trouble.KAFKA_LOGIN_REFUSED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: Trouble.KAFKA_ACCESS_DENIED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: Trouble.KAFKA_ACCESS_DENIED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: Trouble.KAFKA_ACCESS_DENIED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Trouble.KAFKA_ACCESS_DENIED,
+}
+"""The troubles that librdkafka's codes mean; the others are those of brokers that are away."""
+
+FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.crl.location", "ssl.key.location", "ssl.keystore.location")
+
+CLOSED_AT_ONCE = re.compile(r"connection closed by peer.*\(after \d{1,3}ms in state (APIVERSION_QUERY|UP)\)")
+TROUBLE_SECONDS = 30.0
+"""The time for which a trouble is told after it was last met: while it lasts, the client meets it every second."""
 
 Client = TypeVar("Client")
 
 
 def client_config(properties: Mapping[str, str]) -> dict[str, Any]:
     """The configuration that all our clients share; `properties` come from the settings and win."""
-    return {"client.id": "stream", "logger": SILENT, "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX, **properties}
+    return {"client.id": "stream", "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX, **properties}
 
 
 def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, Any]:
@@ -81,18 +98,32 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
     }
 
 
-def make_client(make: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
-    """A client of Kafka's. librdkafka passes over properties of another kind of client. Raises ConfigurationError for a
-    property that it doesn't know, or a value that it refuses."""
+def make_client(
+    make: Callable[[dict[str, Any]], Client], config: Mapping[str, Any], errors: "ErrorLog | None" = None
+) -> Client:
+    """A client of Kafka's, which reports to `errors`. librdkafka passes over properties of another kind of client.
+    Raises ConfigurationError for a property that it doesn't know, or a value that it refuses."""
+    heard = errors or ErrorLog()
+    for name in FILES:
+        _require_readable(name, config.get(name, "probe"))
     try:
-        return make(config)
+        return make({"error_cb": heard.note, "logger": heard.logger, **config})
     except KafkaException as error:
         raise ConfigurationError(f"STREAM_KAFKA_…: librdkafka refuses a property ({error.args[0].str()})") from None
 
 
-def admin_client(properties: Mapping[str, str]) -> AdminClient:
+def _require_readable(name: str, path: str) -> None:
+    if path != "probe":  # librdkafka's word for the usual places
+        try:
+            Path(path).stat()
+        except OSError as error:
+            setting = f"STREAM_KAFKA_{name.replace('.', '_').upper()}"
+            raise ConfigurationError(f"{setting}: the file can't be read ({error.strerror})") from None
+
+
+def admin_client(properties: Mapping[str, str], errors: "ErrorLog | None" = None) -> AdminClient:
     """A client for questions. Raises ConfigurationError for a property that librdkafka doesn't know."""
-    return make_client(AdminClient, {**client_config(properties), "error_cb": ErrorLog().note})
+    return make_client(AdminClient, client_config(properties), errors)
 
 
 def does_answer(client: Any) -> bool:
@@ -105,15 +136,57 @@ def does_answer(client: Any) -> bool:
 
 
 class ErrorLog:
-    """Logs a client's errors, each kind now and then."""
+    """Logs a client's errors, each kind now and then, and remembers the trouble that they speak of. A client calls it
+    while it is polled."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic, *, was_answered: bool = False) -> None:
+        self.was_answered = was_answered
+        """Whether brokers ever answered: then their port speaks our protocol."""
+        self.logger = logging.Logger("librdkafka")
+        self.logger.addHandler(_Listener(self._note_line))
+        self._clock = clock
         self._reports = defaultdict[int, Every](lambda: Every(REPORT_SECONDS, clock))
+        self._trouble: Trouble | None = None
+        self._told_at = 0.0
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The trouble of late that a person has to end; None while there is none. From any thread."""
+        return self._trouble if self._clock() - self._told_at < TROUBLE_SECONDS else None
 
     def note(self, error: KafkaError, **where: object) -> None:
+        trouble = TROUBLES.get(error.code())
+        if trouble is None and "broker listener?" in error.str():  # librdkafka's guess, which has no code of its own
+            trouble = Trouble.KAFKA_PROTOCOL
+        self._remember(trouble)
         if self._reports[error.code()].take():
-            effect = "polling goes on; the client reconnects by itself"
-            log.warning("kafka reports", error=error.name(), effect=effect, **where)
+            todo = {} if trouble is None else {"trouble": trouble.value, "todo": trouble.note}
+            log.warning("kafka reports", error=error.name(), effect="the client tries again by itself", **todo, **where)
+
+    def note_answer(self) -> None:
+        """The brokers did answer."""
+        self._trouble, self.was_answered = None, True
+
+    def _remember(self, trouble: Trouble | None) -> None:
+        if trouble is not None:
+            self._trouble, self._told_at = trouble, self._clock()
+
+    def _note_line(self, line: str) -> None:
+        """Notice a port that speaks another protocol: it takes connections and closes each at once. librdkafka has no
+        error for that, only these lines; what else it logs repeats its errors."""
+        if not self.was_answered and CLOSED_AT_ONCE.search(line):
+            self._remember(Trouble.KAFKA_PROTOCOL)
+
+
+class _Listener(logging.Handler):
+    """Passes a logger's lines on, and prints none: they may hold names of hosts and accounts."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def emit(self, line: logging.LogRecord) -> None:
+        self._note(line.getMessage())
 
 
 def record_of(message: Message) -> Record:

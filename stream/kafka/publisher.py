@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from stream.errors import KafkaUnavailable
-from stream.kafka.client import client_config, make_client
+from stream.errors import KafkaUnavailable, Trouble
+from stream.kafka.client import ErrorLog, client_config, make_client
 
 DELIVERY_SECONDS_MAX = 60.0
 """The longest wait for the brokers to have all records of a call."""
@@ -29,7 +29,8 @@ class Publisher:
         """`record_bytes_max` of None leaves librdkafka's default, 1 MB; the settings win over it. Raises
         ConfigurationError for a property that librdkafka doesn't know."""
         largest = {} if record_bytes_max is None else {"message.max.bytes": record_bytes_max}
-        self._producer: Any = make_client(Producer, {**largest, **client_config(properties), **SAFE})
+        self._errors = ErrorLog()
+        self._producer: Any = make_client(Producer, {**largest, **client_config(properties), **SAFE}, self._errors)
 
     def publish(self, topic: str, records: Iterable[Outgoing]) -> None:
         """Publish records and wait until all are there; Kafka gives each the time of its arrival. Raises
@@ -39,9 +40,11 @@ class Publisher:
         def note(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
                 failed.add(error.name())
+                self._errors.note(error)
 
         for record in records:
             self._producer.produce(topic, record.value, record.key, headers=record.headers, on_delivery=note)
         if self._producer.flush(DELIVERY_SECONDS_MAX) or failed:
             codes = f" ({', '.join(sorted(failed))})" if failed else ""
-            raise KafkaUnavailable(f"{topic} is not known to have taken all records{codes}: try again")
+            reason = self._errors.trouble or Trouble.KAFKA_UNAVAILABLE
+            raise KafkaUnavailable(f"{topic} is not known to have taken all records{codes}: try again", reason)

@@ -72,10 +72,11 @@ class Source:
         self._on_assign: OnPartitions
         self._subscription: dict[str, Any] = {}
         self._errors = ErrorLog()
-        self._config = {**config, "error_cb": self._note_error}
         self._properties = properties
-        self._consumer: Any = make_client(KafkaConsumer, self._config)
+        self._consumer: Any = self._make_consumer()
         self._brokers_down = False
+        self._is_refused = False
+        """Whether brokers refused our login since the last poll."""
         self._reachable_since: float | None = None
 
     def subscribe(
@@ -86,6 +87,16 @@ class Source:
         taken = {"on_revoke": partial(self._taken, on_revoke), "on_lost": partial(self._taken, on_lost)}
         self._subscription = {"topics": list(topics), "on_assign": self._assigned, **taken}
         self._join()
+
+    def _make_consumer(self) -> Any:
+        config = consumer_config(self._properties, self._group_id)
+        return make_client(KafkaConsumer, {**config, "error_cb": self._note_error}, self._errors)
+
+    @property
+    def trouble(self) -> str | None:
+        """The trouble that keeps the consumer from the brokers or its group until a person ends it; from any thread."""
+        trouble = self._errors.trouble
+        return None if trouble is None else f"{trouble}: {trouble.note}"
 
     def _join(self) -> None:
         self._consumer.subscribe(**self._subscription)
@@ -106,6 +117,8 @@ class Source:
                 brought.is_astray = True
             else:
                 self._judge(error, where[0])
+        if self._is_refused:
+            self._renew_password()
         return {TopicPartition(*where): brought for where, brought in fetched.items()}
 
     def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
@@ -187,7 +200,7 @@ class Source:
 
     def replace(self) -> None:
         """Go on with another consumer, in the place of one that is cut off. The caller has forgotten its partitions."""
-        cut_off, self._consumer = self._consumer, make_client(KafkaConsumer, self._config)
+        cut_off, self._consumer = self._consumer, self._make_consumer()
         self._brokers_down = False
         self._reachable_since = None
         # It may never end: then it waits, without brokers and without work, for the end of the process.
@@ -221,10 +234,20 @@ class Source:
     def _note_error(self, error: KafkaError) -> None:
         self._brokers_down |= error.code() == KafkaError._ALL_BROKERS_DOWN
         self._errors.note(error)
+        self._is_refused |= error.code() == KafkaError._AUTHENTICATION
+
+    def _renew_password(self) -> None:
+        """Log in by the password that its file holds now. Not where the error is noted: the client takes no calls from
+        within a callback."""
+        self._is_refused = False
+        name, password = self._properties.get("sasl.username"), self._properties.get("sasl.password")
+        if name and password:
+            self._consumer.set_sasl_credentials(name, password)
 
     def _assigned(self, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
         if consumer is not self._consumer:
             return  # a consumer that was replaced
+        self._errors.note_answer()
         # Nothing is fetched before the claim says where to begin; but the client waits for an answer.
         if self.is_incremental:
             self._consumer.incremental_assign([])

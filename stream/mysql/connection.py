@@ -1,45 +1,24 @@
 """The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import pymysql
-from pymysql import converters
-from pymysql.constants import CLIENT, FIELD_TYPE
-from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
 from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
-from stream.mysql.errnos import error_of
+from stream.mysql import session
+from stream.mysql.address import connect_arguments
+from stream.mysql.errnos import LOCK_WAIT, MetadataLock, error_of
 
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
-
-LOCK_WAIT_SECONDS = 5
-IDLE_SECONDS_MAX = 10
-"""The time for which the server keeps the connection of a silent process. A frozen process keeps its row locks;
-this is a little more than the group's session timeout, so that its heir need not wait longer than that."""
-
-SQL_MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-
-SESSION = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    # Strict, so that a value that doesn't fit is an error; with notes, so that one that was bent is seen.
-    f"SET SESSION sql_mode = '{SQL_MODE}', sql_notes = 1, time_zone = '+00:00'",
-)
-LANE_SESSION = (
-    *SESSION,
-    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS_MAX}",
-)
-
-CONVERSIONS = {**converters.conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
-"""Between the server's values and ours. The driver's own way to read a moment takes twenty times as long: a quarter of
-what a report on 50,000 users took."""
 
 
 @cache
@@ -51,10 +30,12 @@ def _unchecked_tls() -> ssl.SSLContext:
 
 
 class BoundedConnection(pymysql.Connection):
-    """Refuses by itself a statement that is larger than the server takes. The server would rather cut the connection
-    than answer while we still send, and then the reason is lost."""
+    """Refuses by itself a statement that is larger than the server takes: the server would rather cut the connection
+    than answer while we still send, and then the reason is lost. And tells a wait for a table from a wait for rows."""
 
     packet_bytes_max = 0
+    row_wait_seconds = 0
+    """The session's longest wait for rows; 0 before it is set up."""
 
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
@@ -63,40 +44,45 @@ class BoundedConnection(pymysql.Connection):
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
         if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
             raise pymysql.err.OperationalError(1153, "larger than max_allowed_packet")
-        return super().query(packet, unbuffered)
+        began = time.monotonic()
+        try:
+            return super().query(packet, unbuffered)
+        except pymysql.err.OperationalError as error:
+            # Both waits end with one number; that for a table has the shorter limit.
+            if error.args[0] == LOCK_WAIT and time.monotonic() - began < self.row_wait_seconds:
+                raise MetadataLock(*error.args) from None
+            raise
+
+    @property
+    def is_mariadb(self) -> bool:
+        return "MariaDB" in str(self.get_server_info())  # type: ignore[no-untyped-call]
 
 
-def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
+def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> Engine:
     """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
-    are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL that is not
-    one."""
-    try:
-        parsed = make_url(url).set(drivername="mysql+pymysql")
-        arguments, options = parsed.get_dialect()().create_connect_args(parsed)
-    except (exc.ArgumentError, ValueError, TypeError):
-        raise ConfigurationError(
-            "STREAM_DATABASE_URL is not a URL like mysql+pymysql://user:password@host:port/database"
-        ) from None
-    options.update(
-        charset="utf8mb4",
-        client_flag=options.get("client_flag", 0) & ~CLIENT.FOUND_ROWS,
-        connect_timeout=5,
-        read_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
-        write_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
-        autocommit=False,
-        conv=CONVERSIONS,
+    are not pooled: a lane keeps its own, and a command needs one. A URL that may change is asked for anew by each
+    connection. Raises ConfigurationError for a URL that is not one."""
+    asked = url if callable(url) else lambda: url
+    limits: dict[str, Any] = (
+        {"read_timeout": READ_TIMEOUT_SECONDS, "write_timeout": READ_TIMEOUT_SECONDS} if for_lane else {}
     )
 
+    known = connect_arguments(asked())
+
     def open_connection() -> BoundedConnection:
-        connection = BoundedConnection(*arguments, **options)
+        nonlocal known
+        with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
+            known = connect_arguments(asked())
+        connection = BoundedConnection(**{**known, **limits})
+        on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:
-            for statement in LANE_SESSION if for_lane else SESSION:
+            for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
                 cursor.execute(statement)
-            cursor.execute("SELECT @@max_allowed_packet")
-            (connection.packet_bytes_max,) = cursor.fetchone() or (0,)
+            cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout")
+            connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
         return connection
 
-    return create_engine(parsed, creator=open_connection, poolclass=NullPool)
+    return create_engine("mysql+pymysql://", creator=open_connection, poolclass=NullPool)
 
 
 @contextmanager
@@ -107,6 +93,8 @@ def translated_errors() -> Iterator[None]:
     except exc.DBAPIError as error:
         raise error_of(error.orig) from None
     except pymysql.MySQLError as error:
+        raise error_of(error) from None
+    except ssl.SSLError as error:
         raise error_of(error) from None
     except OSError as error:
         raise DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno) from None

@@ -1,5 +1,7 @@
 """The servers' error numbers and their meaning: the one place that tells an environment's fault from a record's."""
 
+import ssl
+
 import pymysql
 
 from stream.errors import DatabaseUnavailable, DataRefused, Reason, StatementTimeout, TransactionConflict, Trouble
@@ -7,7 +9,17 @@ from stream.errors import DatabaseUnavailable, DataRefused, Reason, StatementTim
 STATEMENT_TIMEOUTS = {1969, 3024}
 """MariaDB's and MySQL's."""
 
-CONFLICTS = {1205: Trouble.LOCK_WAIT, 1213: Trouble.DEADLOCK}
+LOCK_WAIT = 1205
+
+CONFLICTS = {
+    LOCK_WAIT: Trouble.LOCK_WAIT,
+    1020: Trouble.ROW_CAME_BETWEEN,  # MariaDB: the row is newer than our snapshot
+    1213: Trouble.DEADLOCK,  # Galera's refusal at COMMIT, too: another node had committed first
+    1317: Trouble.INTERRUPTED,
+    1689: Trouble.LOCK_WAIT,
+    3101: Trouble.DEADLOCK,  # group replication's refusal at COMMIT: another member had committed first
+}
+"""The transaction was rolled back, or its statement was; the connection is sound, and the same may be tried again."""
 
 REFUSALS = {
     1048: Reason.MISSING_FIELD,  # a null in a column that has none
@@ -44,35 +56,94 @@ UNAVAILABLE = {
     20: Trouble.DISK_FULL,
     1021: Trouble.DISK_FULL,
     1026: Trouble.DISK_FULL,
+    1037: Trouble.OUT_OF_MEMORY,
+    1038: Trouble.OUT_OF_MEMORY,
     1040: Trouble.TOO_MANY_CONNECTIONS,
+    1041: Trouble.OUT_OF_MEMORY,
     1044: Trouble.ACCESS_DENIED,
     1045: Trouble.ACCESS_DENIED,
+    1047: Trouble.NOT_READY,  # Galera: the node has no quorum, or is joining
     1049: Trouble.NO_SUCH_DATABASE,
     1053: Trouble.CONNECTION_LOST,  # the server is being stopped
     1054: Trouble.TABLES_DIFFER,
     1114: Trouble.DISK_FULL,
+    1129: Trouble.ACCESS_DENIED,  # the host is blocked, after many connections that failed
+    1130: Trouble.ACCESS_DENIED,  # no account may come from this host
     1142: Trouble.ACCESS_DENIED,
+    1143: Trouble.ACCESS_DENIED,  # of a column
     1146: Trouble.TABLES_DIFFER,
+    1152: Trouble.CONNECTION_LOST,
     1153: Trouble.PACKET_TOO_LARGE,
+    1158: Trouble.CONNECTION_LOST,  # reading or writing packets failed, or took too long: to 1161
+    1159: Trouble.CONNECTION_LOST,
+    1160: Trouble.CONNECTION_LOST,
+    1161: Trouble.CONNECTION_LOST,
+    1180: Trouble.COMMIT_FAILED,  # whether it happened isn't known
+    1184: Trouble.CONNECTION_LOST,  # the server's init_connect failed
+    1189: Trouble.CONNECTION_LOST,
+    1194: Trouble.TABLE_DAMAGED,
+    1195: Trouble.TABLE_DAMAGED,
     1203: Trouble.TOO_MANY_CONNECTIONS,
+    1206: Trouble.OUT_OF_MEMORY,  # for locks
     1226: Trouble.TOO_MANY_CONNECTIONS,  # of this account
+    1227: Trouble.ACCESS_DENIED,
+    1251: Trouble.ACCESS_DENIED,  # a way to authenticate that the driver lacks
     1290: Trouble.READ_ONLY,
+    1370: Trouble.ACCESS_DENIED,
+    1637: Trouble.TOO_MANY_CONNECTIONS,  # transactions
+    1665: Trouble.BINLOG_FORMAT,
+    1698: Trouble.ACCESS_DENIED,
     1792: Trouble.READ_ONLY,
+    1820: Trouble.ACCESS_DENIED,  # the password has expired
     1836: Trouble.READ_ONLY,
+    1862: Trouble.ACCESS_DENIED,
+    1874: Trouble.READ_ONLY,
     1927: Trouble.CONNECTION_LOST,  # MariaDB: killed
+    2002: Trouble.UNREACHABLE,
     2003: Trouble.UNREACHABLE,
+    2005: Trouble.UNREACHABLE,
     2006: Trouble.CONNECTION_LOST,
     2013: Trouble.CONNECTION_LOST,
+    2026: Trouble.DATABASE_TLS,
+    2027: Trouble.CONNECTION_LOST,
+    2059: Trouble.ACCESS_DENIED,
+    2061: Trouble.ACCESS_DENIED,
+    3015: Trouble.OUT_OF_MEMORY,
+    3032: Trouble.NOT_READY,  # offline mode
+    3098: Trouble.TABLES_DIFFER,  # a table that group replication doesn't take
+    3100: Trouble.COMMIT_FAILED,  # group replication: the member left its group, or lost the majority, at COMMIT
     3118: Trouble.ACCESS_DENIED,  # the account is locked
+    3159: Trouble.DATABASE_TLS,  # the server takes no connection in the clear
+    3169: Trouble.CONNECTION_LOST,  # the session was killed
+    3796: Trouble.NOT_READY,  # group replication: a consistent read had to wait for too long
+    3797: Trouble.NOT_READY,
+    3879: Trouble.ACCESS_DENIED,  # MySQL's firewall of accounts
+    3955: Trouble.ACCESS_DENIED,  # the account is blocked for a while, after wrong passwords
+    3989: Trouble.READ_ONLY,  # the database alone
     4031: Trouble.CONNECTION_LOST,
     4151: Trouble.ACCESS_DENIED,  # MariaDB: the account is locked
+    9001: Trouble.UNREACHABLE,  # ProxySQL: no server behind it can be had, to 9006
+    9002: Trouble.UNREACHABLE,
+    9003: Trouble.UNREACHABLE,
+    9004: Trouble.UNREACHABLE,
+    9005: Trouble.UNREACHABLE,
+    9006: Trouble.UNREACHABLE,
 }
-"""The troubles that we expect to meet; anything else is UNKNOWN, with its errno."""
+"""The troubles that we expect to meet, those of proxies included; anything else is UNKNOWN, with its errno. After each
+the connection is dropped: since a failover the name may lead to another server."""
+
+
+class MetadataLock(pymysql.err.OperationalError):
+    """A wait that ran out for a table, which somebody alters or holds; told apart by its length (`session`)."""
 
 
 def error_of(error: BaseException | None) -> DataRefused | TransactionConflict | StatementTimeout | DatabaseUnavailable:
     """The error of ours that a driver's error means, judged by its number alone."""
     errno = error.args[0] if error is not None and error.args and isinstance(error.args[0], int) else None
+    if isinstance(error, MetadataLock):
+        return TransactionConflict(Trouble.METADATA_LOCK, LOCK_WAIT)
+    if isinstance(error, ssl.SSLError) or isinstance(getattr(error, "original_exception", None), ssl.SSLError):
+        return DatabaseUnavailable(Trouble.DATABASE_TLS, errno)
     if errno in CONFLICTS:
         return TransactionConflict(CONFLICTS[errno], errno)
     if errno in STATEMENT_TIMEOUTS:

@@ -17,6 +17,7 @@ from stream.mysql.connection import is_mariadb
 
 # MySQL writes the database's name before each table, and a backup may be restored under another name.
 STORED_AS = "SHA2(CONCAT(security_type, ' ', REPLACE(view_definition, CONCAT('`', DATABASE(), '`.'), '')), 256)"
+HIDDEN = "not shown to this account, which lacks SHOW VIEW"
 HERE = "information_schema.views WHERE table_schema = DATABASE()"
 
 
@@ -59,14 +60,17 @@ def make(connection: Connection, views: Sequence[View]) -> None:
 def differences(connection: Connection, views: Iterable[View]) -> dict[str, str]:
     """The views that are not as declared, each with the reason; those to be made in the order of declaration."""
     creations = _creations(connection, views)
-    query = text(f"SELECT table_name AS name, {STORED_AS} AS digest FROM {HERE}")  # noqa: S608 - constants
-    stored = {row.name: row.digest for row in connection.execute(query)}
+    columns = f"table_name AS name, {STORED_AS} AS digest, view_definition = '' AS is_hidden"
+    rows = connection.execute(text(f"SELECT {columns} FROM {HERE}")).all()  # noqa: S608 - constants
+    stored, hidden = {row.name: row.digest for row in rows}, {row.name for row in rows if row.is_hidden}
     is_migrated = inspect(connection).has_table(DECLARED_VIEW.name)
     made = {row.view_name: row for row in connection.execute(select(DECLARED_VIEW))} if is_migrated else {}
     differing = {}
     for name, creation in creations.items():
         if name not in stored:
             differing[name] = "missing"
+        elif name in hidden:
+            differing[name] = HIDDEN
         elif name not in made or made[name].made_from != _digest(creation):
             differing[name] = "outdated"
         elif made[name].stored_as != stored[name]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from stream.catalog import STREAMS
+from stream.catalog import METADATA, STREAMS
 from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
-from stream.mysql import migrate, views
+from stream.mysql import grants, migrate, tables, views
 from stream.mysql.connection import connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
@@ -80,7 +80,8 @@ def check_schema_files() -> Iterator[Finding]:
     """Each newest schema reads all that was written with the versions before it."""
     store = SchemaStore()
     for topic, record_name in records():
-        *older, newest = store.versions_of(topic, record_name)
+        newest = store.newest(topic, record_name)
+        *older, _ = store.versions_of(topic, record_name)
         wrong = [
             f"data of {version.name}: {where}"
             for version in older
@@ -125,13 +126,37 @@ def check_database(url: str) -> Iterator[Finding]:
     with read_connection(connect_engine(url)) as connection:
         yield Finding("database", "server", server_name(connection))
         yield from _server_settings(connection)
-        if missing := migrate.pending(connection):
+        if migrate.is_newer(connection):
+            yield Finding("database", "migrations", "of a newer version, which is no harm where the tables are right")
+        elif missing := migrate.pending(connection):
             yield Finding("database", "migrations", f"{len(missing)} to run", "run `stream migrate`")
             return
-        yield Finding("database", "migrations", "all are run")
-        differing = "; ".join(migrate.differences(connection))
-        todo = "somebody changed a table by hand: change it back, or declare and migrate it" if differing else ""
-        yield Finding("database", "tables", differing or "as declared", todo)
+        else:
+            yield Finding("database", "migrations", "all are run")
+        yield from _tables(connection)
+        yield _rights(connection)
+
+
+def _rights(connection: Connection) -> Finding:
+    """The account may do with each table what `stream run` does."""
+    missing = grants.missing_rights(connection)
+    lacking = "; ".join(
+        f"no {right} on {'any table' if len(names) == len(METADATA.tables) else ', '.join(names)}"
+        for right, names in missing.items()
+    )
+    todo = "run what `stream grants --for run` prints" if missing else ""
+    return Finding("database", "rights", lacking or "to write all tables", todo)
+
+
+def _tables(connection: Connection) -> Iterator[Finding]:
+    """The differences that keep writes from being right, and remarks about what somebody added."""
+    differing = tables.differences(connection)
+    harmful = "; ".join(each.text for each in differing if each.is_harmful)
+    todo = "somebody changed a table by hand: change it back, or declare and migrate it" if harmful else ""
+    yield Finding("database", "tables", harmful or "as declared", todo)
+    harmless = "; ".join(each.text for each in differing if not each.is_harmful)
+    if harmless:
+        yield Finding("database", "added by hand", f"{harmless}: no harm to what is written")
 
 
 def _server_settings(connection: Connection) -> Iterator[Finding]:
@@ -141,16 +166,21 @@ def _server_settings(connection: Connection) -> Iterator[Finding]:
     yield Finding("database", "max_allowed_packet", f"{packet} bytes", todo)
     todo = "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed"
     yield Finding("database", "innodb_flush_log_at_trx_commit", str(flush), todo)
+    if complaint := migrate.binlog_complaint(connection):
+        yield Finding("database", "binlog_format", complaint, "set it to ROW")
 
 
 def check_views(database_url: str) -> Iterator[Finding]:
     """Each view is as declared. `stream run` goes on where a view is not: no row depends on it."""
     with read_connection(connect_engine(database_url)) as connection:
         differing = views.differences(connection, VIEWS)
-    if not differing:
-        yield Finding("views", f"all {len(VIEWS)}", "as declared")
+        is_newer = migrate.is_newer(connection)
+    if not differing or is_newer:
+        yield Finding("views", f"all {len(VIEWS)}", "a newer version's" if differing else "as declared")
+        return
     for name, why in differing.items():
-        yield Finding("views", name, why, "run `stream migrate`")
+        todo = "run what `stream grants --for run` prints" if why == views.HIDDEN else "run `stream migrate`"
+        yield Finding("views", name, why, todo)
 
 
 def require_fit_database(database_url: str) -> str:

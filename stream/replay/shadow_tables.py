@@ -100,13 +100,19 @@ def shadow_of(database: Engine, tables: Iterable[Table]) -> Iterator[Shadow]:
 
 def _create(connection: Connection, table: Table) -> None:
     """Make a table's shadow, with the columns and the unique keys of the live one."""
-    # Not directly: the server would say that the name isn't unique.
-    shadow = f"{table.name}_shadow"
-    connection.execute(text(f"CREATE TEMPORARY TABLE `{shadow}` LIKE `{table.name}`"))
-    # Nothing is looked up by the other indexes, and to keep them costs as much as the rows do.
-    others = {row.Key_name for row in connection.execute(text(f"SHOW INDEX FROM `{shadow}` WHERE Non_unique = 1"))}
-    changes = [*(f"DROP INDEX `{name}`" for name in sorted(others)), f"RENAME TO `{table.name}`"]
-    connection.execute(text(f"ALTER TABLE `{shadow}` {', '.join(changes)}"))
+    # Not LIKE the live one, for the server would say that the name isn't unique: a shadow of another name would have to
+    # be renamed, for which an account needs rights that it has no other use for.
+    _, creation = connection.execute(text(f"SHOW CREATE TABLE `{table.name}`")).one()
+    connection.exec_driver_sql(_temporary(creation), execution_options={"no_parameters": True})
+
+
+def _temporary(creation: str) -> str:
+    """The statement that creates a table, for a temporary one. Nothing is looked up by indexes that aren't unique, and
+    to keep them costs as much as the rows do; foreign keys and partitions temporary tables can't have."""
+    first, *parts = creation.splitlines()
+    ends = next(number for number, part in enumerate(parts) if part.startswith(")"))
+    kept = [part.rstrip(",") for part in parts[:ends] if not part.startswith("  KEY ") and " FOREIGN KEY " not in part]
+    return "\n".join([first.replace("CREATE", "CREATE TEMPORARY", 1), ",\n".join(kept), parts[ends]])
 
 
 def in_key_order(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -110,9 +111,9 @@ def view_sql(report: Report) -> str:
 # --- Parameters that many reports have
 
 
-def _whole_number(written: str) -> int:
-    if not (written.isascii() and written.isdecimal() and 0 < int(written) < 2**31):
-        raise ValueError(f"{written!r} is not a whole number above 0")
+def _whole_number(written: str, most: int) -> int:
+    if not (written.isascii() and written.isdecimal() and 0 < int(written) <= most):
+        raise ValueError(f"{written!r} is not a whole number from 1 to {most}")
     return int(written)
 
 
@@ -123,9 +124,13 @@ def _day(written: str) -> date:
         raise ValueError(f"{written!r} is not a day such as 2026-11-30") from None
 
 
-def number(name: str, default: int | None, help_: str) -> Parameter:
-    """A whole number above 0."""
-    return Parameter(name, _whole_number, help_, default=default)
+DAYS_MAX, WEEKS_MAX = 3_650, 520
+"""Ten years back. Servers have no dates before the year 0, and no more than 1,000 weeks in one query."""
+
+
+def number(name: str, default: int | None, help_: str, most: int = 2**31 - 1) -> Parameter:
+    """A whole number above 0, and not above `most`."""
+    return Parameter(name, partial(_whole_number, most=most), help_, default=default)
 
 
 TIME_ZONE = Parameter(

@@ -1,6 +1,6 @@
 """Reports on trips and on the ways between places."""
 
-from stream.reports.declaration import DAYS, TIME_ZONE, Report, number
+from stream.reports.declaration import DAYS, DAYS_MAX, TIME_ZONE, Report, number
 from stream.reports.scope import Scope
 
 COUNTED = """CAST(SUM(trips) AS SIGNED) AS trip_count,
@@ -52,7 +52,7 @@ HOURLY = Report(
         **TRIPS,
     },
     _hourly,
-    (number("days", 7, "How many days back from now, each of 24 hours."), TIME_ZONE),
+    (number("days", 7, "How many days back from now, each of 24 hours.", DAYS_MAX), TIME_ZONE),
     note="They count from the next full quarter of an hour on. What has no trips has no row.",
 )
 

@@ -44,7 +44,7 @@ def opened_decoder(settings: Settings, topics: Collection[str]) -> Iterator[Deco
     # What a registry says of an id counts; ids.json is for those who have none.
     store = SchemaStore(hasher=hasher, ids=None if url is None else {})
     readers = {topic: store.readers(topic) for topic in topics}
-    with nullcontext() if url is None else Registry(url) as registry:
+    with nullcontext() if url is None else Registry(settings.required_registry_url) as registry:
         yield Decoder(readers, registry)
 
 

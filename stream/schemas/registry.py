@@ -9,7 +9,9 @@ registry has no use.
 
 import json
 import logging
+import ssl
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -61,20 +63,11 @@ class Registry:
     """A client of one registry, for any number of threads. Every method may raise RegistryUnavailable. Messages never
     name the URL, which may hold a password."""
 
-    def __init__(self, url: str) -> None:
-        from confluent_kafka.schema_registry import SchemaRegistryClient
-        from httpx2 import URL, InvalidURL
-
-        try:
-            for address in url.split(","):  # several addresses of one registry
-                URL(address.strip())
-            # One attempt each: whoever asks decides how to go on, and says so in metrics and logs.
-            self._client = SchemaRegistryClient({"url": url, "timeout": REQUEST_TIMEOUT_SECONDS, "max.retries": 0})
-        except (ValueError, InvalidURL):
-            raise ConfigurationError(
-                "STREAM_SCHEMA_REGISTRY_URL is no URL: write it as in http://localhost:8081, "
-                "for Apicurio with /apis/ccompat/v7 behind it"
-            ) from None
+    def __init__(self, url: str | Callable[[], str]) -> None:
+        """A URL that may change is asked for anew once the registry refuses us."""
+        self._asked_url = url if callable(url) else lambda: url
+        self._url = self._asked_url()
+        self._client = _client(self._url)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +79,7 @@ class Registry:
         """The schema of an id, as JSON; None where the registry doesn't know it. Asked once: an id never changes."""
         if schema_id > SCHEMA_ID_MAX:
             return None
-        schema = _asked(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
+        schema = self._ask(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
         if schema is None:
             return None
         if schema.schema_str is None:
@@ -99,7 +92,7 @@ class Registry:
     def id_of(self, version: SchemaVersion) -> int | None:
         """The id of one of our schemas; None where it is not registered."""
         subject, schema = subject_of(version), _schema_of(version)
-        answer = _asked(lambda: self._client.lookup_schema(subject, schema), SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND)
+        answer = self._ask(lambda: self._client.lookup_schema(subject, schema), SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND)
         return None if answer is None else answer.schema_id
 
     def ids(self, versions: Iterable[SchemaVersion]) -> dict[int, str]:
@@ -110,12 +103,12 @@ class Registry:
     def takes(self, version: SchemaVersion) -> bool:
         """Whether the versions that the subject has would let this one in as their successor."""
         subject, schema = subject_of(version), _schema_of(version)
-        answer = _asked(lambda: self._client.test_compatibility_all_versions(subject, schema), SUBJECT_NOT_FOUND)
+        answer = self._ask(lambda: self._client.test_compatibility_all_versions(subject, schema), SUBJECT_NOT_FOUND)
         return answer is None or answer
 
     def compatibility_of(self, subject: str) -> str | None:
         """The subject's own level; None where it has none."""
-        return _asked(lambda: self._client.get_compatibility(subject), SUBJECT_NOT_FOUND, LEVEL_NOT_SET)
+        return self._ask(lambda: self._client.get_compatibility(subject), SUBJECT_NOT_FOUND, LEVEL_NOT_SET)
 
     def register(self, versions: Sequence[SchemaVersion], *, is_dry_run: bool = False) -> list[Registration]:
         """Register all versions of one record, the oldest first; what is there already stays as it is. Raises
@@ -128,21 +121,33 @@ class Registry:
                 state = "would be registered" if schema_id is None else state
             else:
                 if self.compatibility_of(subject) != COMPATIBILITY:
-                    _asked(partial(self._client.set_compatibility, subject, COMPATIBILITY))
+                    self._ask(partial(self._client.set_compatibility, subject, COMPATIBILITY))
                 if schema_id is None:
                     schema_id, state = self._register(version), "registered"
             done.append(Registration(subject, version.name, schema_id, state))
         return done
 
+    def _ask(self, ask: Callable[[], Result], *codes: int) -> Result | None:
+        """The registry's answer; None where it refuses with one of these codes of its own. Where it refuses us, the
+        next question goes out with the URL as it is by then: its password may have been renewed."""
+        try:
+            return _asked(ask, *codes)
+        except RegistryUnavailable as error:
+            url = self._asked_url()
+            if error.reason is Trouble.REGISTRY_ACCESS_DENIED and url != self._url:
+                with suppress(ConfigurationError):
+                    self._client, self._url = _client(url), url
+            raise
+
     def _register(self, version: SchemaVersion) -> int:
         subject, schema = subject_of(version), _schema_of(version)
-        schema_id = _asked(lambda: self._client.register_schema(subject, schema), INCOMPATIBLE)
+        schema_id = self._ask(lambda: self._client.register_schema(subject, schema), INCOMPATIBLE)
         if schema_id is None:
             raise TerminalError(
                 f"the registry refuses {version.name} for {subject}: it can't read what earlier versions there wrote. "
                 "Give new fields a default and keep types; `stream schemas check` compares the files with each other"
             )
-        return schema_id
+        return int(schema_id)
 
 
 def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
@@ -163,9 +168,34 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
     except TimeoutException:
         raise RegistryUnavailable(Trouble.REGISTRY_TIMEOUT, "did not answer in time") from None
     except HTTPError as error:
+        if _is_of_tls(error):
+            raise RegistryUnavailable(Trouble.REGISTRY_TLS, "has a certificate that nobody here vouches for") from None
         raise RegistryUnavailable(Trouble.REGISTRY_UNREACHABLE, f"can't be reached ({type(error).__name__})") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is no registry's
         raise RegistryUnavailable(Trouble.REGISTRY_FAILING, f"gave a strange answer ({type(error).__name__})") from None
+
+
+def _client(url: str) -> Any:
+    """Confluent's client. Raises ConfigurationError for a URL that is none."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from httpx2 import URL, InvalidURL
+
+    try:
+        for address in url.split(","):  # several addresses of one registry
+            URL(address.strip())
+        # One attempt each: whoever asks decides how to go on, and says so in metrics and logs.
+        return SchemaRegistryClient({"url": url, "timeout": REQUEST_TIMEOUT_SECONDS, "max.retries": 0})
+    except (ValueError, InvalidURL):
+        raise ConfigurationError(
+            "STREAM_SCHEMA_REGISTRY_URL is no URL: write it as in http://localhost:8081, "
+            "for Apicurio with /apis/ccompat/v7 behind it"
+        ) from None
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _schema_of(version: SchemaVersion) -> Any:

@@ -83,7 +83,7 @@ def _trips(first: int, count: int, words: str) -> Iterator[tuple[str, Datum]]:
 
 
 @contextmanager
-def server_setting(database: Database, name: str, value: int) -> Iterator[None]:
+def server_setting(database: Database, name: str, value: int | str) -> Iterator[None]:
     """A global variable of the server for a while."""
     before = database.value(f"SELECT @@GLOBAL.{name}")
     database.execute(f"SET GLOBAL {name} = {value}")

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from stream.errors import DatabaseUnavailable, Trouble
+from stream.mysql.connection import connect_engine, translated_errors
 from tests.broker import Broker
 from tests.commands import run_command
 from tests.databases import Database
@@ -44,8 +46,22 @@ def test_a_server_that_is_set_wrong_is_refused(
         assert_refused(start(session_broker, database.url), f"{setting}: {value}", todo)
 
 
+def test_a_binary_log_of_statements_is_refused(session_broker: Broker, mysql: Database) -> None:
+    """It takes no writes of READ COMMITTED: each would be tried again for ever."""
+    with server_setting(mysql, "binlog_format", "STATEMENT"):
+        assert_refused(start(session_broker, mysql.url), "binlog_format: STATEMENT", "set it to ROW")
+        assert_refused(run_command({"STREAM_DATABASE_URL": mysql.url}, "migrate"), "binlog_format: STATEMENT")
+        with (
+            pytest.raises(DatabaseUnavailable) as refused,
+            translated_errors(),
+            connect_engine(mysql.url).begin() as connection,
+        ):
+            connection.exec_driver_sql("INSERT INTO erasure VALUES ('app', '1', NOW(), NULL)")
+        assert refused.value.reason is Trouble.BINLOG_FORMAT
+
+
 def test_tables_that_differ_are_refused(session_broker: Broker, database: Database) -> None:
-    database.execute("ALTER TABLE user_rating ADD COLUMN of_somebody INT")
+    database.execute("ALTER TABLE user_rating ADD COLUMN of_somebody INT NOT NULL")
     try:
         done = start(session_broker, database.url)
     finally:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.local import Database, Kafka, Registry, start_kafka, start_mariadb, start_mysql, start_registry
 
+OVERRIDES: dict[str, Any] = {"log.retention.ms": "1234567"}
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that the tests may kill, if they start it again."""
-    with start_kafka(tmp_path_factory.mktemp("kafka"), is_brief=True, **{"log.retention.ms": "1234567"}) as server:
+    with start_kafka(tmp_path_factory.mktemp("kafka"), is_brief=True, **OVERRIDES) as server:
         yield server
 
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any, cast
 
 import pymysql
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from stream.counts import RowCounts
-from stream.errors import ConfigurationError, DatabaseUnavailable, DataRefused, TransactionConflict
+from stream.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    DataRefused,
+    StatementTimeout,
+    TransactionConflict,
+    Trouble,
+)
 from stream.mysql import connection as edge
-from stream.mysql.connection import read_connection, server_name, translated_errors
-from stream.mysql.errnos import error_of, refusal_of_warning
+from stream.mysql import session
+from stream.mysql.address import connect_arguments
+from stream.mysql.connection import connect_engine, read_connection, server_name, translated_errors
+from stream.mysql.errnos import CONFLICTS, REFUSALS, STATEMENT_TIMEOUTS, UNAVAILABLE, error_of, refusal_of_warning
 from stream.stages.upsert import row_counts
 from tests.databases import Database
 
@@ -34,6 +44,41 @@ def test_connections_are_strict_in_utc_and_see_notes(database: Database, for_lan
     assert session_variable(database, "sql_notes", for_lane=for_lane) == "1"
     isolation = {"mysql": "transaction_isolation", "mariadb": "tx_isolation"}[database.flavour]
     assert session_variable(database, isolation, for_lane=for_lane) == "READ-COMMITTED"
+
+
+ODD: dict[str, str | int] = {
+    "sql_mode": "ANSI",
+    "sql_select_limit": 3,
+    "completion_type": "CHAIN",
+    "collation_connection": "utf8mb4_bin",
+    "time_zone": "+05:45",
+    "lc_time_names": "de_DE",
+    "default_storage_engine": "MyISAM",
+}
+"""Values other than ours. Of the other variables, which are numbers, 1 is another one, or 0 where ours is 1."""
+
+
+def odd_session(database: Database) -> str:
+    """The URL of a database whose server gives each session other variables than ours."""
+    ours = session.variables(for_lane=True, on_mariadb=database.flavour == "mariadb")
+    odd = {name: ODD.get(name, int(value != 1)) for name, value in ours.items()}
+    kind = {"mysql": "transaction", "mariadb": "tx"}[database.flavour]
+    odd |= {f"{kind}_read_only": 1, f"{kind}_isolation": "SERIALIZABLE"}
+    command = "SET " + ", ".join(f"SESSION {name} = {session._literal(value)}" for name, value in odd.items())
+    address = make_url(database.url).update_query_dict({"init_command": command})
+    return address.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("for_lane", [False, True])
+def test_no_promise_depends_on_a_servers_own_default(database: Database, for_lane: bool) -> None:
+    """A server's defaults, and what its init_connect has set, are set again."""
+    sessions = []
+    for url in (database.url, odd_session(database)):
+        with connect_engine(url, for_lane=for_lane).connect() as connection:
+            sessions.append({row[0]: row[1] for row in connection.execute(text("SHOW SESSION VARIABLES"))})
+    usual, odd = sessions
+    own = {name for name in usual if name.startswith(("pseudo_", "rand_", "statement_id", "timestamp"))}
+    assert {name for name in usual if usual[name] != odd[name]} - own == set()
 
 
 def test_connections_are_encrypted_by_one_context(database: Database) -> None:
@@ -119,34 +164,43 @@ def test_an_error_is_judged_by_its_number_and_never_shows_a_value(
 
 
 @pytest.mark.parametrize(
-    ("errno", "kind"),
-    [
-        (1205, TransactionConflict),
-        (1213, TransactionConflict),
-        (3, DatabaseUnavailable),
-        (1021, DatabaseUnavailable),
-        (1026, DatabaseUnavailable),
-        (1040, DatabaseUnavailable),
-        (1153, DatabaseUnavailable),
-        (1114, DatabaseUnavailable),
-        (1290, DatabaseUnavailable),
-        (1792, DatabaseUnavailable),
-        (1836, DatabaseUnavailable),
-        (2006, DatabaseUnavailable),
-        (2013, DatabaseUnavailable),
-        (4031, DatabaseUnavailable),
-        (1030, DatabaseUnavailable),
-        (99999, DatabaseUnavailable),
-        (1406, DataRefused),
-        (1264, DataRefused),
-        (1048, DataRefused),
-        (1062, DataRefused),
-        (3819, DataRefused),
-        (4025, DataRefused),
-    ],
+    ("kind", "errnos"),
+    {
+        TransactionConflict: "1020 1205 1213 1317 3101",
+        StatementTimeout: "1969 3024",
+        DatabaseUnavailable: "3 1021 1026 1030 1040 1047 1105 1114 1153 1158 1161 1180 1184 1194 1290 1665 1792 1836 "
+        "1927 2003 2006 2013 2026 3032 3100 3159 3797 4031 9001 99999",
+        DataRefused: "1048 1062 1264 1406 3819 4025",
+    }.items(),
 )
-def test_the_environments_faults_are_told_from_a_records(errno: int, kind: type[Exception]) -> None:
-    assert type(error_of(pymysql.err.OperationalError(errno, MARKER))) is kind
+def test_the_environments_faults_are_told_from_a_records(kind: type[Exception], errnos: str) -> None:
+    for errno in map(int, errnos.split()):
+        assert type(error_of(pymysql.err.OperationalError(errno, MARKER))) is kind, errno
+
+
+def test_no_number_has_two_meanings() -> None:
+    kinds = (CONFLICTS, STATEMENT_TIMEOUTS, REFUSALS, UNAVAILABLE)
+    assert sum(map(len, kinds)) == len(set().union(*kinds))
+
+
+def test_a_wait_for_a_table_is_told_from_a_wait_for_rows(database: Database) -> None:
+    """The server gives both one number."""
+    for waits in (session.COMMAND, session.LANE):
+        assert 2 <= int(waits["lock_wait_timeout"]) + 2 <= int(waits["innodb_lock_wait_timeout"])
+    database.erase(["7"])
+    waiting, other = database.engine(for_lane=True).connect(), database.engine().connect()
+    with waiting, other:
+        driver: Any = waiting.connection.driver_connection
+        waiting.exec_driver_sql("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 2")
+        driver.row_wait_seconds = 2
+        reasons = []
+        for lock in ("LOCK TABLES erasure WRITE", "SELECT * FROM erasure FOR UPDATE"):
+            other.exec_driver_sql("UNLOCK TABLES")
+            other.exec_driver_sql(lock)
+            with pytest.raises(TransactionConflict) as conflict, edge.translated_errors():
+                waiting.exec_driver_sql("UPDATE erasure SET person_kind = 'clerk'")
+            reasons.append(conflict.value.reason)
+        assert reasons == [Trouble.METADATA_LOCK, Trouble.LOCK_WAIT]
 
 
 def test_a_statement_larger_than_a_packet_has_a_reason_and_leaves_the_connection_sound(database: Database) -> None:
@@ -174,10 +228,65 @@ def test_connections_that_verify_no_certificate_share_what_the_driver_would_make
     assert (shared.ctx.verify_mode, verifying.ctx.verify_mode) == (ssl.CERT_NONE, ssl.CERT_REQUIRED)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql+pymysql://h:notaport/d", "://"])
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql+pymysql://h:notaport/d", "://", "postgresql://u:p@h/d"])
 def test_what_is_no_url_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match="STREAM_DATABASE_URL"):
         edge.connect_engine(url)
+
+
+@pytest.mark.parametrize(
+    "option", ["ssl=true", "tls=true", f"{MARKER}=1", "ssl_verify_cert=perhaps", f"ssl_ca=/{MARKER}", "ssl_key=/"]
+)
+def test_an_option_of_the_url_that_is_none_is_refused_without_being_shown(option: str) -> None:
+    with pytest.raises(ConfigurationError, match="ssl_") as refused:
+        edge.connect_engine(f"mysql+pymysql://u:p@h/d?{option}")
+    assert MARKER not in str(refused.value)
+
+
+def test_options_of_the_url_say_what_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+
+    def checks(options: str) -> tuple[bool, bool] | None:
+        tls = connect_arguments(f"mysql+pymysql://u:p@h/d?{options.format(folder=tmp_path)}")["ssl"]
+        return tls and (tls["verify_mode"], tls["check_hostname"])
+
+    assert checks("") is None
+    assert checks("ssl_verify_cert=false") is None
+    assert checks("ssl_ca={folder}/ca.pem") == (True, True)
+    assert checks("ssl_ca={folder}/ca.pem&ssl_verify_cert=true") == (True, False)
+    assert checks("ssl_ca={folder}/ca.pem&ssl_verify_identity=false") == (False, False)
+    assert checks("ssl_verify_identity=true") == (True, True)
+    assert connect_arguments("mysql+pymysql://u:p@h/d?ssl_verify_cert=1")["ssl"]["ca"], "the system's own"
+
+
+def test_a_certificate_that_nobody_vouches_for_has_a_reason(database: Database) -> None:
+    url = f"{database.url}&ssl_verify_cert=true"
+    with pytest.raises(DatabaseUnavailable) as refused, read_connection(edge.connect_engine(url)):
+        pass
+    assert refused.value.reason is Trouble.DATABASE_TLS
+
+
+def test_a_password_may_have_any_character_and_be_renewed(database: Database) -> None:
+    """A URL that may change is asked for by each connection."""
+    account = f"stream_renewed_{database.name}"[:32]
+    passwords = ["пароль-ß€😀", "another"]
+    url = make_url(database.url)
+    urls = [url.set(username=account, password=each).render_as_string(hide_password=False) for each in passwords]
+    database.execute(f"CREATE USER '{account}'@'%' IDENTIFIED BY '{passwords[0]}'")
+    try:
+        database.execute(f"GRANT SELECT ON `{database.name}`.* TO '{account}'@'%'")
+        engine = connect_engine(lambda: urls[0])
+        with read_connection(engine):
+            pass
+        database.execute(f"ALTER USER '{account}'@'%' IDENTIFIED BY '{passwords[1]}'")
+        with pytest.raises(DatabaseUnavailable) as refused, read_connection(engine):
+            pass
+        assert refused.value.reason is Trouble.ACCESS_DENIED
+        urls.reverse()
+        with read_connection(engine):
+            pass
+    finally:
+        database.execute(f"DROP USER '{account}'@'%'")
 
 
 def test_a_wrong_password_is_unavailable_and_not_shown(database: Database) -> None:

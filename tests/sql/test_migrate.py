@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,11 @@ from migrations import draft
 from stream.catalog import METADATA
 from stream.errors import ConfigurationError
 from stream.mysql import migrate, views
+from stream.mysql import tables as tables_of
 from stream.operate import check
 from stream.paths import MIGRATIONS_FOLDER
 from stream.reports import VIEWS
+from tests.commands import run_command
 from tests.databases import Database
 
 REVISIONS = sorted((MIGRATIONS_FOLDER / "versions").glob("*.py"))
@@ -62,7 +66,7 @@ def _shown(database: Database, kind: str) -> set[str]:
 
 def assert_as_declared(database: Database) -> None:
     with database.engine().connect() as connection:
-        assert migrate.differences(connection) == []
+        assert tables_of.differences(connection) == []
         assert migrate.pending(connection) == []
         assert views.differences(connection, VIEWS) == {}
 
@@ -88,13 +92,46 @@ def test_what_differs_is_found(bare: Database) -> None:
     bare.execute("ALTER TABLE trip MODIFY travel_mode VARCHAR(31) COLLATE utf8mb4_bin NOT NULL")
     bare.execute("ALTER TABLE user_rating DROP COLUMN feedback")
     bare.execute("DROP INDEX ix_trip_started_on ON trip")
-    bare.execute("ALTER TABLE auth_user MODIFY email VARCHAR(512) COMMENT 'something else'")
+    bare.execute("ALTER TABLE auth_user MODIFY email VARCHAR(64)")
+    bare.execute("ALTER TABLE trip MODIFY user_id BIGINT UNSIGNED NULL")
+    bare.execute("CREATE UNIQUE INDEX by_hand ON user_label (name)")
+    bare.execute("ALTER TABLE user_label ADD COLUMN shelf INT NOT NULL")
+    bare.execute("ALTER TABLE users MODIFY clerk_id VARCHAR(64) COLLATE utf8mb4_unicode_ci NOT NULL")
+    bare.execute("ALTER TABLE points_transaction ENGINE = MyISAM")
     with bare.engine().connect() as connection:
-        differences = "\n".join(migrate.differences(connection))
-    assert "travel_mode" in differences
-    assert "feedback" in differences
-    assert "ix_trip_started_on" in differences
-    assert "email" in differences
+        harmful = tables_of.harmful(connection)
+    parts = (
+        "travel_mode",
+        "feedback",
+        "ix_trip_started_on",
+        "email",
+        "trip user_id",
+        "by_hand",
+        "shelf",
+        "users.clerk_id",
+        "MyISAM",
+    )
+    assert {part for part in parts if not any(part in each for each in harmful)} == set()
+    with pytest.raises(ConfigurationError, match=r"tables: .*MyISAM"):
+        check.require_fit_database(bare.url)
+
+
+def test_what_somebody_added_is_a_remark(bare: Database) -> None:
+    """And keeps nobody from starting."""
+    bare.execute("CREATE TABLE of_somebody (id INT)")
+    bare.execute("CREATE INDEX plain ON trip (travel_mode, user_id)")
+    bare.execute("ALTER TABLE trip ADD COLUMN remark TEXT, ADD COLUMN flag INT NOT NULL DEFAULT 0")
+    bare.execute("ALTER TABLE trip ADD COLUMN doubled BIGINT AS (user_id * 2), COMMENT 'ours'")
+    bare.execute("ALTER TABLE auth_user MODIFY email VARCHAR(700) COMMENT 'something else'")
+    bare.execute("CREATE TRIGGER watching AFTER INSERT ON trip FOR EACH ROW SET @seen = 1")
+    check.require_fit_database(bare.url)
+    remarks = [finding for finding in check.check_database(bare.url) if finding.subject == "added by hand"]
+    assert all(finding.is_right for finding in remarks)
+    (remark,) = remarks
+    parts = ("plain", "remark", "flag", "doubled", "email", "watching")
+    assert {part for part in parts if part not in remark.state} == set()
+    assert "of_somebody" not in remark.state
+    assert "watching" in remark.state
 
 
 def test_migrations_can_be_taken_back_and_run_again(bare: Database) -> None:
@@ -149,7 +186,7 @@ def test_a_table_that_no_migration_made_is_left_alone(fresh: Database, database:
     """Nothing is done while it is in the way; when it is gone, all is."""
     fresh.execute("CREATE TABLE trip (obstacle INT)")
     for act in (migrate.upgrade, migrate.upgrade_sql):
-        with pytest.raises(ConfigurationError, match="tables that no migration made: trip;"):
+        with pytest.raises(ConfigurationError, match="tables or views that no migration made: trip;"):
             act(fresh.engine(), VIEWS)
     assert tables(fresh) == {"trip"}
     fresh.execute("DROP TABLE trip")
@@ -157,10 +194,89 @@ def test_a_table_that_no_migration_made_is_left_alone(fresh: Database, database:
     assert definitions(fresh) == definitions(database)
 
 
-def test_a_database_that_another_version_migrated_is_refused(bare: Database) -> None:
+def test_a_newer_database_is_written_to_and_never_migrated(bare: Database) -> None:
     bare.execute("UPDATE alembic_version SET version_num = '0999'")
-    with bare.engine().connect() as connection, pytest.raises(ConfigurationError, match="migration 0999, which this"):
-        migrate.pending(connection)
+    bare.execute("CREATE TABLE newer (id INT)")
+    bare.execute("DROP VIEW freshness")
+    check.require_fit_database(bare.url)
+    assert all(finding.is_right for finding in [*check.check_database(bare.url), *check.check_views(bare.url)])
+    done = run_command({"STREAM_DATABASE_URL": bare.url}, "migrate")
+    assert done.returncode == 78
+    assert "migration 0999, which this" in done.stderr
+    bare.execute("ALTER TABLE user_rating DROP COLUMN feedback")
+    with pytest.raises(ConfigurationError, match=r"tables: .*feedback"):
+        check.require_fit_database(bare.url)
+
+
+def test_one_process_at_a_time_migrates(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0)
+    with migrate._session(fresh.engine()):
+        done = run_command({"STREAM_DATABASE_URL": fresh.url}, "migrate")
+    assert done.returncode == 75
+    assert "migration_under_way" in done.stderr
+    assert tables(fresh) == set()
+    monkeypatch.undo()
+    with migrate._session(fresh.engine()) as (connection, _):
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1, "the lock went with its connection"
+
+
+@pytest.mark.parametrize(
+    "statement", ["TABLE freshness (id INT)", "VIEW trip AS SELECT 1 AS id", "VIEW freshness AS SELECT 1 AS id"]
+)
+def test_what_has_one_of_our_names_is_left_alone(fresh: Database, statement: str) -> None:
+    fresh.execute(f"CREATE {statement}")
+    name = statement.split()[1]
+    done = run_command({"STREAM_DATABASE_URL": fresh.url}, "migrate")
+    assert done.returncode == 78
+    assert f"no migration made: {name};" in done.stderr
+    assert {row[0] for row in fresh.query("SHOW TABLES")} == {name}
+
+
+REVISION = """
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("{}")
+"""
+
+
+@pytest.fixture
+def revise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have a second revision, of one statement."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS_FOLDER, folder)
+    monkeypatch.setattr(migrate, "MIGRATIONS_FOLDER", folder)
+
+    def write(statement: str) -> None:
+        (folder / "versions" / "0002.py").write_text(REVISION.format(statement))
+
+    return write
+
+
+def test_a_revision_that_was_done_and_not_noted_is_passed_over(bare: Database, revise: Callable[[str], None]) -> None:
+    """The process was killed between a statement and its note."""
+    for statement in (
+        "CREATE TABLE shelf (id INT)",
+        "ALTER TABLE shelf ADD COLUMN colour INT",
+        "CREATE INDEX by_colour ON shelf (colour)",
+        "ALTER TABLE shelf DROP COLUMN colour",
+    ):
+        bare.execute("UPDATE alembic_version SET version_num = '0001'")
+        bare.execute(statement)
+        revise(statement)
+        migrate.upgrade(bare.engine(), VIEWS)
+        assert bare.value("SELECT version_num FROM alembic_version") == "0002"
+        assert_as_declared(bare)
+    # The same refusal, where somebody else made what is in the way.
+    bare.execute("UPDATE alembic_version SET version_num = '0001'")
+    bare.execute("ALTER TABLE user_rating MODIFY feedback INT")
+    revise("ALTER TABLE user_rating ADD COLUMN feedback VARCHAR(512)")
+    with pytest.raises(ConfigurationError, match=r"migration 0002 found .* not as declared: .*feedback.*; rename"):
+        migrate.upgrade(bare.engine(), VIEWS)
 
 
 def test_the_sql_of_a_dry_run_does_what_the_migrations_do(fresh: Database, database: Database) -> None:

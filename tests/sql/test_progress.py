@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from stream.counts import RecordCounts
-from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict
+from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict, TransientError
 from stream.mysql import dead_letters, progress, rows
 from stream.records import Claim, TopicPartition
 from tests import events
@@ -268,3 +268,29 @@ def _broken() -> Any:
 def _everything(database: Database) -> dict[str, list[Any]]:
     tables = ("progress", "ledger", "dead_letter", "trip", "hntb_trip", "user_rating")
     return {table: database.rows(table) for table in tables}
+
+
+@pytest.mark.parametrize("has_happened", [True, False])
+def test_a_commit_that_ends_with_an_error_counts_once_whether_it_happened_or_not(
+    mysql: Database, monkeypatch: pytest.MonkeyPatch, has_happened: bool
+) -> None:
+    """Galera and group replication refuse at COMMIT; of other errors there nobody knows what became of it."""
+    commit = pymysql.Connection.commit
+    applier = Applier(mysql)
+    errnos = (1180, 1213, 1317, 2013, 3100, 3101)
+    for number, errno in enumerate(errnos, 1):
+        trips = applier.slice("trip", [events.record("TripRecorded", trip(trip_id=number))])
+
+        def fail(connection: Any, errno: int = errno) -> None:
+            monkeypatch.undo()
+            commit(connection) if has_happened else connection.rollback()
+            raise pymysql.err.OperationalError(errno, "the server's own text")
+
+        monkeypatch.setattr(pymysql.Connection, "commit", fail)
+        with pytest.raises(TransientError):
+            applier.write(trips)
+        (written,) = applier.write(trips)
+        assert written.rows["trip"].inserted == 1
+    assert mysql.count("trip") == len(errnos)
+    assert_drained(mysql, applier.log, GROUP_ID)
+    applier.close()

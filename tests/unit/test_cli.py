@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +17,12 @@ from typer.testing import CliRunner
 
 import stream
 from stream.catalog import STREAMS
+from stream.catalog.user_referral import REFERRAL_HISTORY, UserReferred
 from stream.cli.commands import COMMANDS, imported
 from stream.cli.main import app
+from stream.declaration import Stream, into
+from stream.errors import ConfigurationError
+from stream.operate import check as check_module
 from tests.commands import run_command
 from tests.consumers import run_process
 from tests.keys import HASH_KEYS
@@ -61,10 +67,14 @@ def test_every_command_has_help_with_an_example(name: str, command: Command) -> 
 
 
 def test_examples_are_shown_line_by_line() -> None:
-    done = run_command({"COLUMNS": "80"}, "replay", "--help")
-    shown = [line.strip() for line in done.stdout.splitlines()]
-    wanted = examples(dict(commands())["stream replay"])
-    assert shown[(first := shown.index(wanted[0])) : first + len(wanted)] == wanted
+    """typer dedents what stands behind a docstring's first paragraph: where that is nothing but examples, they are no
+    block of code any more, and run together."""
+    for name, command in commands():
+        done = run_command({"COLUMNS": "80"}, *name.split()[1:], "--help")
+        shown = [line.strip() for line in done.stdout.splitlines()]
+        wanted = examples(command)
+        assert wanted[0] in shown, f"{name} --help: a paragraph before the examples keeps their lines apart"
+        assert shown[(first := shown.index(wanted[0])) : first + len(wanted)] == wanted
 
 
 @pytest.mark.parametrize(
@@ -112,6 +122,8 @@ def test_the_version_is_printed() -> None:
         ["report", "passes-daily", "--first-day", "30.11.2026"],
         ["report", "passes-daily", "--time-zone", "Nonsense"],
         ["report", "passes-adoption", "--days", "0"],
+        ["report", "passes-adoption", "--days", "3651"],
+        ["report", "users-retention", "--weeks", "2000"],
         ["report", "target-users-lookup", "--hash-id", "ABC"],
     ],
 )
@@ -153,6 +165,73 @@ def test_what_has_to_be_configured_ends_with_78(arguments: list[str], settings: 
         assert hint in done.stderr
     assert "Traceback" not in done.stderr
     assert "s3cr3t-marker" not in done.stderr + done.stdout
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Have `stream schemas check` fail in its midst."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("stream.cli.schemas.check_schema_files", fail)
+
+
+def test_a_fault_of_ours_is_a_sentence_without_the_errors_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, LookupError("s3cr3t-marker"))
+    done = run_command({}, "schemas", "check")
+    assert done.returncode == 1
+    assert re.search(r"^stream: a fault of ours: LookupError in stream/cli/schemas\.py:\d+\.", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert "s3cr3t-marker" not in done.stderr
+
+
+def test_whoever_looks_for_a_fault_of_ours_gets_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, LookupError("s3cr3t-marker"))
+    done = run_command({"STREAM_DEBUG": "1"}, "schemas", "check")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "LookupError: s3cr3t-marker" in done.stderr
+
+
+def test_ctrl_c_ends_a_command_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, KeyboardInterrupt())
+    done = run_command({}, "schemas", "check")
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_a_process_begins_shows_no_traceback() -> None:
+    """The signal comes with the first import of the command line, when nothing of ours can catch anything yet."""
+    program = (
+        "import os, signal, sys, stream.cli\n"
+        "class Interrupting:\n"
+        "    def find_spec(*_): os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "stream.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"id": "nonsense"}, "UserReferred has no attribute 'nonsense' for referral_history.id"),
+        ({"idd": "x"}, "['idd']"),
+    ],
+)
+def test_a_slip_in_a_catalog_file_is_a_sentence(source: dict[str, str], said: str) -> None:
+    slip = Stream("t", "referral_id", {UserReferred: [into(REFERRAL_HISTORY, **{"id": "referral_id", **source})]})
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        slip.bound_routes  # noqa: B018
+
+
+def test_a_declared_event_without_a_schema_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no traceback."""
+    monkeypatch.setattr(check_module, "records", lambda: iter([("trip", "Nonsense")]))
+    done = run_command({}, "schemas", "check")
+    assert done.returncode == 78, done
+    assert "no schema for Nonsense" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from stream.errors import ConfigurationError
+from stream.mysql.progress import REDRIVE_GROUP_ID
+from stream.mysql.replay_runs import GROUP_PREFIX
 from stream.settings import KAFKA_SECRETS, SECRETS, Settings, load, setting_names
 
 MARKER = "s3cr3t-marker"
@@ -69,6 +71,8 @@ def test_a_value_that_is_none_is_refused_without_being_shown(name: str) -> None:
         ("STREAM_DEAD_LETTER_RATIO_MAX", "1.1"),
         ("STREAM_DEAD_LETTER_RATIO_MAX", "nan"),
         ("STREAM_GROUP_ID", "g" * 256),
+        ("STREAM_GROUP_ID", REDRIVE_GROUP_ID),
+        ("STREAM_GROUP_ID", f"{GROUP_PREFIX}x"),
     ],
 )
 def test_a_value_out_of_range_is_refused(name: str, value: str) -> None:
@@ -154,3 +158,26 @@ def test_kafka_itself_is_no_setting() -> None:
 def test_settings_are_few_and_each_is_described() -> None:
     assert len(setting_names()) <= 20
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_secret_in_a_file_is_read_again_whenever_it_is_asked_for(tmp_path: Path) -> None:
+    """While there is none the first one counts."""
+    url, password = tmp_path / "url", tmp_path / "password"
+    url.write_text("mysql://first")
+    password.write_text("first")
+    settings = load(
+        {
+            "STREAM_DATABASE_URL_FILE": str(url),
+            "STREAM_KAFKA_SASL_PASSWORD_FILE": str(password),
+            "STREAM_KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
+        }
+    )
+    kafka = settings.required_kafka()
+    url.write_text("mysql://second\n")
+    password.write_text("second")
+    assert settings.required_database_url() == "mysql://second"
+    assert {**kafka} == {"sasl.password": "second", "bootstrap.servers": "broker:9092"}
+    url.unlink()
+    password.write_text("")
+    assert settings.required_database_url() == "mysql://first"
+    assert kafka["sasl.password"] == "first"

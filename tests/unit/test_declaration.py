@@ -12,6 +12,7 @@ from stream.catalog.trip import TRIPS
 from stream.declaration import app, column, rolled_up, upserted_table
 from stream.declaration.tables import business_time_of, other_unique_columns
 from stream.declaration.types import EntityId, Micros, TextId32
+from stream.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +30,14 @@ def with_two_keys(*columns: Column[object]) -> list[Column[object]]:
 
 def test_a_key_of_several_columns_has_no_business_time() -> None:
     paid_on = column("paid_on", Micros)
-    with pytest.raises(TypeError, match=r"its key must be one column, not \['id', 'part'\]"):
+    with pytest.raises(ConfigurationError, match=r"its key must be one column, not \['id', 'part'\]"):
         upserted_table("t", *with_two_keys(paid_on), persons=[app("user_id")], comment="", business_time="paid_on")
     assert "t" not in METADATA.tables
     upserted_table("t", *with_two_keys(paid_on), persons=[app("user_id")], comment="")
 
 
 def test_a_key_of_several_columns_has_no_unique_column_beside_it() -> None:
-    with pytest.raises(TypeError, match="its key must be one column"):
+    with pytest.raises(ConfigurationError, match="its key must be one column"):
         upserted_table("t", *with_two_keys(column("code", TextId32, unique=True)), persons=[app("user_id")], comment="")
 
 
@@ -47,5 +48,5 @@ def test_what_the_catalog_declares_can_be_served() -> None:
 
 def test_only_rows_with_a_business_time_are_rolled_up() -> None:
     table = upserted_table("t", *with_two_keys(), persons=[app("user_id")], comment="")
-    with pytest.raises(TypeError, match="t has no business time by which rollup_trips could sum it"):
+    with pytest.raises(ConfigurationError, match="t has no business time by which rollup_trips could sum it"):
         rolled_up(table, TRIPS, trips=func.count())

@@ -29,7 +29,7 @@ OWNERS = {
     "confluent_kafka": {"kafka", "produce/publish.py", "schemas/registry.py"},  # the registry's client comes with it
     "httpx2": {"schemas/registry.py"},
     "pymysql": {"mysql"},
-    "alembic": {"mysql/migrate.py"},
+    "alembic": {"mysql/migrate.py", "mysql/tables.py"},
     "prometheus_client": {"engine"},
     "wsgiref": {"engine/health.py"},
     "typer": {"cli"},

@@ -131,6 +131,24 @@ def test_a_fault_of_the_environment_is_counted_said_and_tried_again_on_another_c
     assert bench.crashes == []
 
 
+def test_a_worker_says_that_the_database_refuses_it_until_it_no_longer_does() -> None:
+    job = ScriptedJob(DatabaseUnavailable(Trouble.ACCESS_DENIED, 1045))
+    bench = Bench(job)
+    with at_work(bench):
+        wait_for(lambda: bench.worker.trouble is not None, "the refusal")
+        assert "access_denied" in str(bench.worker.trouble)
+        bench.worker.wake()
+        wait_for(lambda: bench.worker.trouble is None, "the next step")
+
+
+def test_a_worker_that_meets_others_is_not_in_trouble() -> None:
+    job = ScriptedJob(TransactionConflict(Trouble.DEADLOCK, 1213), SHORT)
+    bench = Bench(job, seconds=SHORT)
+    with at_work(bench):
+        wait_for(lambda: job.steps == 1, "the conflict")
+        assert bench.worker.trouble is None
+
+
 def test_a_worker_that_dies_of_a_bug_reports_it_and_says_where_but_no_value() -> None:
     def job(_connection: object) -> float | None:
         raise KeyError("a person's name")

@@ -8,7 +8,7 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
 from stream.records import Record
-from stream.schemas.framing import confluent_id
+from stream.schemas.questions import Questions
 from stream.schemas.readers import Readers
 from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
@@ -29,10 +29,9 @@ class Decoder:
         themselves: they wait for a registry that is away, and for one that lags. Raises RegistryUnavailable."""
         readers = self.readers[topic]
         if self.registry is not None:
-            for header in readers.unknown_headers(records):
-                source = self.registry.schema(confluent_id(header))
-                if source is not None:
-                    readers.learn(header, source)
+            questions = Questions(self.registry, {})
+            questions.add(readers, records)
+            questions.ask()
         return readers
 
 

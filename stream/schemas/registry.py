@@ -82,8 +82,9 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def schema(self, schema_id: int) -> Any:
-        """The schema of an id, as JSON; None where the registry doesn't know it. Asked once: an id never changes."""
+    def schema(self, schema_id: int) -> str | None:
+        """The text of an id's schema, empty where it is not Avro's; None where the registry doesn't know the id. Asked
+        once: an id never changes."""
         if schema_id > SCHEMA_ID_MAX:
             return None
         schema = _asked(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
@@ -91,10 +92,7 @@ class Registry:
             return None
         if schema.schema_str is None:
             raise RegistryUnavailable(Trouble.REGISTRY_FAILING, "gave an answer without a schema")
-        try:
-            return json.loads(schema.schema_str) if schema.schema_type == "AVRO" else {}
-        except ValueError:  # readers refuse an empty schema, as one that is not Avro's
-            return {}
+        return schema.schema_str if schema.schema_type == "AVRO" else ""
 
     def id_of(self, version: SchemaVersion) -> int | None:
         """The id of one of our schemas; None where it is not registered."""
@@ -164,7 +162,7 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
         raise RegistryUnavailable(Trouble.REGISTRY_TIMEOUT, "did not answer in time") from None
     except HTTPError as error:
         raise RegistryUnavailable(Trouble.REGISTRY_UNREACHABLE, f"can't be reached ({type(error).__name__})") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is no registry's
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # no registry's answer
         raise RegistryUnavailable(Trouble.REGISTRY_FAILING, f"gave a strange answer ({type(error).__name__})") from None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastavro.schema import SchemaParseException, fullname, parse_schema
 
 from stream.errors import ConfigurationError
+from stream.schemas.bounds import require_bounded
 from stream.schemas.framing import single_object_header
 
 FILE_NAME = re.compile(r"(?P<record>\w+)\.v(?P<version>\d+)\.avsc")
@@ -62,7 +63,7 @@ def load_version(path: Path) -> SchemaVersion:
     matched = FILE_NAME.fullmatch(path.name)
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
-        parse_schema(source)
+        require_bounded(parse_schema(source))
     except NO_SCHEMA as error:
         raise ConfigurationError(f"{path.name} is not an Avro schema: {error}") from error
     if matched is None or not isinstance(source, dict) or source.get("name") != matched["record"]:

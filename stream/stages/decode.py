@@ -20,6 +20,17 @@ VARINT_CONTINUES = 0x80
 """Set in each byte of an Avro number but its last."""
 
 
+class EndingBytes(BytesIO):
+    """Bytes that say where they end: what passes over fields doesn't ask how many bytes it was given, and would count
+    on behind the end for as long as a list's length says."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        chunk = super().read(size)
+        if size is None or len(chunk) != size:
+            raise EOFError
+        return chunk
+
+
 Accepted = list[tuple[Record, Event, Route]]
 Rejected = list[tuple[Record, Rejection]]
 
@@ -72,7 +83,7 @@ def reader_of(header: bytes, readers: Readers) -> Reader:
 
 def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
     """The datum behind the header, resolved to our newest schema, to the last byte of the value."""
-    buffer = BytesIO(value)
+    buffer = EndingBytes(value) if reader.has_unread_fields else BytesIO(value)
     buffer.seek(header_bytes)
     try:
         datum = schemaless_reader(buffer, reader.writer_schema, reader.reader_schema)

@@ -22,7 +22,7 @@ class Decoder:
     readers: Mapping[str, Readers]
     """By topic."""
     registry: Registry | None = None
-    """Says what ids mean that the readers don't know; None where `schemas/` serves."""
+    """Says what ids mean that `schemas/` doesn't have; None where there is no registry."""
 
     def readers_for(self, topic: str, records: Sequence[Record]) -> Readers:
         """The topic's readers, once the registry was asked for the ids that these records name. Lanes ask by
@@ -40,8 +40,7 @@ def opened_decoder(settings: Settings, topics: Collection[str]) -> Iterator[Deco
     """The decoder of some topics, as the settings say. Raises ConfigurationError."""
     hasher, url = settings.hasher(), settings.registry_url()
     require_key(topics, hasher)
-    # What a registry says of an id counts; ids.json is for those who have none.
-    store = SchemaStore(hasher=hasher, ids=None if url is None else {})
+    store = SchemaStore(hasher=hasher)
     readers = {topic: store.readers(topic) for topic in topics}
     with nullcontext() if url is None else Registry(url) as registry:
         yield Decoder(readers, registry)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from stream.errors import RegistryUnavailable, Trouble
 from stream.records import Record
-from stream.schemas.framing import confluent_id
+from stream.schemas.framing import SCHEMA_ID_MAX, confluent_id
 from stream.schemas.readers import Readers
-from stream.schemas.registry import SCHEMA_ID_MAX, Registry
+from stream.schemas.registry import Registry
 
 GRACE_SECONDS = 10.0
 """The age at which an id that the registry doesn't know is the record's own fault: the registry may be a replica that

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from fastavro.schema import fullname
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError, Trouble
+from stream.schemas.framing import SCHEMA_ID_MAX
 from stream.schemas.version import SchemaVersion
 
 REQUEST_TIMEOUT_SECONDS = 5.0
@@ -24,10 +25,6 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 """Our promise for each subject: the newest schema reads the data of all earlier ones."""
-
-SCHEMA_ID_MAX = 2**31 - 1
-"""Ids are Java's integers. The bytes of a broken record may say more, which a registry need not answer with its own
-code; then it would be asked without end."""
 
 SUBJECT_NOT_FOUND = 40401
 SCHEMA_NOT_FOUND = 40403

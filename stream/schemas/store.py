@@ -10,7 +10,7 @@ from stream.declaration.streams import Stream
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.paths import SCHEMAS_FOLDER
-from stream.schemas.framing import confluent_header
+from stream.schemas.framing import LOCAL_ID_MIN, SCHEMA_ID_MAX, confluent_header
 from stream.schemas.readers import Reader, Readers, reader_of_schema, refuse_other_decimals
 from stream.schemas.version import SchemaVersion, load_version
 
@@ -26,13 +26,13 @@ class SchemaStore:
         hasher: Hasher | None = None,
         ids: Mapping[int, str] | None = None,
     ) -> None:
-        """`ids` names the file of each id in Confluent's wire format; without it, each topic's `ids.json` does."""
+        """`ids` names the file of each id that producers write; without it, each topic's `ids.json` does."""
         self.folder = folder
         self.hasher = hasher
         self.streams = streams
         self.versions = {path: load_version(path) for path in sorted(folder.glob("*/*.avsc"))}
         self._refuse_equal_fingerprints()
-        self._ids = self._load_ids() if ids is None else ids
+        self.ids = self._load_ids() if ids is None else ids
 
     def versions_of(self, topic: str, record_name: str) -> list[SchemaVersion]:
         """All versions of a record's schema, the oldest first."""
@@ -73,7 +73,7 @@ class SchemaStore:
 
     def confluent_header(self, version: SchemaVersion) -> bytes:
         """The header of a datum of this schema in Confluent's wire format."""
-        for schema_id, name in self._ids.items():
+        for schema_id, name in self.ids.items():
             if name == version.file_name:
                 return confluent_header(schema_id)
         raise ConfigurationError(
@@ -84,7 +84,7 @@ class SchemaStore:
     def _headers(self) -> Iterator[tuple[bytes, SchemaVersion]]:
         for version in self.versions.values():
             yield version.header, version
-        for schema_id, name in self._ids.items():
+        for schema_id, name in self.ids.items():
             yield confluent_header(schema_id), self.versions[self.folder / name]
 
     def _refuse_equal_fingerprints(self) -> None:
@@ -104,6 +104,11 @@ class SchemaStore:
         for path in sorted(self.folder.glob("*/ids.json")):
             for schema_id, name in _ids_in(path).items():
                 version = self.versions.get(path.with_name(name))
+                if not LOCAL_ID_MIN <= schema_id <= SCHEMA_ID_MAX:
+                    raise ConfigurationError(
+                        f"{_shown(path)} has the id {schema_id}, which a schema registry could give to another schema: "
+                        f"take one from {LOCAL_ID_MIN} to {SCHEMA_ID_MAX}"
+                    )
                 if version is None:
                     raise ConfigurationError(f"{_shown(path)} names {name}, which is not there")
                 if schema_id in ids:

@@ -155,6 +155,12 @@ def test_what_is_no_schema_is_refused(folder: Path, text: str) -> None:
     refusal(folder)
 
 
+@pytest.mark.parametrize("schema_id", [0, 5, 2**30 - 1, 2**31])
+def test_an_id_that_a_registry_could_give_to_another_schema_is_refused(folder: Path, schema_id: int) -> None:
+    (folder / "trip" / "ids.json").write_text(json.dumps({schema_id: "TripRated.v1.avsc"}))
+    assert f"schemas/trip/ids.json has the id {schema_id}, which a schema registry could give" in refusal(folder)
+
+
 @pytest.mark.parametrize("text", ["{", '{"one": "x"}', "[1]"])
 def test_ids_that_are_no_ids_are_refused(folder: Path, text: str) -> None:
     (folder / "trip" / "ids.json").write_text(text)

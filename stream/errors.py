@@ -49,6 +49,7 @@ class Reason(_Noted):
 
     # decode
     EMPTY_VALUE = "empty_value", "the record has no value, on a topic where that means nothing"
+    TOO_LARGE = "too_large", "the record is larger than an event of its kind can be"
     UNKNOWN_FRAMING = "unknown_framing", "the value begins with neither Confluent's magic byte nor Avro's marker"
     UNKNOWN_SCHEMA = "unknown_schema", "the writer schema's fingerprint or id is in no store that we ask"
     INCOMPATIBLE_SCHEMA = (

@@ -11,7 +11,7 @@ from fastavro.read import SchemaResolutionError
 from stream.declaration.events import Event
 from stream.declaration.streams import Route
 from stream.errors import Reason, Rejection, Stage
-from stream.records import Record, Slice
+from stream.records import RECORD_BYTES_MAX, Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
 from stream.schemas.readers import Reader, Readers
 from stream.stages.validate import tombstone, validate
@@ -65,6 +65,8 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
         return tombstone(record, readers.tombstones)
     if not value:
         raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
+    if len(value) > RECORD_BYTES_MAX:
+        raise Rejection(Stage.DECODE, Reason.TOO_LARGE)
     header_bytes = SINGLE_OBJECT_HEADER_BYTES
     reader = readers.by_header.get(value[:header_bytes])  # the usual case, in one look-up
     if reader is None:

@@ -128,7 +128,7 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
 
 
 def content(record: Record) -> tuple[bytes | None, bytes | None, str | None]:
-    """What is kept of a record: its key, its value and the text of its headers, or nothing where they are too large
+    """The kept part of a record: its key, its value and the text of its headers, or nothing where they are too large
     together. Escaping at most doubles them, and then they still fit into the smallest packet that we work with."""
     raw_bytes = len(record.key or b"") + len(record.value or b"")
     if raw_bytes + sum(len(name) + len(value or b"") for name, value in record.headers) <= RECORD_BYTES_MAX:

@@ -4,10 +4,6 @@ Confluent's wire format has magic byte 0 and an id: a schema registry's, or one 
 single-object encoding has C3 01 and the schema's fingerprint.
 """
 
-from typing import Any
-
-from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from stream.errors import Reason, Rejection, Stage
 
 CONFLUENT_MAGIC = b"\x00"
@@ -34,9 +30,9 @@ def confluent_id(header: bytes) -> int:
     return int.from_bytes(header[len(CONFLUENT_MAGIC) :], "big")
 
 
-def single_object_header(schema: Any) -> bytes:
-    """The header of a datum in single-object encoding. Defaults and logical types don't change it."""
-    return SINGLE_OBJECT_MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+def single_object_header(fingerprint: bytes) -> bytes:
+    """The header of a datum in single-object encoding."""
+    return SINGLE_OBJECT_MARKER + fingerprint
 
 
 def header_length(value: bytes) -> int:

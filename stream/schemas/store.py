@@ -83,16 +83,17 @@ class SchemaStore:
 
     def _headers(self) -> Iterator[tuple[bytes, SchemaVersion]]:
         for version in self.versions.values():
-            yield version.header, version
+            for header in version.headers.values():
+                yield header, version
         for schema_id, name in self.ids.items():
             yield confluent_header(schema_id), self.versions[self.folder / name]
 
     def _refuse_equal_fingerprints(self) -> None:
-        """Fingerprints ignore defaults and logical types, so schemas that differ only there look the same."""
+        """Avro's fingerprints ignore defaults and logical types, so schemas that differ only there look the same."""
         seen: dict[bytes, SchemaVersion] = {}
         for version in self.versions.values():
-            other = seen.setdefault(version.header, version)
-            if other is not version:
+            others = (seen.setdefault(header, version) for header in version.headers.values())
+            for other in (other for other in others if other is not version):
                 raise ConfigurationError(
                     f"schemas {other.topic}/{other.name} and {version.topic}/{version.name} have one fingerprint: "
                     "a new version must differ in more than defaults, docs and logical types"

@@ -25,10 +25,10 @@ class EndingBytes(BytesIO):
     on behind the end for as long as a list's length says."""
 
     def read(self, size: int | None = -1) -> bytes:
-        chunk = super().read(size)
-        if size is None or len(chunk) != size:
-            raise EOFError
-        return chunk
+        chunk = BytesIO.read(self, size)  # super() would cost as much again
+        if len(chunk) == size:
+            return chunk
+        raise EOFError
 
 
 Accepted = list[tuple[Record, Event, Route]]

@@ -8,7 +8,19 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.schema import to_parsing_canonical_form
+
+EMPTY = 0xC15D213AA4D7A795
+"""The fingerprint of nothing, as the specification has it."""
+
+
+def _crc_of(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (EMPTY if byte & 1 else 0)
+    return byte
+
+
+CRC_TABLE = tuple(map(_crc_of, range(256)))
 
 AVRO, HAMBA, GOAVRO = "Avro", "hamba/avro", "linkedin/goavro"
 
@@ -70,7 +82,11 @@ def fingerprints(schema: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def _digest(form: str) -> bytes:
-    return bytes.fromhex(fingerprint(form, "CRC-64-AVRO"))
+    """CRC-64-AVRO. fastavro's takes four times as long, and every command begins with three for each schema."""
+    crc = EMPTY
+    for byte in form.encode():
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc.to_bytes(8, "little")
 
 
 def _form(schema: Any, namespace: str, library: _Library) -> Any:

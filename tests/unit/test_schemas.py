@@ -174,13 +174,14 @@ def test_an_id_that_two_topics_have_is_refused(folder: Path) -> None:
 
 
 HEADER = b"\x00\x00\x01\x00\x00"
+STORE = SchemaStore(ids={})
 
 
 def learned(edit: Change, record_name: str = "TripRecorded") -> Readers:
     """The readers of trips, once they have learned a registry's edited schema."""
     source = json.loads(events.schema_file(record_name).read_text())
     edit(source)
-    readers = SchemaStore(ids={}).readers("trip")
+    readers = STORE.readers("trip")
     readers.learn(HEADER, json.dumps(source))
     return readers
 
@@ -223,7 +224,7 @@ def test_another_writer_schema_is_resolved_to_our_newest() -> None:
     ],
 )
 def test_a_schema_of_another_name_is_unexpected(edit: Change) -> None:
-    assert learned(edit).refused == {**SchemaStore(ids={}).readers("trip").refused, HEADER: Reason.UNEXPECTED_RECORD}
+    assert learned(edit).refused == {**STORE.readers("trip").refused, HEADER: Reason.UNEXPECTED_RECORD}
 
 
 def scale_three(schema: dict[str, Any]) -> None:
@@ -301,14 +302,14 @@ def test_a_schema_whose_data_could_cost_anything_is_incompatible(of: Any) -> Non
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"doc": ' * 70 + "{}" + "}" * 70, " " * TEXT_CHARACTERS_MAX + "{}"])
 def test_a_text_that_is_too_large_to_be_looked_at_is_incompatible(text: str) -> None:
-    readers = SchemaStore(ids={}).readers("trip")
+    readers = STORE.readers("trip")
     readers.learn(HEADER, text)
     assert readers.refused[HEADER] is Reason.INCOMPATIBLE_SCHEMA
 
 
 @pytest.mark.parametrize("text", ["", "null", "7", "[]", "nonsense", '{"type": "record", "name": []}'])
 def test_a_text_that_is_no_record_is_unexpected(text: str) -> None:
-    readers = SchemaStore(ids={}).readers("trip")
+    readers = STORE.readers("trip")
     readers.learn(HEADER, text)
     assert readers.refused[HEADER] is Reason.UNEXPECTED_RECORD
 

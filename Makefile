@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos million fuzz stack stack-stop docs lock clean
+.PHONY: help setup demo test lint bench chaos million fuzz fuzz-coverage stack stack-stop docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with the locked dependencies (does nothing if it is up to date)
 	@deploy/setup
@@ -31,8 +31,15 @@ chaos: setup ## draw 50 faults by lot, kills included, for at most 10 minutes, a
 million: setup ## a million mixed events, drained twice in different ways, give the same bytes
 	@$(PYTHON) -m pytest tests/engine/test_twice.py -m million
 
-fuzz: setup ## a million mutated records through the decoder: no crash, no hang, no memory
-	@$(PYTHON) -m tests.fuzz
+fuzz: RECORDS ?= 1_000_000
+fuzz: setup ## mutated RECORDS (a million) and schemas through the decoder: no crash, no hang, no memory
+	@$(PYTHON) -m tests.fuzz --records $(RECORDS)
+
+# atheris has no wheels for every Python and processor, so it is no dependency of the tests.
+fuzz-coverage: SECONDS ?= 60
+fuzz-coverage: setup ## for SECONDS (60) records and schemas that reach new lines of the decoder
+	@$(PYTHON) -m pip install --quiet --upgrade --target .local/atheris --require-hashes -r tests/atheris.txt
+	@PYTHONPATH=.local/atheris $(PYTHON) -m tests.fuzz_coverage -max_total_time=$(SECONDS)
 
 stack: setup ## start Kafka and MySQL in the background and print their settings as export lines
 	@$(PYTHON) -m deploy.local start

@@ -49,9 +49,13 @@ class Reason(_Noted):
 
     # decode
     EMPTY_VALUE = "empty_value", "the record has no value, on a topic where that means nothing"
+    TOO_LARGE = "too_large", "the record is larger than an event of its kind can be"
     UNKNOWN_FRAMING = "unknown_framing", "the value begins with neither Confluent's magic byte nor Avro's marker"
     UNKNOWN_SCHEMA = "unknown_schema", "the writer schema's fingerprint or id is in no store that we ask"
-    INCOMPATIBLE_SCHEMA = "incompatible_schema", "Avro's rules don't lead from the writer's schema to our newest"
+    INCOMPATIBLE_SCHEMA = (
+        "incompatible_schema",
+        "Avro's rules don't lead from the writer's schema to our newest, or its data could be of any depth or length",
+    )
     UNEXPECTED_RECORD = "unexpected_record", "the schema is known, and of a record that this topic doesn't carry"
     TRUNCATED = "truncated", "the bytes end before the datum does"
     TRAILING_BYTES = "trailing_bytes", "the datum ends before the bytes do"

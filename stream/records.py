@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+"""The most of a record that we decode or keep. Producers' clients and topics have the same limit, but a topic's bounds
+what is compressed: 40 MB of zeros pass it."""
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 

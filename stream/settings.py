@@ -51,7 +51,7 @@ class Settings(BaseModel):
     schema_registry_url: SecretStr | None = Field(
         default=None,
         description="a schema registry with Confluent's API, which says what the ids of Confluent's wire format "
-        "mean; without one schemas/<topic>/ids.json does",
+        "mean that no schemas/<topic>/ids.json has",
     )
     group_id: Annotated[str, AfterValidator(_unreserved)] = Field(
         default="stream",

@@ -289,9 +289,9 @@ def _shown(name: str, value: Any, is_revealed: bool) -> Any:
 
 def _decoded(row: Any, settings: Settings, is_revealed: bool) -> dict[str, Any]:
     """The record's fields. Empty where its content isn't kept, or the catalog no longer has the topic."""
-    if row["record_headers"] is None or row["topic"] not in STREAMS:
-        return {}
     record = record_of(row)
+    if record is None or row["topic"] not in STREAMS:
+        return {}
     with opened_decoder(settings, [row["topic"]]) as decoder:
         content = content_of(record, decoder.readers_for(row["topic"], [record]), is_revealed=is_revealed)
     fields = {f"datum.{name}": value for name, value in content.fields.items()}

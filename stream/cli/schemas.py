@@ -4,13 +4,42 @@ import typer
 
 from stream import settings as config
 from stream.cli.exit_codes import EXIT_FAILED
-from stream.cli.options import DryRunOption
+from stream.cli.options import DryRunOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.operate.check import check_schema_files, check_schema_registry, records
+from stream.schemas.framing import confluent_header
 from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
 
 app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_command(topics: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
+    """List the schemas, with the bytes that stand before their data, in hex.
+
+    In Avro's single-object encoding these are C3 01 and a fingerprint. Most libraries write Avro's own; two for Go
+    write others for the same schema, which count as well. In Confluent's wire format they are 00 and an id: that of
+    `ids.json` is listed, and with a schema registry `stream schemas register --dry-run` lists the registry's.
+
+    Examples:
+
+        stream schemas list --topic trip
+        stream schemas list --format json
+    """
+    store = SchemaStore()
+    by_file = {file_name: schema_id for schema_id, file_name in store.ids.items()}
+    rows = []
+    for version in store.versions.values():
+        headers = dict(version.headers)
+        if version.file_name in by_file:
+            headers["Confluent's, by ids.json"] = confluent_header(by_file[version.file_name])
+        if not topics or version.topic in topics:
+            rows += [
+                {"topic": version.topic, "schema": version.name, "written_by": library, "header": header.hex(" ")}
+                for library, header in headers.items()
+            ]
+    show(rows, output_format, empty="no such topic has a schema")
 
 
 @app.command("check")

@@ -18,6 +18,10 @@ from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKin
 from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
 from stream.declaration.types import Rule, field_extras
 from stream.errors import ConfigurationError
+from stream.records import RECORD_BYTES_MAX
+
+KEY_CHARACTERS_MAX = 300
+"""More than any person's kind and id have."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Stream:
     """The values hold what may never be stored: dead letters keep coordinates only, and a redrive reads the log."""
     partitions: int = 6
     retention_ms: int = 30 * 24 * 3600 * 1000
-    max_message_bytes: int = 4 * 1024 * 1024
+    max_message_bytes: int = RECORD_BYTES_MAX
     """Room for a record that is far too large: it must reach the dead letters, not vanish at the producer."""
 
     def __post_init__(self) -> None:
@@ -137,8 +141,11 @@ class Stream:
             msgspec.json.Decoder(event)
 
     def person_of_key(self, key: bytes) -> Person | None:
-        """The person whom a record's key names; None where keys of this topic name no persons."""
+        """The person whom a record's key names; None where keys of this topic name no persons, and for a key that is
+        longer than any person's id."""
         text = key.decode(errors="replace")
+        if len(text) > KEY_CHARACTERS_MAX:
+            return None
         if self.keyed_by is not None:
             return Person(self.keyed_by, text)
         return Person.parse(text) if self.has_tombstones else None

@@ -6,7 +6,6 @@ Decoding overlaps with the server's work on another lane's batch. A partition is
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -14,14 +13,12 @@ import structlog
 from stream.engine.messages import BatchApplied, BatchFenced, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
-from stream.errors import DatabaseUnavailable, Fenced, RegistryUnavailable, TransientError, Trouble
+from stream.errors import DatabaseUnavailable, Fenced, TransientError
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim
 from stream.schemas.decoder import Decoder
-from stream.schemas.framing import confluent_id
-from stream.schemas.readers import Readers
-from stream.schemas.registry import Registry
+from stream.schemas.questions import GivenUp, Questions
 from stream.stages.decode import DecodedSlice, decode_slice
 
 log = structlog.get_logger(__name__)
@@ -32,10 +29,6 @@ of one lane: with less room the poller waits for the full lane while the other h
 
 PING_SECONDS = 2.0
 """The period in which an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""
-
-UNKNOWN_ID_GRACE_SECONDS = 10.0
-"""The age at which an id that the registry doesn't know is the record's own fault: the registry may be a replica that
-lags. Counted from Kafka's timestamp, so that a log full of such records is not waited for one by one."""
 
 TopicIds = Callable[[Collection[str]], Mapping[str, str]]
 """Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
@@ -62,6 +55,7 @@ class Lane(threading.Thread):
         self._inbox: SimpleQueue[Batch | Claim | Review | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._retry = Retry(name, metrics, self._stopping, keep_alive=writer.ping)
+        self._given_up_ids: GivenUp = {}
         self._changed = threading.Condition()
         self._batches_pending = 0
         """Raised by the poller, lowered by the lane, under `_changed`."""
@@ -98,16 +92,13 @@ class Lane(threading.Thread):
     def _learn_schemas(self, batch: Batch) -> None:
         """Have the registry explain the ids that a batch names and we don't know: nearly always none. Given up only
         where the batch is: what is then decoded without its schemas is not written."""
-        registry = self._decoder.registry
-        if registry is None:
+        if self._decoder.registry is None:
             return
+        questions = Questions(self._decoder.registry, self._given_up_ids)
         for each in batch.slices:
-            topic, partition = each.topic_partition
-            readers = self._decoder.readers[topic]
-            for header, latest_ms in readers.unknown_headers(each.records).items():
-                grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - max(0.0, time.time() - latest_ms / 1000)
-                learn = partial(_learn, registry, readers, header, grace_ends_at)
-                self._retry(learn, while_=lambda: batch.held_slices, topic=topic, partition=partition)
+            questions.add(self._decoder.readers[each.topic_partition.topic], each.records)
+        if questions:
+            self._retry(questions.ask_until_known, while_=lambda: batch.held_slices, topics=sorted(batch.topics))
 
     def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
         """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
@@ -235,15 +226,3 @@ class Lane(threading.Thread):
 
 def _held(decoded: Sequence[DecodedSlice]) -> list[DecodedSlice]:
     return [each for each in decoded if each.slice.claim.is_held]
-
-
-def _learn(registry: Registry, readers: Readers, header: bytes, grace_ends_at: float) -> None:
-    """Learn what an id means. Where it stays unknown beyond the grace it is left so: its records are rejected, and the
-    next batch that names it asks again.
-    """
-    schema_id = confluent_id(header)
-    source = registry.schema(schema_id)
-    if source is not None:
-        readers.learn(header, source)
-    elif time.monotonic() < grace_ends_at:
-        raise RegistryUnavailable(Trouble.SCHEMA_NOT_YET_KNOWN, f"does not know schema id {schema_id} yet")

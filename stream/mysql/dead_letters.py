@@ -27,7 +27,7 @@ from stream.catalog import STREAMS
 from stream.declaration.persons import Person
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE
 from stream.errors import Rejection
-from stream.records import Headers, Record, Slice, TopicPartition
+from stream.records import RECORD_BYTES_MAX, Headers, Record, Slice, TopicPartition
 
 
 class Status(StrEnum):
@@ -43,6 +43,9 @@ class Status(StrEnum):
 PERSONAL_COLUMNS = ("record_key", "record_value", "record_headers")
 EMPTIED: dict[str, Any] = dict.fromkeys(PERSONAL_COLUMNS)
 """The values that leave nothing of a record."""
+
+PERSONS_MAX = 1000
+"""Persons looked for in one statement: each has up to 256 characters, of 4 bytes."""
 
 CHANGED_ROWS_MAX = 1000
 """Rows changed in one transaction where many are: nobody waits long for their locks."""
@@ -68,14 +71,11 @@ class DeadLetter:
 
 def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters. One that is there already (its record was read again) counts another attempt. Of those whose
-    key names an erased person, and of topics whose values are never stored, nothing is written but the coordinates and
-    the reason. What somebody discarded stays so."""
+    key names an erased person, of topics whose values are never stored, and of records that are too large, nothing is
+    written but the coordinates and the reason. What somebody discarded stays so."""
     if not letters:
         return
-    persons = {letter.person for letter in letters} - {None}
-    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
-    markers = connection.execute(select(*columns).where(tuple_(*columns).in_(persons))) if persons else ()
-    erased = {Person(*row) for row in markers}
+    erased = _erased(connection, {letter.person for letter in letters if letter.person is not None})
     statement = insert(DEAD_LETTER)
     is_discarded = DEAD_LETTER.c.status == literal_column(f"'{Status.DISCARDED}'")
     nothing: ColumnElement[Any] = literal_column("NULL")
@@ -94,10 +94,22 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     )
 
 
+def _erased(connection: Connection, persons: Collection[Person]) -> set[Person]:
+    """Those of the persons who are erased."""
+    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
+    erased: set[Person] = set()
+    wanted = sorted(persons)
+    for start in range(0, len(wanted), PERSONS_MAX):
+        is_wanted = tuple_(*columns).in_(wanted[start : start + PERSONS_MAX])
+        erased.update(Person(*row) for row in connection.execute(select(*columns).where(is_wanted)))
+    return erased
+
+
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
     record, rejection = letter.record, letter.rejection
     now = moments.now()
-    is_emptied = is_erased or STREAMS[letter.topic_partition.topic].has_hidden_values
+    is_hidden = is_erased or STREAMS[letter.topic_partition.topic].has_hidden_values
+    kept = (None, None, None) if is_hidden else content(record)
     return {
         "topic_id": letter.topic_id,
         "topic": letter.topic_partition.topic,
@@ -111,10 +123,19 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
         "record_time": moments.from_millis(record.timestamp_ms),
         "first_rejected_on": now,
         "last_rejected_on": now,
-        "record_key": None if is_emptied else record.key,
-        "record_value": None if is_emptied else record.value,
-        "record_headers": None if is_emptied else headers_to_text(record.headers),
+        **dict(zip(PERSONAL_COLUMNS, kept, strict=True)),
     }
+
+
+def content(record: Record) -> tuple[bytes | None, bytes | None, str | None]:
+    """The kept part of a record: its key, its value and the text of its headers, or nothing where they are too large
+    together. Escaping at most doubles them, and then they still fit into the smallest packet that we work with."""
+    raw_bytes = len(record.key or b"") + len(record.value or b"")
+    if raw_bytes + sum(len(name) + len(value or b"") for name, value in record.headers) <= RECORD_BYTES_MAX:
+        headers = headers_to_text(record.headers)
+        if raw_bytes + len(headers) <= RECORD_BYTES_MAX:
+            return record.key, record.value, headers
+    return None, None, None
 
 
 def headers_to_text(headers: Headers) -> str:
@@ -158,8 +179,16 @@ def lock_waiting(connection: Connection, part: LogPart, offsets: Sequence[int]) 
     return list(connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset).with_for_update()).mappings())
 
 
-def record_of(row: RowMapping) -> Record:
-    """The record as it came."""
+def without_content(connection: Connection, part: LogPart, offsets: Collection[int]) -> list[int]:
+    """Those of the offsets of whose records nothing but the coordinates is kept."""
+    is_bare = and_(part.holds_at(offsets), DEAD_LETTER.c.record_headers.is_(None))
+    return list(connection.execute(select(DEAD_LETTER.c.kafka_offset).where(is_bare)).scalars())
+
+
+def record_of(row: RowMapping) -> Record | None:
+    """The record as it came; None where only its coordinates are kept."""
+    if row["record_headers"] is None:
+        return None
     millis, headers = moments.to_millis(row["record_time"]), headers_from_text(row["record_headers"])
     return Record(row["kafka_offset"], millis, row["record_key"], row["record_value"], headers)
 

@@ -1,6 +1,6 @@
 """A slice to its rows: compact, then one statement a table, with exact counts; within the caller's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,9 @@ class WrittenSlice:
         return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
 
+ROWS_MAX = 10_000
+"""Rows whose keys one statement names: a key has up to 256 characters of 4 bytes, and a packet at least 16 MiB."""
+
 Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 """Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
 
@@ -61,17 +64,27 @@ def upsert(
     changes = Changes()
     for table in compacted.tables:
         name = table.feed.table.name
-        before = touched.before(connection, table, late_before)
-        rows[name] = send(connection, partition, table, table.rows)
-        changes |= touched.after(connection, before, rows[name])
+        rows[name] = RowCounts()
+        for part in _parts(table):
+            before = touched.before(connection, part, late_before)
+            counts = send(connection, partition, part, part.rows)
+            changes |= touched.after(connection, before, counts)
+            rows[name] += counts
     # Members that belong to another version of these parents go, be it newer or older. So a set is replaced with its
     # parent's version, in whichever order the versions come.
     for table in compacted.tables:
         for members in sets_of(table.feed.table):
-            answers(connection, outdated_members_statement(members, table.rows))
+            for part in _parts(table):
+                answers(connection, outdated_members_statement(members, part.rows))
     if compacted.erased:
         rows[ERASURE.name] = markers
     return rows, changes
+
+
+def _parts(table: TableRows) -> Iterator[TableRows]:
+    for start in range(0, len(table.rows), ROWS_MAX):
+        span = slice(start, start + ROWS_MAX)
+        yield TableRows(table.feed, table.rows[span], table.records[span])
 
 
 def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, case, func, literal, or_, select, true
 
+from stream.catalog import STREAMS
 from stream.declaration.service_tables import DEAD_LETTER
 from stream.errors import Reason
 from stream.mysql.connection import read_connection
 from stream.mysql.dead_letters import EMPTIED, IS_WAITING, LogPart, Status, change_some
+from stream.records import RECORD_BYTES_MAX
 
 ALL: ColumnElement[bool] = true()
 
@@ -146,7 +148,7 @@ def offsets_waiting(
     left, after = records_max, -1
     while left:
         query = (
-            select(DEAD_LETTER.c.kafka_offset, func.coalesce(func.length(DEAD_LETTER.c.record_value), 0))
+            select(DEAD_LETTER.c.kafka_offset, _record_bytes(part))
             .where(part.holds(), DEAD_LETTER.c.kafka_offset > after, IS_WAITING, selection.condition(), also)
             .order_by(DEAD_LETTER.c.kafka_offset)
             .limit(min(left, RECORDS_MAX))
@@ -154,8 +156,8 @@ def offsets_waiting(
         offsets: list[int] = []
         held = 0
         with read_connection(database) as connection:
-            for offset, value_bytes in connection.execute(query):
-                held += value_bytes
+            for offset, record_bytes in connection.execute(query):
+                held += record_bytes
                 if offsets and held > BYTES_MAX:
                     break
                 offsets.append(offset)
@@ -163,6 +165,14 @@ def offsets_waiting(
             return
         yield offsets
         left, after = left - len(offsets), offsets[-1]
+
+
+def _record_bytes(part: LogPart) -> ColumnElement[int]:
+    """The size of a dead letter's record. One of which nothing is kept was too large, unless its topic hides values."""
+    kept = (DEAD_LETTER.c.record_key, DEAD_LETTER.c.record_value, DEAD_LETTER.c.record_headers)
+    size = sum((func.coalesce(func.length(column), 0) for column in kept), literal(0))
+    hides_values = part.topic in STREAMS and STREAMS[part.topic].has_hidden_values
+    return size if hides_values else case((DEAD_LETTER.c.record_headers.is_(None), RECORD_BYTES_MAX), else_=size)
 
 
 def discard_some(connection: Connection, selection: Selection, because: str) -> int:

@@ -31,6 +31,9 @@ from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_name
 
 FIRST_DAY = date(1970, 1, 1)
 DAY_MICROS = 24 * 3600 * 1_000_000
+PERIODS_MAX = 100_000
+"""Periods noted by one statement: each takes less than 100 bytes, and a packet has at least 16 MiB."""
+
 NEVER_LATE = 0
 """As the moment before which dates are late."""
 
@@ -63,7 +66,8 @@ def note(connection: Connection, parts: Iterable[Changes]) -> None:
         changes |= part
     if changes.periods:
         periods = [(str(rollup), period) for rollup, period in sorted(changes.periods)]
-        answers(connection, with_json(TOUCH, msgspec.json.encode(periods)))
+        for start in range(0, len(periods), PERIODS_MAX):
+            answers(connection, with_json(TOUCH, msgspec.json.encode(periods[start : start + PERIODS_MAX])))
     if changes.late:
         now = func.utc_timestamp(6)
         statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)

@@ -98,6 +98,7 @@ def check_schema_registry(url: str) -> Iterator[Finding]:
     with Registry(url) as registry:
         for topic, record_name in records():
             yield _registry_finding(registry, store.newest(topic, record_name))
+        yield ids_finding(registry, store)
 
 
 def _registry_finding(registry: Registry, newest: SchemaVersion) -> Finding:
@@ -112,6 +113,17 @@ def _registry_finding(registry: Registry, newest: SchemaVersion) -> Finding:
     else:
         state, todo = f"id {schema_id}", ""
     return Finding("schema registry", f"{subject} ({newest.name})", state, todo)
+
+
+def ids_finding(registry: Registry, store: SchemaStore) -> Finding:
+    """No id of an `ids.json` means another schema in the registry."""
+    other = [
+        f"{schema_id} is {name} here, and another schema there"
+        for schema_id, name in store.ids.items()
+        if registry.schema(schema_id) is not None and registry.id_of(store.versions[store.folder / name]) != schema_id
+    ]
+    todo = "give the file an id that neither has, before anybody publishes with it" if other else ""
+    return Finding("schema registry", "ids of ids.json", "; ".join(other) or "none has another meaning there", todo)
 
 
 def records() -> Iterator[tuple[str, str]]:

@@ -23,7 +23,6 @@ from typing import Self
 
 from sqlalchemy import Engine
 
-from stream.catalog import STREAMS
 from stream.errors import TransactionConflict
 from stream.mysql import dead_letters, progress, touched
 from stream.mysql.connection import read_connection, translated_errors
@@ -90,8 +89,10 @@ class Redrive:
                 left -= len(offsets)
 
     def _redrive(self, part: LogPart, offsets: Sequence[int]) -> Redriven:
+        with read_connection(self.database) as connection:
+            without_content = dead_letters.without_content(connection, part, offsets)
         # Read before the transaction, whose locks are not to wait for Kafka.
-        from_log = self.read_log(part, offsets) if STREAMS[part.topic].has_hidden_values else {}
+        from_log = self.read_log(part, without_content) if without_content else {}
         for _ in range(ATTEMPTS_MAX - 1):
             with suppress(TransactionConflict):
                 return self._transact(part, offsets, from_log)
@@ -104,10 +105,8 @@ class Redrive:
             progress.lock_redrive(connection, part.topic_partition, part.topic_id)
             # 2. the dead letters
             rows = dead_letters.lock_waiting(connection, part, offsets)
-            if STREAMS[part.topic].has_hidden_values:
-                records = [from_log[row["kafka_offset"]] for row in rows if row["kafka_offset"] in from_log]
-            else:
-                records = [dead_letters.record_of(row) for row in rows]
+            read = (dead_letters.record_of(row) or from_log.get(row["kafka_offset"]) for row in rows)
+            records = [record for record in read if record is not None]
             gone = len(rows) - len(records)
             if not records:
                 return Redriven(part.topic, gone_from_log=gone)

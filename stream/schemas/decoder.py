@@ -8,7 +8,7 @@ from stream.catalog import STREAMS
 from stream.errors import ConfigurationError
 from stream.hashing import Hasher
 from stream.records import Record
-from stream.schemas.framing import confluent_id
+from stream.schemas.questions import Questions
 from stream.schemas.readers import Readers
 from stream.schemas.registry import Registry
 from stream.schemas.store import SchemaStore
@@ -22,17 +22,16 @@ class Decoder:
     readers: Mapping[str, Readers]
     """By topic."""
     registry: Registry | None = None
-    """Says what ids mean that the readers don't know; None where `schemas/` serves."""
+    """Says what ids mean that `schemas/` doesn't have; None where there is no registry."""
 
     def readers_for(self, topic: str, records: Sequence[Record]) -> Readers:
         """The topic's readers, once the registry was asked for the ids that these records name. Lanes ask by
         themselves: they wait for a registry that is away, and for one that lags. Raises RegistryUnavailable."""
         readers = self.readers[topic]
         if self.registry is not None:
-            for header in readers.unknown_headers(records):
-                source = self.registry.schema(confluent_id(header))
-                if source is not None:
-                    readers.learn(header, source)
+            questions = Questions(self.registry, {})
+            questions.add(readers, records)
+            questions.ask()
         return readers
 
 
@@ -41,8 +40,7 @@ def opened_decoder(settings: Settings, topics: Collection[str]) -> Iterator[Deco
     """The decoder of some topics, as the settings say. Raises ConfigurationError."""
     hasher, url = settings.hasher(), settings.registry_url()
     require_key(topics, hasher)
-    # What a registry says of an id counts; ids.json is for those who have none.
-    store = SchemaStore(hasher=hasher, ids=None if url is None else {})
+    store = SchemaStore(hasher=hasher)
     readers = {topic: store.readers(topic) for topic in topics}
     with nullcontext() if url is None else Registry(settings.required_registry_url) as registry:
         yield Decoder(readers, registry)

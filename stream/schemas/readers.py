@@ -14,8 +14,9 @@ from stream.declaration.streams import Route
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.records import Record
+from stream.schemas.bounds import UnboundedSchema, load_schema, require_bounded
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
-from stream.schemas.version import NO_SCHEMA, Json, SchemaVersion, without_logical_types
+from stream.schemas.version import Json, SchemaVersion, without_logical_types
 
 Digits = tuple[int, int]
 """A decimal's precision and scale."""
@@ -31,6 +32,8 @@ class Reader:
     writer_schema: Json
     reader_schema: Json | None
     """None where the writer has our newest: resolution would cost and change nothing."""
+    has_unread_fields: bool = False
+    """Whether fastavro passes over some of the writer's fields, without noticing there that the bytes are at an end."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,16 @@ class Readers:
     hasher: Hasher | None = None
     """Makes the hashes of research participants."""
 
-    def learn(self, header: bytes, source: Json) -> None:
+    def learn(self, header: bytes, text: str) -> None:
         """Take in the writer schema that a registry has under a header's id. Any thread may do so at any time: each
         look-up sees it or doesn't."""
+        try:
+            source = load_schema(text)
+        except UnboundedSchema:
+            self.refused[header] = Reason.INCOMPATIBLE_SCHEMA
+            return
+        except ValueError:
+            source = None
         for route, newest in self.newest:
             if _is_record(source) and fullname(source) in newest.full_names:
                 reader = _foreign_reader(source, route, newest)
@@ -93,12 +103,32 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
     are no matter here: Avro resolves, or refuses, each datum by the branches that it takes."""
     try:
         plain = parse_schema(without_logical_types(source))
+        require_bounded(plain)
         if _differing_decimal(source, route, newest) or _has_other_unit(source, newest):
             return None
-    except (*NO_SCHEMA, KeyError, TypeError, AttributeError):  # it is what somebody has put into a registry
+        is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
+        return reader_of_schema(fullname(source), route, plain, None if is_newest else newest.plain)
+    except Exception:  # noqa: BLE001 - it is what somebody has put into a registry, and fastavro stumbles over
         return None
-    is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
-    return Reader(fullname(source), route, plain, None if is_newest else newest.plain)
+
+
+def reader_of_schema(name: str, route: Route, writer_schema: Json, reader_schema: Json | None) -> Reader:
+    """The reader of a writer schema, parsed as the other."""
+    has_unread_fields = reader_schema is not None and not _fields(writer_schema) <= _fields(reader_schema)
+    return Reader(name, route, writer_schema, reader_schema, has_unread_fields)
+
+
+def _fields(schema: Json) -> set[tuple[str, str]]:
+    """The names that fields of records go by, each with its record's name, without a namespace."""
+    if isinstance(schema, list):
+        return set().union(*map(_fields, schema))
+    if not isinstance(schema, dict):
+        return set()
+    fields = schema.get("fields", ())
+    record_name = str(schema.get("name")).rpartition(".")[2]
+    own = {(record_name, name) for field in fields for name in (field["name"], *field.get("aliases", ()))}
+    inner = (schema.get("type"), schema.get("items"), schema.get("values"), *(field["type"] for field in fields))
+    return own.union(*map(_fields, inner))
 
 
 def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tuple[str, Digits | None, Digits] | None:

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from fastavro.schema import fullname
 
 from stream.errors import ConfigurationError, RegistryUnavailable, TerminalError, Trouble
+from stream.schemas.framing import SCHEMA_ID_MAX
 from stream.schemas.version import SchemaVersion
 
 REQUEST_TIMEOUT_SECONDS = 5.0
@@ -26,10 +27,6 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 """Our promise for each subject: the newest schema reads the data of all earlier ones."""
-
-SCHEMA_ID_MAX = 2**31 - 1
-"""Ids are Java's integers. The bytes of a broken record may say more, which a registry need not answer with its own
-code; then it would be asked without end."""
 
 SUBJECT_NOT_FOUND = 40401
 SCHEMA_NOT_FOUND = 40403
@@ -75,8 +72,9 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def schema(self, schema_id: int) -> Any:
-        """The schema of an id, as JSON; None where the registry doesn't know it. Asked once: an id never changes."""
+    def schema(self, schema_id: int) -> str | None:
+        """The text of an id's schema, empty where it is not Avro's; None where the registry doesn't know the id. Asked
+        once: an id never changes."""
         if schema_id > SCHEMA_ID_MAX:
             return None
         schema = self._ask(lambda: self._client.get_schema(schema_id), SCHEMA_NOT_FOUND)
@@ -84,10 +82,7 @@ class Registry:
             return None
         if schema.schema_str is None:
             raise RegistryUnavailable(Trouble.REGISTRY_FAILING, "gave an answer without a schema")
-        try:
-            return json.loads(schema.schema_str) if schema.schema_type == "AVRO" else {}
-        except ValueError:  # readers refuse an empty schema, as one that is not Avro's
-            return {}
+        return schema.schema_str if schema.schema_type == "AVRO" else ""
 
     def id_of(self, version: SchemaVersion) -> int | None:
         """The id of one of our schemas; None where it is not registered."""
@@ -171,7 +166,7 @@ def _asked(ask: Callable[[], Result], *codes: int) -> Result | None:
         if _is_of_tls(error):
             raise RegistryUnavailable(Trouble.REGISTRY_TLS, "has a certificate that nobody here vouches for") from None
         raise RegistryUnavailable(Trouble.REGISTRY_UNREACHABLE, f"can't be reached ({type(error).__name__})") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is no registry's
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # no registry's answer
         raise RegistryUnavailable(Trouble.REGISTRY_FAILING, f"gave a strange answer ({type(error).__name__})") from None
 
 

@@ -10,8 +10,8 @@ from stream.declaration.streams import Stream
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.paths import SCHEMAS_FOLDER
-from stream.schemas.framing import confluent_header
-from stream.schemas.readers import Reader, Readers, refuse_other_decimals
+from stream.schemas.framing import LOCAL_ID_MIN, SCHEMA_ID_MAX, confluent_header
+from stream.schemas.readers import Reader, Readers, reader_of_schema, refuse_other_decimals
 from stream.schemas.version import SchemaVersion, load_version
 
 
@@ -26,13 +26,13 @@ class SchemaStore:
         hasher: Hasher | None = None,
         ids: Mapping[int, str] | None = None,
     ) -> None:
-        """`ids` names the file of each id in Confluent's wire format; without it, each topic's `ids.json` does."""
+        """`ids` names the file of each id that producers write; without it, each topic's `ids.json` does."""
         self.folder = folder
         self.hasher = hasher
         self.streams = streams
         self.versions = {path: load_version(path) for path in sorted(folder.glob("*/*.avsc"))}
         self._refuse_equal_fingerprints()
-        self._ids = self._load_ids() if ids is None else ids
+        self.ids = self._load_ids() if ids is None else ids
 
     def versions_of(self, topic: str, record_name: str) -> list[SchemaVersion]:
         """All versions of a record's schema, the oldest first."""
@@ -66,13 +66,14 @@ class SchemaStore:
                 )
             route, ours = routes[version.record_name], newest[version.record_name]
             refuse_other_decimals(version, route, ours)
-            by_header[header] = Reader(version.name, route, version.plain, None if version is ours else ours.plain)
+            ours_plain = None if version is ours else ours.plain
+            by_header[header] = reader_of_schema(version.name, route, version.plain, ours_plain)
         carried = [(route, newest[name]) for name, route in routes.items()]
         return Readers(by_header, refused, carried, stream.tombstone_routes, self.hasher)
 
     def confluent_header(self, version: SchemaVersion) -> bytes:
         """The header of a datum of this schema in Confluent's wire format."""
-        for schema_id, name in self._ids.items():
+        for schema_id, name in self.ids.items():
             if name == version.file_name:
                 return confluent_header(schema_id)
         raise ConfigurationError(
@@ -82,16 +83,17 @@ class SchemaStore:
 
     def _headers(self) -> Iterator[tuple[bytes, SchemaVersion]]:
         for version in self.versions.values():
-            yield version.header, version
-        for schema_id, name in self._ids.items():
+            for header in version.headers.values():
+                yield header, version
+        for schema_id, name in self.ids.items():
             yield confluent_header(schema_id), self.versions[self.folder / name]
 
     def _refuse_equal_fingerprints(self) -> None:
-        """Fingerprints ignore defaults and logical types, so schemas that differ only there look the same."""
+        """Avro's fingerprints ignore defaults and logical types, so schemas that differ only there look the same."""
         seen: dict[bytes, SchemaVersion] = {}
         for version in self.versions.values():
-            other = seen.setdefault(version.header, version)
-            if other is not version:
+            others = (seen.setdefault(header, version) for header in version.headers.values())
+            for other in (other for other in others if other is not version):
                 raise ConfigurationError(
                     f"schemas {other.topic}/{other.name} and {version.topic}/{version.name} have one fingerprint: "
                     "a new version must differ in more than defaults, docs and logical types"
@@ -103,6 +105,11 @@ class SchemaStore:
         for path in sorted(self.folder.glob("*/ids.json")):
             for schema_id, name in _ids_in(path).items():
                 version = self.versions.get(path.with_name(name))
+                if not LOCAL_ID_MIN <= schema_id <= SCHEMA_ID_MAX:
+                    raise ConfigurationError(
+                        f"{_shown(path)} has the id {schema_id}, which a schema registry could give to another schema: "
+                        f"take one from {LOCAL_ID_MIN} to {SCHEMA_ID_MAX}"
+                    )
                 if version is None:
                     raise ConfigurationError(f"{_shown(path)} names {name}, which is not there")
                 if schema_id in ids:

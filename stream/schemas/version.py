@@ -10,6 +10,8 @@ from typing import Any
 from fastavro.schema import SchemaParseException, fullname, parse_schema
 
 from stream.errors import ConfigurationError
+from stream.schemas.bounds import require_bounded
+from stream.schemas.fingerprints import AVRO, fingerprints
 from stream.schemas.framing import single_object_header
 
 FILE_NAME = re.compile(r"(?P<record>\w+)\.v(?P<version>\d+)\.avsc")
@@ -51,10 +53,16 @@ class SchemaVersion:
         wire. That costs half as much, and fastavro would round a decimal that is too long."""
         return parse_schema(without_logical_types(self.source))
 
-    @cached_property
+    @property
     def header(self) -> bytes:
-        """The header of a datum of this schema in single-object encoding."""
-        return single_object_header(self.source)
+        """The header of a datum of this schema in single-object encoding. Defaults and logical types don't change
+        it."""
+        return self.headers[AVRO]
+
+    @cached_property
+    def headers(self) -> dict[str, bytes]:
+        """The headers that stand before such data in single-object encoding, by the library that writes them."""
+        return {library: single_object_header(digest) for library, digest in fingerprints(self.source)}
 
 
 def load_version(path: Path) -> SchemaVersion:
@@ -62,7 +70,7 @@ def load_version(path: Path) -> SchemaVersion:
     matched = FILE_NAME.fullmatch(path.name)
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
-        parse_schema(source)
+        require_bounded(parse_schema(source))
     except NO_SCHEMA as error:
         raise ConfigurationError(f"{path.name} is not an Avro schema: {error}") from error
     if matched is None or not isinstance(source, dict) or source.get("name") != matched["record"]:

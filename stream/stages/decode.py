@@ -11,13 +11,24 @@ from fastavro.read import SchemaResolutionError
 from stream.declaration.events import Event
 from stream.declaration.streams import Route
 from stream.errors import Reason, Rejection, Stage
-from stream.records import Record, Slice
+from stream.records import RECORD_BYTES_MAX, Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
 from stream.schemas.readers import Reader, Readers
 from stream.stages.validate import tombstone, validate
 
 VARINT_CONTINUES = 0x80
 """Set in each byte of an Avro number but its last."""
+
+
+class EndingBytes(BytesIO):
+    """Bytes that say where they end: what passes over fields doesn't ask how many bytes it was given, and would count
+    on behind the end for as long as a list's length says."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        chunk = BytesIO.read(self, size)  # super() would cost as much again
+        if len(chunk) == size:
+            return chunk
+        raise EOFError
 
 
 Accepted = list[tuple[Record, Event, Route]]
@@ -54,6 +65,8 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
         return tombstone(record, readers.tombstones)
     if not value:
         raise Rejection(Stage.DECODE, Reason.EMPTY_VALUE)
+    if len(value) > RECORD_BYTES_MAX:
+        raise Rejection(Stage.DECODE, Reason.TOO_LARGE)
     header_bytes = SINGLE_OBJECT_HEADER_BYTES
     reader = readers.by_header.get(value[:header_bytes])  # the usual case, in one look-up
     if reader is None:
@@ -72,7 +85,7 @@ def reader_of(header: bytes, readers: Readers) -> Reader:
 
 def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
     """The datum behind the header, resolved to our newest schema, to the last byte of the value."""
-    buffer = BytesIO(value)
+    buffer = EndingBytes(value) if reader.has_unread_fields else BytesIO(value)
     buffer.seek(header_bytes)
     try:
         datum = schemaless_reader(buffer, reader.writer_schema, reader.reader_schema)

@@ -19,7 +19,7 @@ from tests.engine.logs import applied
 from tests.unit.test_cli import commands, examples
 from tests.waiting import wait_for
 
-BEFORE = ("migrate", "topics create", "schemas register", "schemas check", "check", "produce")
+BEFORE = ("migrate", "topics create", "schemas register", "schemas check", "schemas list", "check", "produce")
 BESIDE = (  # while the first example of `run` runs
     "lag",
     "offsets show",

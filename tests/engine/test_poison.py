@@ -46,6 +46,24 @@ def test_a_record_as_large_as_a_topic_takes_is_dead_lettered(
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
+def test_records_that_are_large_once_unpacked_hold_up_nobody(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
+) -> None:
+    """A topic bounds what is compressed: 40 MB of zeros pass, and keys and headers of any bytes."""
+    nonsense = [
+        (b"11", bytes(40 * 1024 * 1024)),
+        (b"\xff" * 4 * 1024 * 1024, b"nonsense"),
+        (b"\xff" * 4 * 1024 * 1024, b"nonsense"),
+        (b"11", b"nonsense", [("\x01" * 3 * 1024 * 1024, b"")]),
+    ]
+    large = {"message.max.bytes": 64 * 1024 * 1024, "compression.type": "zstd"}
+    broker.put([("user.lifecycle", *record) for record in nonsense], **large)
+    start_service("--until-caught-up", dead_letter_ratio_max=1).assert_ends(0)
+    letters = mysql.rows("dead_letter")
+    assert sorted(row["reason"] for row in letters) == ["too_large", *["unknown_framing"] * 3]
+    assert {(row["status"], row["record_key"], row["record_value"]) for row in letters} == {("waiting", None, None)}
+
+
 def test_a_partition_of_nothing_but_broken_records_is_drained(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:

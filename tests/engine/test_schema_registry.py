@@ -22,6 +22,7 @@ from tests.databases import Database
 from tests.engine.conftest import StartService
 from tests.engine.logs import applied
 from tests.events import Datum, body, encode, plain_schema, rating, trip, uuid_text
+from tests.events import confluent_header as local_header
 from tests.proxy import SlowProxy
 from tests.waiting import wait_for
 
@@ -101,11 +102,12 @@ def test_ids_are_the_registrys_and_each_record_finds_its_writers_schema(
             ("trip", b"17", registered["BytemarkPassLogged.v1"] + b"any"),
             ("trip", b"18", confluent_header(77_777) + b"any"),
             ("trip", b"19", confluent_header(2**32 - 1) + b"any"),
+            ("trip", b"20", local_header("TripRecorded") + body("TripRecorded", trip(trip_id=20))),
         ]
     )
     start_service("--until-caught-up").assert_ends(0)
     rows = {row["id"]: row for row in mysql.rows("trip")}
-    assert set(rows) == {11, 12, 13, 14}
+    assert set(rows) == {11, 12, 13, 14, 20}, "an id of ids.json means what it did without a registry"
     assert rows[13]["distance"] == 0.5
     assert rows[13]["ended_on"] is None, "our newest has a default for what they left out"
     reasons = {row["record_key"]: row["reason"] for row in mysql.rows("dead_letter")}

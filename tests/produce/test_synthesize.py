@@ -160,8 +160,8 @@ def test_older_versions_come_in_the_share_asked_for() -> None:
     ("framing", "markers"),
     [
         (Framing.SINGLE_OBJECT, {SINGLE_OBJECT_MARKER}),
-        (Framing.CONFLUENT, {CONFLUENT_MAGIC + b"\x00"}),
-        (Framing.MIXED, {SINGLE_OBJECT_MARKER, CONFLUENT_MAGIC + b"\x00"}),
+        (Framing.CONFLUENT, {CONFLUENT_MAGIC + b"\x40"}),
+        (Framing.MIXED, {SINGLE_OBJECT_MARKER, CONFLUENT_MAGIC + b"\x40"}),
     ],
 )
 def test_framing_is_the_one_asked_for(framing: Framing, markers: set[bytes]) -> None:

@@ -15,11 +15,11 @@ from stream.engine.jobs import AT_ONCE, Kept, keep_house
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.mysql import erasure
-from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart, headers_from_text
 from stream.mysql.selection import Coordinates, Selection, discard_some
 from stream.operate.erase import receipt
 from stream.operate.redrive import Redrive, Redriven
-from stream.records import Record
+from stream.records import RECORD_BYTES_MAX, Record
 from stream.settings import Settings
 from tests import events
 from tests.balance import assert_tables
@@ -93,6 +93,31 @@ def test_what_a_mended_rule_refused_is_redriven_once(database: Database, applier
             None,
             None,
         )
+
+
+def test_whatever_a_record_holds_its_dead_letter_is_kept(database: Database, applier: Applier) -> None:
+    """Quotes double in a statement. Keys of garbage would triple as text, in the look for erased persons."""
+    quotes = NONSENSE._replace(value=b"'" * (RECORD_BYTES_MAX - 100))
+    controls = NONSENSE._replace(headers=[("\x01" * 600_000, b"\x00" * 100_000)])
+    keys = [NONSENSE._replace(key=bytes([first]) + b"\xff" * (RECORD_BYTES_MAX // 2)) for first in range(4)]
+    beyond = NONSENSE._replace(value=bytes(RECORD_BYTES_MAX + 1))
+    applier.write(applier.slice("user.lifecycle", [quotes, controls, *keys, beyond]))
+    *kept, last = database.rows("dead_letter")
+    assert [(row["record_key"], row["record_value"]) for row in kept] == [
+        (record.key, record.value) for record in (quotes, controls, *keys)
+    ]
+    assert headers_from_text(kept[1]["record_headers"]) == controls.headers
+    assert (last["reason"], last["status"]) == ("too_large", "waiting")
+    assert (last["record_key"], last["record_value"], last["record_headers"]) == (None, None, None)
+
+
+def test_what_was_too_large_to_be_kept_is_redriven_from_the_log(database: Database, applier: Applier) -> None:
+    """As after a release that takes larger ones; here the log has a sound record there by then."""
+    applier.write(applier.slice("trip", [NONSENSE._replace(value=bytes(RECORD_BYTES_MAX + 1)), NONSENSE]))
+    assert redrive(database) == [Redriven("trip", rejected_again=1, gone_from_log=1)]
+    sound = events.record("TripRecorded", trip(), offset=0)
+    assert redrive(database, log={0: sound}) == [Redriven("trip", resolved=1, rejected_again=1)]
+    assert database.count("trip") == 1
 
 
 def test_what_fails_again_tells_its_newest_reason(database: Database, applier: Applier) -> None:

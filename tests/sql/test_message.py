@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.errors import Stage
+from stream.mysql import rows, touched
 from tests import events
 from tests.balance import assert_drained, assert_row_ledger
 from tests.databases import Database
@@ -42,6 +43,27 @@ def recipients(database: Database, message_id: int = 51) -> dict[int, str]:
         for row in database.rows("message_recipients")
         if row["message_id"] == message_id
     }
+
+
+def test_rows_beyond_what_a_statement_names_go_in_several(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "ROWS_MAX", 2)
+    monkeypatch.setattr(touched, "PERIODS_MAX", 2)
+    applier.apply(*(saved(at, A, B, C, message_id=at + 1) for at in range(5)))
+    written = applier.apply(*(saved(9 + at, B, C, message_id=at + 1) for at in range(5)))
+    assert outcomes(written, "message_recipients") == (0, 10, 0, 0)
+    trips = [("TripRecorded", events.trip(trip_id=1 + n, event_id=uuid_text(n), **late(n))) for n in range(7)]
+    for _ in range(2):
+        written = applier.apply(*trips)
+    assert outcomes(written, "trip") == (0, 0, 7, 0)
+    assert database.value("SELECT SUM(changes) FROM late_change WHERE table_name = 'trip'") == 7
+    assert database.value("SELECT COUNT(DISTINCT period_start) FROM rollup_touched") == 7
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def late(day: int) -> Datum:
+    return {"started_on": NOON - (900 + day) * 86_400 * SECOND}
 
 
 def test_a_newer_version_replaces_the_recipients_as_a_set(database: Database, applier: Applier) -> None:

@@ -66,7 +66,7 @@ def test_a_datum_that_avro_can_not_resolve_is_of_an_incompatible_schema() -> Non
     distance["type"] = ["double", "string"]
     readers = STORE.readers("trip")
     header = b"\x00\x00\x01\x00\x00"
-    readers.learn(header, source)
+    readers.learn(header, json.dumps(source))
 
     def written(distance: object) -> bytes:
         buffer = BytesIO()
@@ -81,10 +81,37 @@ def test_a_datum_that_avro_can_not_resolve_is_of_an_incompatible_schema() -> Non
     assert rejected.value.reason is Reason.INCOMPATIBLE_SCHEMA
 
 
+def test_a_branch_from_the_end_of_a_union_is_taken_for_the_branch() -> None:
+    """fastavro's leniency, which would cost a second reading to refuse: -2 of two branches is null."""
+    with_fare, without = (events.encode("TripRecorded", trip(fare=fare)) for fare in (b"\x01", None))
+    at = next(number for number, (byte, other) in enumerate(zip(with_fare, without, strict=False)) if byte != other)
+    record = Record(0, RECORDED_MS, b"11", without[:at] + b"\x03" + without[at + 1 :])
+    assert (
+        decode_record(record, READERS["trip"])[1] == decode_record(record._replace(value=without), READERS["trip"])[1]
+    )
+
+
+@pytest.mark.parametrize("items", ["boolean", "float", "double", {"type": "fixed", "name": "Id", "size": 16}])
+def test_a_list_that_is_passed_over_ends_with_the_bytes(items: Any) -> None:
+    """fastavro counts on behind the end there: 2**40 items of which there are none, for hours."""
+    source = json.loads(events.schema_file("TripRecorded").read_text())
+    source["fields"].append({"name": "weather", "type": {"type": "array", "items": items}})
+    readers = STORE.readers("trip")
+    header = b"\x00\x00\x01\x00\x00"
+    readers.learn(header, json.dumps(source))
+    sound = header + events.body("TripRecorded", trip())
+    for end in (b"\x00", b"\x01\x02\xff\x00"):  # no item, and one block of a byte
+        _, event, _ = decode_record(Record(0, RECORDED_MS, b"11", sound + end), readers)
+        assert event.trip_id == 11  # type: ignore[attr-defined]
+    with pytest.raises(Rejection) as rejected:
+        decode_record(Record(0, RECORDED_MS, b"11", sound + b"\x80\x80\x80\x80\x80\x80\x01"), readers)
+    assert rejected.value.reason is Reason.TRUNCATED
+
+
 def test_only_ids_that_nobody_knows_yet_are_asked_for() -> None:
     readers = SchemaStore(ids={}).readers("trip")
-    readers.learn(known := confluent_header(5), json.loads(events.schema_file("TripRated").read_text()))
-    readers.learn(refused := confluent_header(6), {})
+    readers.learn(known := confluent_header(5), events.schema_file("TripRated").read_text())
+    readers.learn(refused := confluent_header(6), "")
     new = confluent_header(7)
     values = [known, refused, new + b"a", new + b"b", events.encode("TripRated", rating()), b"", None, new[:4], b"x"]
     records = [Record(number, 100 - number, b"11", value) for number, value in enumerate(values)]

@@ -12,6 +12,7 @@ import pytest
 
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError, Reason
+from stream.schemas.bounds import DEPTH_MAX, TEXT_CHARACTERS_MAX
 from stream.schemas.readers import Readers
 from stream.schemas.store import SchemaStore
 from tests import events
@@ -154,6 +155,12 @@ def test_what_is_no_schema_is_refused(folder: Path, text: str) -> None:
     refusal(folder)
 
 
+@pytest.mark.parametrize("schema_id", [0, 5, 2**30 - 1, 2**31])
+def test_an_id_that_a_registry_could_give_to_another_schema_is_refused(folder: Path, schema_id: int) -> None:
+    (folder / "trip" / "ids.json").write_text(json.dumps({schema_id: "TripRated.v1.avsc"}))
+    assert f"schemas/trip/ids.json has the id {schema_id}, which a schema registry could give" in refusal(folder)
+
+
 @pytest.mark.parametrize("text", ["{", '{"one": "x"}', "[1]"])
 def test_ids_that_are_no_ids_are_refused(folder: Path, text: str) -> None:
     (folder / "trip" / "ids.json").write_text(text)
@@ -167,14 +174,15 @@ def test_an_id_that_two_topics_have_is_refused(folder: Path) -> None:
 
 
 HEADER = b"\x00\x00\x01\x00\x00"
+STORE = SchemaStore(ids={})
 
 
 def learned(edit: Change, record_name: str = "TripRecorded") -> Readers:
     """The readers of trips, once they have learned a registry's edited schema."""
     source = json.loads(events.schema_file(record_name).read_text())
     edit(source)
-    readers = SchemaStore(ids={}).readers("trip")
-    readers.learn(HEADER, source)
+    readers = STORE.readers("trip")
+    readers.learn(HEADER, json.dumps(source))
     return readers
 
 
@@ -216,7 +224,7 @@ def test_another_writer_schema_is_resolved_to_our_newest() -> None:
     ],
 )
 def test_a_schema_of_another_name_is_unexpected(edit: Change) -> None:
-    assert learned(edit).refused == {**SchemaStore(ids={}).readers("trip").refused, HEADER: Reason.UNEXPECTED_RECORD}
+    assert learned(edit).refused == {**STORE.readers("trip").refused, HEADER: Reason.UNEXPECTED_RECORD}
 
 
 def scale_three(schema: dict[str, Any]) -> None:
@@ -241,6 +249,95 @@ def no_fields(schema: dict[str, Any]) -> None:
 
 def a_name_of_elsewhere(schema: dict[str, Any]) -> None:
     field(schema, "distance")["type"] = "some.Other"
+
+
+def extra(of: Any) -> Change:
+    """A field more, of some type."""
+    return lambda schema: schema["fields"].append({"name": "weather", "type": of})
+
+
+def record(name: str, *types: Any) -> Any:
+    return {"type": "record", "name": name, "fields": [{"name": f"f{n}", "type": of} for n, of in enumerate(types)]}
+
+
+def list_of(of: Any) -> Any:
+    return {"type": "array", "items": of}
+
+
+def nested(depth: int) -> Any:
+    return list_of(nested(depth - 1)) if depth else "int"
+
+
+def many(count: int) -> Any:
+    """Records in each other, though the text is flat."""
+    return record("Last", record("R0", "int"), *(record(f"R{n}", f"R{n - 1}") for n in range(1, count)))
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        record("Node", ["null", "Node"]),
+        list_of(record("Node", list_of("Node"))),
+        {"type": "map", "values": record("Node", {"type": "map", "values": "Node"})},
+        list_of("null"),
+        list_of({"type": "null"}),
+        {"type": "map", "values": "null"},
+        list_of(record("Empty")),
+        list_of(record("Nulls", "null", "null")),
+        list_of({"type": "fixed", "name": "Nothing", "size": 0}),
+        list_of({"type": "fixed", "name": "Everything", "size": -1}),
+        list_of({"type": "fixed", "name": "Half", "size": 0.5}),
+        nested(DEPTH_MAX),
+        nested(900),
+        many(DEPTH_MAX - 2),
+        ["null", *(record(f"R{n}", "null") for n in range(3))],
+    ],
+)
+def test_a_schema_whose_data_could_cost_anything_is_incompatible(of: Any) -> None:
+    """Nothing is read with it: in C it would end the process, or go on for hours."""
+    readers = learned(extra(of))
+    assert readers.refused[HEADER] is Reason.INCOMPATIBLE_SCHEMA
+    assert HEADER not in readers.by_header
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"doc": ' * 70 + "{}" + "}" * 70, " " * TEXT_CHARACTERS_MAX + "{}"])
+def test_a_text_that_is_too_large_to_be_looked_at_is_incompatible(text: str) -> None:
+    readers = STORE.readers("trip")
+    readers.learn(HEADER, text)
+    assert readers.refused[HEADER] is Reason.INCOMPATIBLE_SCHEMA
+
+
+@pytest.mark.parametrize("text", ["", "null", "7", "[]", "nonsense", '{"type": "record", "name": []}'])
+def test_a_text_that_is_no_record_is_unexpected(text: str) -> None:
+    readers = STORE.readers("trip")
+    readers.learn(HEADER, text)
+    assert readers.refused[HEADER] is Reason.UNEXPECTED_RECORD
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        list_of("double"),
+        ["null", record("Node", ["null", "int"])],
+        {"type": "map", "values": list_of("string")},
+        list_of({"type": "fixed", "name": "Id", "size": 16}),
+        nested(10),
+        record("Twice", record("Part", "int"), "Part", list_of("Part")),
+        many(DEPTH_MAX - 3),
+    ],
+)
+def test_a_field_more_of_any_bounded_type_is_passed_over(of: Any) -> None:
+    assert learned(extra(of)).by_header[HEADER].has_unread_fields
+
+
+def test_one_of_our_schemas_that_holds_itself_is_refused(folder: Path) -> None:
+    change(folder / "trip" / "TripRated.v1.avsc", extra(record("Node", ["null", "Node"])))
+    assert "holds itself" in refusal(folder)
+
+
+def test_only_a_writer_with_fields_that_we_lack_is_watched_where_they_are_passed_over() -> None:
+    readers = SchemaStore().readers("trip").by_header.values()
+    assert not any(reader.has_unread_fields for reader in readers)
 
 
 @pytest.mark.parametrize("edit", [scale_three, only_bytes, no_precision, milliseconds, no_fields, a_name_of_elsewhere])

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import OnErasure
 from stream.declaration.tables import LINEAGE_COLUMNS, other_unique_columns, persons_of, written_columns
+from stream.mysql.rows import ROWS_MAX
+from stream.operate.check import PACKET_BYTES_MIN
 from stream.stages import upsert
 from stream.stages.upsert import encoded, row_counts
 
@@ -120,3 +123,16 @@ def test_each_person_is_looked_up_among_the_erased(table: Any) -> None:
         for name in person.emptied:
             assert re.search(rf"IF\(e{number}\.person_id IS NULL, j\.c\d+, NULL\) AS `{name}`", statement)
             assert table.c[name].nullable
+
+
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES if len(table.primary_key) == 1], ids=lambda table: table.name
+)
+def test_a_statement_that_names_keys_stays_below_the_smallest_packet(table: Any) -> None:
+    """A backslash takes four bytes: JSON doubles it, and so does SQL."""
+    (key,) = table.primary_key
+    is_text = isinstance(key.type, mysql.VARCHAR)
+    longest = "\\" * (key.type.length or 0) if is_text else 2**63
+    looked_at = (longest, 2**63, "f" * 32, 2**63)  # with the version and the business time, as for late dates
+    statement = upsert.with_json("%s", json.dumps([looked_at] * ROWS_MAX, separators=(",", ":")).encode())
+    assert len(statement) < PACKET_BYTES_MIN - 10_000

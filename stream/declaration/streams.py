@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple, Self, get_args, get_origin
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Table
@@ -16,7 +16,7 @@ from sqlalchemy import Table
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
 from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
-from stream.declaration.types import Rule, field_extras
+from stream.declaration.types import Rule, field_extras, is_absent_where_empty, items_of
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,12 @@ class Route:
     """Fields with a check beyond type, range and length."""
     decimals: tuple[tuple[str, tuple[int, int]], ...]
     """Fields that are Avro decimals, each with precision and scale."""
+    absent_where_empty: tuple[str, ...]
+    """Fields in which an empty text means that there is no value, as null does."""
+    moments: tuple[str, ...]
+    """Fields that are business times."""
+    moments_of_items: tuple[tuple[str, tuple[str, ...]], ...]
+    """Fields that list items with business times, each with the names of these."""
     erases: Erases | None = None
 
     @cached_property  # asked for each record, and cheaper than isinstance there
@@ -176,6 +182,13 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
         key=key,
         checks=tuple(field_extras(event, "check")),
         decimals=tuple(field_extras(event, "digits")),
+        absent_where_empty=tuple(
+            each.name for each in msgspec.structs.fields(event) if is_absent_where_empty(each.type)
+        ),
+        moments=tuple(name for name in _moments(event) if name != "occurred_at"),
+        moments_of_items=tuple(
+            (name, moments) for name, item in items_of(event).items() if (moments := _moments(item))
+        ),
         erases=next((target for target in targets if isinstance(target, Erases)), None),
     )
 
@@ -186,7 +199,7 @@ def _feed(event: type[Event], target: Into) -> Feed:
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
-    item = None if target.items is None else _item_type(event, target.items)
+    item = None if target.items is None else items_of(event)[target.items]
     unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
     of_item = [f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources]
@@ -210,12 +223,8 @@ def _identity(table: Table, source_of: Mapping[str, str], is_set: bool) -> Seque
     return [source_of.get(name, name) for name in dict.fromkeys([*key, *suppressing])]
 
 
-def _item_type(event: type[Event], attribute: str) -> type[msgspec.Struct]:
-    (listed,) = (each.type for each in msgspec.structs.fields(event) if each.name == attribute)
-    while get_origin(listed) is not list:  # inside Annotated, for the length of the list
-        listed = get_args(listed)[0]
-    item: type[msgspec.Struct] = get_args(listed)[0]
-    return item
+def _moments(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name, _ in field_extras(struct, "is_moment"))
 
 
 def _source(event: type[Event], item: type[msgspec.Struct] | None, target: Into, column_name: str) -> str:

@@ -176,6 +176,9 @@ class Stream:
 
 
 def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Route:
+    _require_attribute(event, None if event is PersonErased else key)  # a tombstone's key is all that it has
+    for target in targets:
+        _require_attribute(event, target.attribute if isinstance(target, Erases) else None)
     return Route(
         event=event,
         feeds=tuple(_feed(event, target) for target in targets if isinstance(target, Into)),
@@ -193,12 +196,22 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
     )
 
 
+def _require_attribute(event: type[Event], name: str | None) -> None:
+    if name is not None and not hasattr(event, name):
+        raise TypeError(f"{event.__name__} has no attribute {name!r}")
+
+
 def _feed(event: type[Event], target: Into) -> Feed:
     shared = {*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on"}  # modified_on is event_time, by definition
     columns = tuple(column.name for column in written_columns(target.table) if column.name not in shared)
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
+    if target.items is not None and target.items not in items_of(event):
+        raise TypeError(f"{event.__name__} has no list of structs {target.items!r} for {target.table.name}")
+    if (target.items is None) is not (target.table.info["set_of"] is None):
+        raise TypeError(f"into({target.table.name}): a set, and only a set, is fed by .each(…)")
+    _require_attribute(event, target.condition)
     item = None if target.items is None else items_of(event)[target.items]
     unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
 from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
-from stream.declaration.types import Rule, field_extras, is_absent_where_empty, items_of
+from stream.declaration.types import Rule, field_extras, is_absent_where_empty, items_of, meta_of
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class Route:
     """Fields that are Avro decimals, each with precision and scale."""
     absent_where_empty: tuple[str, ...]
     """Fields in which an empty text means that there is no value, as null does."""
+    items_max: Mapping[str, int]
+    """Fields that are lists, each with the number of items that it may have."""
     moments: tuple[str, ...]
     """Fields that are business times."""
     moments_of_items: tuple[tuple[str, tuple[str, ...]], ...]
@@ -188,6 +190,7 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
         absent_where_empty=tuple(
             each.name for each in msgspec.structs.fields(event) if is_absent_where_empty(each.type)
         ),
+        items_max={name: _items_max(event, name) for name in items_of(event)},
         moments=tuple(name for name in _moments(event) if name != "occurred_at"),
         moments_of_items=tuple(
             (name, moments) for name, item in items_of(event).items() if (moments := _moments(item))
@@ -234,6 +237,14 @@ def _identity(table: Table, source_of: Mapping[str, str], is_set: bool) -> Seque
         return [source_of[key[0]]]
     suppressing = [person.column for person in persons_of(table) if person.on_erasure is OnErasure.DELETE_ROW]
     return [source_of.get(name, name) for name in dict.fromkeys([*key, *suppressing])]
+
+
+def _items_max(event: type[Event], name: str) -> int:
+    (annotation,) = (each.type for each in msgspec.structs.fields(event) if each.name == name)
+    items_max = meta_of(annotation).max_length if hasattr(annotation, "__metadata__") else None
+    if items_max is None:
+        raise TypeError(f"{event.__name__}.{name} lists items without a bound: annotate it with Meta(max_length=…)")
+    return items_max
 
 
 def _moments(struct: type[msgspec.Struct]) -> tuple[str, ...]:

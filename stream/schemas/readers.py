@@ -6,6 +6,7 @@ but none whose data would be misread: Avro checks neither the scale of a decimal
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from fastavro.schema import fullname, parse_schema, to_parsing_canonical_form
 
@@ -15,6 +16,7 @@ from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.records import Record
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
+from stream.schemas.lists import BoundedList, bounded_lists
 from stream.schemas.version import NO_SCHEMA, Json, SchemaVersion, without_logical_types
 
 Digits = tuple[int, int]
@@ -31,6 +33,14 @@ class Reader:
     writer_schema: Json
     reader_schema: Json | None
     """None where the writer has our newest: resolution would cost and change nothing."""
+    lists: tuple[BoundedList, ...] = ()
+    """The lists whose items are bounded."""
+
+    @classmethod
+    def of(cls, name: str, route: Route, writer: Json, newest: SchemaVersion) -> Self:
+        """The reader for a parsed writer schema without logical types."""
+        lists = tuple(bounded_lists(writer, route.items_max, newest.renamed))
+        return cls(name, route, writer, None if writer is newest.plain else newest.plain, lists)
 
 
 @dataclass(frozen=True)
@@ -95,10 +105,11 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
         plain = parse_schema(without_logical_types(source))
         if _differing_decimal(source, route, newest) or _has_other_unit(source, newest):
             return None
+        is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
+        reader = Reader.of(fullname(source), route, newest.plain if is_newest else plain, newest)
     except (*NO_SCHEMA, KeyError, TypeError, AttributeError):  # it is what somebody has put into a registry
         return None
-    is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
-    return Reader(fullname(source), route, plain, None if is_newest else newest.plain)
+    return reader
 
 
 def _differing_decimal(source: Json, route: Route, newest: SchemaVersion) -> tuple[str, Digits | None, Digits] | None:
@@ -123,10 +134,9 @@ def _has_other_unit(source: Json, newest: SchemaVersion) -> bool:
 
 def _logical_types(source: Json, newest: SchemaVersion) -> dict[str, Json]:
     """By our name of each field the part of its type that has a logical type; empty where none has."""
-    renamed = {alias: field["name"] for field in newest.source["fields"] for alias in field.get("aliases", ())}
     types: dict[str, Json] = {}
     for field in source["fields"]:
         parts = field["type"] if isinstance(field["type"], list) else [field["type"]]
         logical = [part for part in parts if isinstance(part, dict) and "logicalType" in part]
-        types[renamed.get(field["name"], field["name"])] = logical[0] if logical else {}
+        types[newest.renamed.get(field["name"], field["name"])] = logical[0] if logical else {}
     return types

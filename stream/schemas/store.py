@@ -66,7 +66,7 @@ class SchemaStore:
                 )
             route, ours = routes[version.record_name], newest[version.record_name]
             refuse_other_decimals(version, route, ours)
-            by_header[header] = Reader(version.name, route, version.plain, None if version is ours else ours.plain)
+            by_header[header] = Reader.of(version.name, route, version.plain, ours)
         carried = [(route, newest[name]) for name, route in routes.items()]
         return Readers(by_header, refused, carried, stream.tombstone_routes, self.hasher)
 

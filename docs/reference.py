@@ -38,8 +38,14 @@ STATIC_MEMBERSHIP = (
 
 REPORTS_INTRODUCTION = """\
 `stream report NAME` answers from MySQL, as a table, JSON or CSV (`--format`). Days and hours are UTC unless
-`--time-zone` names another zone; moments are always UTC. Sums by day and hour come from rollups, which are seconds
-behind the rows at most. Rows of equal rank are in the order of their keys.
+`--time-zone` names another zone; moments are always UTC. Sums by day and hour come from rollups, which are a second or
+two behind the rows, and longer while a backfill is summed: where an answer may lack rows, a line on standard error says
+since when these were written, whatever the format, and the page says so beside the plot. The views lack them without a
+word: the view `freshness` tells ([freshness.md](freshness.md)). Rows of equal rank are in the order of their keys.
+
+In a table, characters that a terminal would act upon are written out (`\\x1b`). In CSV, a text that a spreadsheet would
+take for a formula, for it begins with `=`, `+`, `-`, `@`, a tab or a line's end, has an apostrophe before it; numbers
+have none.
 
 `stream report html FILE` writes one page with plots of most of them, which needs no network and fits a phone.
 

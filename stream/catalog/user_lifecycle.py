@@ -158,6 +158,11 @@ login_history, name_history) is kept as rows of its own and shown beside them by
 nobody sets it, for two sources of one value would contradict each other."""
 
 
+def _moments_in(value: Any) -> list[datetime]:
+    parts = msgspec.structs.astuple(value) if isinstance(value, msgspec.Struct) else (value,)
+    return [part for part in parts if isinstance(part, datetime)]
+
+
 class UserDataSet(ClerkEvent):
     """One key of what is known of a Clerk account, set to a JSON value."""
 
@@ -172,9 +177,11 @@ class UserDataSet(ClerkEvent):
         if reader is None:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "key")
         try:
-            reader.decode(self.value)
+            value = reader.decode(self.value)
         except msgspec.DecodeError:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "value") from None
+        for moment in _moments_in(value):
+            self.check_moment(moments.to_micros(moment), "value")
 
 
 class UserSignedIn(ClerkEvent):

@@ -13,7 +13,7 @@ from stream import moments
 from stream import settings as config
 from stream.catalog import STREAMS
 from stream.cli.moments import moment_option
-from stream.cli.options import ExecuteOption
+from stream.cli.options import ROWS_MAX, ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.progress import shown
 from stream.counts import Reached
@@ -53,7 +53,7 @@ def list_command(
     status: Annotated[Status | None, typer.Option(help="Only with this status.")] = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=ROWS_MAX, help="The most to show.")] = 50,
     output_format: FormatOption = Format.TABLE,
 ) -> None:
     """The latest rejected records: coordinates, stage, reason and field.

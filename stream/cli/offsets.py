@@ -10,7 +10,7 @@ import typer
 from stream import settings as config
 from stream.catalog import STREAMS, readable_topics
 from stream.cli.moments import moment_option
-from stream.cli.options import ExecuteOption, TopicsOption
+from stream.cli.options import OFFSET_MAX, ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
@@ -45,7 +45,7 @@ def reset_command(
     all_topics: Annotated[bool, typer.Option("--all-topics", help="Of every topic of the catalog.")] = False,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the first record that is kept.")] = False,
     to_latest: Annotated[bool, typer.Option("--to-latest", help="To the end: what lies before is skipped.")] = False,
-    to_offset: Annotated[int | None, typer.Option(min=0, help="To this offset.")] = None,
+    to_offset: Annotated[int | None, typer.Option(min=0, max=OFFSET_MAX, help="To this offset.")] = None,
     to_datetime: Annotated[datetime | None, moment_option(help="To the first record of this moment.")] = None,
     shift_by: Annotated[int | None, typer.Option(help="By so many offsets, back where it is negative.")] = None,
     execute: ExecuteOption = False,

@@ -6,6 +6,12 @@ import typer
 
 from stream.catalog import STREAMS
 
+PARTITION_MAX, OFFSET_MAX = 2**31 - 1, 2**63 - 1
+"""The greatest numbers in Kafka's protocol, which MySQL can hold as well."""
+
+ROWS_MAX = 1_000_000
+"""The most rows of an answer, for it is held in memory."""
+
 TopicsOption = Annotated[
     list[str] | None,
     typer.Option("--topic", help=f"Only this topic; may be repeated. There are: {', '.join(STREAMS)}."),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -13,6 +14,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a terminal's cursor, change its colours, or turn round what stands beside them."""
+
+FORMULA_BEGINNINGS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""Beginnings by which spreadsheets take a cell for a formula; the last four are wide forms of the first ones."""
+
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class Format(StrEnum):
@@ -29,12 +39,13 @@ def show(rows: Sequence[Any], output_format: Format, *, empty: str) -> None:
     plain = [_plain(row) for row in rows]
     match output_format:
         case Format.JSON:
-            sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+            lines = json.dumps(plain, ensure_ascii=False, indent=2).split("\n")
+            sys.stdout.writelines(f"{UNPRINTABLE.sub(_in_json, line)}\n" for line in lines)
         case Format.CSV:
             if plain:
                 writer = csv.DictWriter(sys.stdout, fieldnames=list(plain[0]))
                 writer.writeheader()
-                writer.writerows(plain)
+                writer.writerows({name: _harmless(value) for name, value in row.items()} for row in plain)
         case Format.TABLE:
             _show_table(plain, empty)
 
@@ -49,8 +60,23 @@ def _show_table(rows: Sequence[Mapping[str, Any]], empty: str) -> None:
     for name, value in rows[0].items():
         table.add_column(name, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console.print(table, highlight=False, markup=False)
+        table.add_row(*(Text("" if value is None else visible(str(value))) for value in row.values()))
+    console.print(table, highlight=False)
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would act upon written out: \\x1b for the beginning of an escape sequence."""
+    return UNPRINTABLE.sub(lambda matched: ascii(matched[0])[1:-1], text)
+
+
+def _in_json(matched: re.Match[str]) -> str:
+    return f"\\u{ord(matched[0]):04x}"
+
+
+def _harmless(value: Any) -> Any:
+    """The value, behind an apostrophe where a spreadsheet would run it as a formula; numbers stay numbers."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA_BEGINNINGS) and not NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def _plain(row: Any) -> dict[str, Any]:

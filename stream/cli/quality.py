@@ -11,6 +11,9 @@ from stream.mysql.connection import connect_engine, read_connection
 from stream.quality.checks import CHECKS
 from stream.quality.inspect import inspect
 
+SECONDS_MAX = 24 * 3600.0
+"""A day: servers count in milliseconds, and have no endless limit that is said in seconds."""
+
 
 def _known(names: list[str]) -> list[str]:
     unknown = [name for name in names if name not in CHECKS]
@@ -25,7 +28,10 @@ def quality_command(
         typer.Option("--check", callback=lambda names: _known(names or []), help="Only this check; may be repeated."),
     ] = None,
     seconds_max: Annotated[
-        float, typer.Option("--seconds-max", min=0.01, help="How long each check may take; then it is given up.")
+        float,
+        typer.Option(
+            "--seconds-max", min=0.01, max=SECONDS_MAX, help="How long each check may take; then it is given up."
+        ),
     ] = 60.0,
     output_format: FormatOption = Format.TABLE,
 ) -> None:

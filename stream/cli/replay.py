@@ -12,7 +12,7 @@ from stream import settings as config
 from stream.catalog import readable_topics
 from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.moments import moment_option
-from stream.cli.options import ExecuteOption
+from stream.cli.options import OFFSET_MAX, PARTITION_MAX, ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.cli.process import calm_garbage_collector, stop_on_signals
 from stream.cli.progress import shown
@@ -32,11 +32,14 @@ from stream.settings import Settings
 def replay_command(
     topic: Annotated[list[str] | None, typer.Option("--topic", help="Read this topic again; may be repeated.")] = None,
     partition: Annotated[
-        list[int] | None, typer.Option("--partition", min=0, help="Only this partition; may be repeated.")
+        list[int] | None,
+        typer.Option("--partition", min=0, max=PARTITION_MAX, help="Only this partition; may be repeated."),
     ] = None,
-    from_offset: Annotated[int | None, typer.Option(min=0, help="Begin here; asks for one --partition.")] = None,
+    from_offset: Annotated[
+        int | None, typer.Option(min=0, max=OFFSET_MAX, help="Begin here; asks for one --partition.")
+    ] = None,
     to_offset: Annotated[
-        int | None, typer.Option(min=0, help="End before this offset; asks for one --partition.")
+        int | None, typer.Option(min=0, max=OFFSET_MAX, help="End before this offset; asks for one --partition.")
     ] = None,
     from_time: Annotated[
         datetime | None, moment_option(help="Begin with the first record of this Kafka timestamp.")

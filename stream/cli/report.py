@@ -11,13 +11,15 @@ import typer
 from stream import settings as config
 from stream.cli.output import Format, FormatOption, show
 from stream.errors import ConfigurationError
-from stream.mysql.connection import connect_engine
+from stream.mysql.connection import connect_engine, read_connection
 from stream.page import document
-from stream.reports import REPORTS, Parameter, Report, answer
-from stream.reports.declaration import DAYS_MAX
+from stream.reports import REPORTS, Parameter, Report, answer_on, behind_since, incompleteness
 from stream.reports.scope import time_zone
 
 app = typer.Typer(no_args_is_help=True)
+
+PLOTTED_DAYS_MAX = 3660
+"""Ten years: each day is a point of several plots, and of some hundred bytes."""
 
 
 def _command(report: Report) -> Callable[..., None]:
@@ -25,7 +27,12 @@ def _command(report: Report) -> Callable[..., None]:
 
     def command(output_format: Format, **values: Any) -> None:
         database = connect_engine(config.load().required_database_url())
-        show(answer(report, database, values), output_format, empty="nothing found")
+        with read_connection(database) as connection:
+            since = behind_since(connection, report)
+            rows = answer_on(connection, report, values)
+        show(rows, output_format, empty="nothing found")
+        if since is not None:
+            typer.echo(f"incomplete: {incompleteness(since)}; `stream freshness` tells when they are", err=True)
 
     options = {**{parameter.name: _option(parameter) for parameter in report.parameters}, "output_format": FormatOption}
     command.__annotations__ = options
@@ -69,7 +76,7 @@ def _help(report: Report) -> str:
 @app.command("html")
 def html_command(
     file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.", dir_okay=False)],
-    days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="How many days back the daily plots go.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=PLOTTED_DAYS_MAX, help="How many days back the daily plots go.")] = 90,
     zone: Annotated[
         str, typer.Option("--time-zone", help="Days and hours are those of this time zone, such as America/Chicago.")
     ] = "UTC",
@@ -88,7 +95,8 @@ def html_command(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--time-zone") from None
     now = datetime.now(UTC)
-    asked = {"time_zone": known, "first_day": now.astimezone(known).date() - timedelta(days=days)}
+    today = now.astimezone(known).date()
+    asked = {"time_zone": known, "first_day": today - timedelta(days=days), "last_day": today}
     page = document(connect_engine(config.load().required_database_url()), asked, now)
     try:
         file.write_text(page, encoding="utf-8")

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
-from stream.declaration.types import Micros
+from stream.declaration.types import AHEAD_MICROS_MAX, YEAR_2000, Micros
 from stream.errors import Reason, Rejection, Stage
 from stream.hashing import Hasher
 
@@ -27,6 +27,13 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     def version(self) -> tuple[int, str]:
         """The version of a key's state: of two events the one with the greater pair is newer."""
         return (self.occurred_at, self.event_id)
+
+    def check_moment(self, moment: int, field: str) -> None:
+        """Raises Rejection where a moment that a field holds in another form, such as JSON, is no business time."""
+        if moment < YEAR_2000:
+            raise Rejection(Stage.VALIDATE, Reason.BEFORE_2000, field)
+        if moment > self.occurred_at + AHEAD_MICROS_MAX:
+            raise Rejection(Stage.VALIDATE, Reason.TOO_FAR_AHEAD, field)
 
 
 class HashedEvent(Event, dict=True, gc=True):

@@ -56,6 +56,10 @@ def rolled_up(
     """Have the table's rows summed in a rollup by their business time; each keyword is a column of the rollup."""
     if business_time_of(table) is None:
         raise ConfigurationError(f"{table.name} has no business time by which {rollup.name} could sum it")
+    keys = {column.name for column in rollup.primary_key} - {"period_start"}
+    unknown = sums.keys() - {column.name for column in rollup.columns if not column.primary_key}
+    if unknown or keys != set(groups or ()):
+        raise ConfigurationError(f"{rollup.name} lacks the sums {sorted(unknown)}, or is not grouped by {sorted(keys)}")
     table.info["rollup"] = Share(table, rollup, groups or {}, sums, where)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple, Self, get_args, get_origin
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Table
@@ -16,7 +16,7 @@ from sqlalchemy import Table
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
 from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
-from stream.declaration.types import Rule, field_extras
+from stream.declaration.types import Rule, field_extras, is_absent_where_empty, items_of, meta_of
 from stream.errors import ConfigurationError
 from stream.records import RECORD_BYTES_MAX
 
@@ -104,6 +104,14 @@ class Route:
     """Fields with a check beyond type, range and length."""
     decimals: tuple[tuple[str, tuple[int, int]], ...]
     """Fields that are Avro decimals, each with precision and scale."""
+    absent_where_empty: tuple[str, ...]
+    """Fields in which an empty text means that there is no value, as null does."""
+    items_max: Mapping[str, int]
+    """Fields that are lists, each with the number of items that it may have."""
+    moments: tuple[str, ...]
+    """Fields that are business times."""
+    moments_of_items: tuple[tuple[str, tuple[str, ...]], ...]
+    """Fields that list items with business times, each with the names of these."""
     erases: Erases | None = None
 
     @cached_property  # asked for each record, and cheaper than isinstance there
@@ -178,14 +186,30 @@ class Stream:
 
 
 def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Route:
+    _require_attribute(event, None if event is PersonErased else key)  # a tombstone's key is all that it has
+    for target in targets:
+        _require_attribute(event, target.attribute if isinstance(target, Erases) else None)
     return Route(
         event=event,
         feeds=tuple(_feed(event, target) for target in targets if isinstance(target, Into)),
         key=key,
         checks=tuple(field_extras(event, "check")),
         decimals=tuple(field_extras(event, "digits")),
+        absent_where_empty=tuple(
+            each.name for each in msgspec.structs.fields(event) if is_absent_where_empty(each.type)
+        ),
+        items_max={name: _items_max(event, name) for name in items_of(event)},
+        moments=tuple(name for name in _moments(event) if name != "occurred_at"),
+        moments_of_items=tuple(
+            (name, moments) for name, item in items_of(event).items() if (moments := _moments(item))
+        ),
         erases=next((target for target in targets if isinstance(target, Erases)), None),
     )
+
+
+def _require_attribute(event: type[Event], name: str | None) -> None:
+    if name is not None and not hasattr(event, name):
+        raise ConfigurationError(f"{event.__name__} has no attribute {name!r}")
 
 
 def _feed(event: type[Event], target: Into) -> Feed:
@@ -194,7 +218,12 @@ def _feed(event: type[Event], target: Into) -> Feed:
     unknown = set(target.sources) - set(columns)
     if unknown:
         raise ConfigurationError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
-    item = None if target.items is None else _item_type(event, target.items)
+    if target.items is not None and target.items not in items_of(event):
+        raise ConfigurationError(f"{event.__name__} has no list of structs {target.items!r} for {target.table.name}")
+    if (target.items is None) is not (target.table.info["set_of"] is None):
+        raise ConfigurationError(f"into({target.table.name}): a set, and only a set, is fed by .each(…)")
+    _require_attribute(event, target.condition)
+    item = None if target.items is None else items_of(event)[target.items]
     unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
     sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
     of_item = [f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources]
@@ -218,12 +247,16 @@ def _identity(table: Table, source_of: Mapping[str, str], is_set: bool) -> Seque
     return [source_of.get(name, name) for name in dict.fromkeys([*key, *suppressing])]
 
 
-def _item_type(event: type[Event], attribute: str) -> type[msgspec.Struct]:
-    (listed,) = (each.type for each in msgspec.structs.fields(event) if each.name == attribute)
-    while get_origin(listed) is not list:  # inside Annotated, for the length of the list
-        listed = get_args(listed)[0]
-    item: type[msgspec.Struct] = get_args(listed)[0]
-    return item
+def _items_max(event: type[Event], name: str) -> int:
+    (annotation,) = (each.type for each in msgspec.structs.fields(event) if each.name == name)
+    items_max = meta_of(annotation).max_length if hasattr(annotation, "__metadata__") else None
+    if items_max is None:
+        raise ConfigurationError(f"{event.__name__}.{name} is a list without a bound: say Meta(max_length=…)")
+    return items_max
+
+
+def _moments(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name, _ in field_extras(struct, "is_moment"))
 
 
 def _source(event: type[Event], item: type[msgspec.Struct] | None, target: Into, column_name: str) -> str:

@@ -51,15 +51,19 @@ def upserted_table(
 
     `business_time` names the column whose date dashboards show the row under, where there is one.
 
-    Raises TypeError for a table that writes can't serve: before they overwrite rows that have a business time, and
-    after rows that another unique column may refuse, they look for the stored ones by a key of one column.
+    Raises ConfigurationError for a table that writes can't serve.
     """
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
-    if len(key) > 1 and (business_time is not None or any(column.unique for column in columns)):
-        raise ConfigurationError(
-            f"{name} has a business time or a unique column: its key must be one column, not {key}"
-        )
+    for index in (part for part in parts if isinstance(part, Index) and part.unique):
+        raise ConfigurationError(f"{name}: instead of the unique index {index.name} say unique=True of its one column")
+    if any(column.unique for column in columns):
+        _require_found_by_key(name, "a unique column", columns)
+    if business_time is not None:
+        _require_business_time(name, business_time, columns)
+    if set_of is not None:
+        _require_set(name, set_of, columns)
+    _require_persons(name, persons, columns)
     table = Table(
         name,
         METADATA,
@@ -81,6 +85,47 @@ def upserted_table(
         if person.is_stored and person.column not in {column.name for column in leading}:
             Index(None, table.c[person.column])
     return table
+
+
+def _require_found_by_key(name: str, why: str, columns: Sequence[Column[Any]], *, is_history_fit: bool = False) -> None:
+    """Raises ConfigurationError where writes can't look for stored rows by a key of one column, sent as it is kept."""
+    key = [column for column in columns if column.primary_key]
+    if not key and is_history_fit:  # a history's rows are never overwritten, so nobody looks for them
+        return
+    if len(key) != 1 or isinstance(key[0].type, mysql.DATETIME | mysql.BINARY):
+        names = [column.name for column in key]
+        raise ConfigurationError(f"{name} has {why}: its key must be one column, a number or a text, not {names}")
+
+
+def _require_business_time(name: str, business_time: str, columns: Sequence[Column[Any]]) -> None:
+    _require_found_by_key(name, "a business time", columns, is_history_fit=True)
+    if business_time in ("created_on", "modified_on", "event_time"):  # every table has these
+        return
+    own = next((column for column in columns if column.name == business_time), None)
+    if own is None or not isinstance(own.type, mysql.DATETIME) or own.nullable or own.computed is not None:
+        raise ConfigurationError(f"{name}: its business time, {business_time}, must be a column of moments, never null")
+
+
+def _require_set(name: str, parent: Table, columns: Sequence[Column[Any]]) -> None:
+    key = [column for column in columns if column.primary_key]
+    links = [link.target_fullname for column in columns for link in column.foreign_keys]
+    parent_key = [f"{parent.name}.{column.name}" for column in parent.primary_key]
+    _require_found_by_key(parent.name, f"the set {name}", list(parent.columns))
+    if len(key) < 2 or links != parent_key or not key[0].foreign_keys:
+        raise ConfigurationError(
+            f"{name} is a set of {parent.name}: its key must begin with its one foreign key, {parent_key[0]}"
+        )
+
+
+def _require_persons(name: str, persons: Sequence[PersonColumn], columns: Sequence[Column[Any]]) -> None:
+    names = {column.name for column in columns}
+    needed = {each for person in persons for each in (person.column, *person.emptied) if person.is_stored}
+    if needed - names:
+        raise ConfigurationError(f"{name} tells of persons in columns that it lacks: {sorted(needed - names)}")
+    fixed = {column.name for column in columns if column.primary_key or not column.nullable}
+    emptied = {each for person in persons for each in person.emptied}
+    if emptied & fixed:
+        raise ConfigurationError(f"{name} can't empty columns that are never null: {sorted(emptied & fixed)}")
 
 
 def persons_of(table: Table) -> tuple[PersonColumn, ...]:

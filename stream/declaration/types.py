@@ -7,10 +7,11 @@ column of the same type, so that a width can't differ between the check and the 
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
+from msgspec.inspect import is_struct_type
 from sqlalchemy.dialects import mysql
 
 from stream.moments import MICROS_MAX
@@ -49,7 +50,15 @@ TelegramId = Annotated[int, Meta(gt=0, le=2**63 - 1, extra={"sql": mysql.BIGINT(
 ReferenceId = Annotated[int, Meta(ge=0, le=2**32 - 1, extra={"sql": mysql.INTEGER(unsigned=True)})]
 """Another entity's id; 0 where there is none."""
 
-Micros = Annotated[int, Meta(ge=0, le=MICROS_MAX, extra={"sql": mysql.DATETIME(fsp=6)})]
+YEAR_2000 = 946_684_800_000_000
+"""The earliest moment of an event, in microseconds since 1970. Milliseconds or seconds sent in their place would lie
+in January 1970, and an update with such an `occurred_at` would lose against the stored row without a word."""
+
+AHEAD_MICROS_MAX = 3653 * 24 * 3600 * 1_000_000
+"""The most that a moment may lie after the `occurred_at` of its event: ten years, leap days included. Passes and tokens
+don't run longer, and dates such as 9999-12-31, which people write for "never", would stretch every plot and sum."""
+
+Micros = Annotated[int, Meta(ge=YEAR_2000, le=MICROS_MAX, extra={"sql": mysql.DATETIME(fsp=6), "is_moment": True})]
 """A moment, in microseconds since 1970, UTC; kept as DATETIME(6)."""
 
 EventId = Annotated[str, Meta(extra={"sql": mysql.BINARY(16)})]
@@ -147,6 +156,32 @@ def field_extras(event: type[msgspec.Struct], name: str) -> list[tuple[str, Any]
         if name in extra:
             extras.append((field.name, extra[name]))
     return extras
+
+
+def words_of(annotation: Any) -> tuple[str, ...]:
+    """The words of which a field takes one; none for a field of another kind."""
+    for part in (annotation, *get_args(annotation)):
+        if get_origin(part) is Literal:
+            return get_args(part)
+    return ()
+
+
+def is_absent_where_empty(annotation: Any) -> bool:
+    """Whether an empty text in a field means that the field has no value: it is optional, and names something or is one
+    of a few words, which no empty text is."""
+    if type(None) not in get_args(annotation):
+        return False
+    return bool(words_of(annotation)) or (python_type_of(annotation) is str and bool(meta_of(annotation).min_length))
+
+
+def items_of(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """The fields of `struct` that list structs, each with the struct that it lists."""
+    items = {}
+    for field in msgspec.structs.fields(struct):
+        listed = get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
+        if get_origin(listed) is list and is_struct_type(get_args(listed)[0]):
+            items[field.name] = get_args(listed)[0]
+    return items
 
 
 Rule = Callable[[Any], bool]

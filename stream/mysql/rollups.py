@@ -27,6 +27,8 @@ from stream.declaration.tables import business_time_of
 from stream.stages.upsert import EPOCH
 
 PERIOD = timedelta(minutes=PERIOD_MINUTES)
+LAST_MOMENT = PERIOD - timedelta(microseconds=1)
+"""The last moment of a period, as the time since its beginning."""
 
 ENTRIES_MAX = 10_000
 """Entries that one transaction reads: of a period that is written all the time there are many; it is summed once."""
@@ -79,10 +81,9 @@ def refresh_some(connection: Connection, rollup: Table) -> int:
     query = select(ROLLUP_TOUCHED.c.id, ROLLUP_TOUCHED.c.period_start).where(ROLLUP_TOUCHED.c.rollup == rollup.name)
     entries = connection.execute(query.order_by(ROLLUP_TOUCHED.c.id).limit(ENTRIES_MAX)).all()
     periods = set(list(dict.fromkeys(entry.period_start for entry in entries))[:PERIODS_MAX])
-    for first, behind in spans(periods):
-        period = rollup.c.period_start
-        connection.execute(delete(rollup).where(period >= first, period < behind))
-        sums = summed(rollup, first, behind)
+    for first, last in spans(periods):
+        connection.execute(delete(rollup).where(rollup.c.period_start.between(first, last)))
+        sums = summed(rollup, first, last)
         connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))
     done = [entry.id for entry in entries if entry.period_start in periods]
     if done:
@@ -101,33 +102,34 @@ def prepare(connection: Connection) -> None:
 
 
 def spans(periods: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
-    """Periods that follow each other taken together: each span's first period, and the one behind its last."""
+    """Periods that follow each other taken together: each span's first and last period. The one behind the last may lie
+    behind the end of all calendars."""
     joined: list[tuple[datetime, datetime]] = []
     for period in sorted(periods):
-        first, behind = joined[-1] if joined else (period, None)
-        if period == behind and period < first + SPAN_PERIODS_MAX * PERIOD:
-            joined[-1] = (first, period + PERIOD)
+        first, last = joined[-1] if joined else (period, None)
+        if last is not None and period - last == PERIOD and period - first < SPAN_PERIODS_MAX * PERIOD:
+            joined[-1] = (first, period)
         else:
-            joined.append((period, period + PERIOD))
+            joined.append((period, period))
     return joined
 
 
-def summed(rollup: Table, first: datetime, behind: datetime) -> Select[Any]:
-    """The rollup's rows for the periods from `first` to the one before `behind`, from the rows of its tables."""
-    shares = union_all(*(_share(share, first, behind) for share in shares_of(rollup))).subquery("shares")
+def summed(rollup: Table, first: datetime, last: datetime) -> Select[Any]:
+    """The rollup's rows for the periods from `first` to `last`, from the rows of its tables."""
+    shares = union_all(*(_share(share, first, last) for share in shares_of(rollup))).subquery("shares")
     keys = [shares.c[column.name] for column in rollup.primary_key]
     sums = [func.sum(shares.c[column.name]).label(column.name) for column in _summed_columns(rollup)]
     return select(*keys, *sums).group_by(*keys)
 
 
-def _share(share: Share, first: datetime, behind: datetime) -> Select[Any]:
+def _share(share: Share, first: datetime, last: datetime) -> Select[Any]:
     moment = business_time_of(share.table)
     assert moment is not None
     period = period_of(moment).label("period_start")
     groups = [expression.label(name) for name, expression in share.groups.items()]
     names = [column.name for column in _summed_columns(share.rollup)]
     sums = [share.sums.get(name, literal_column("0")).label(name) for name in names]
-    query = select(period, *groups, *sums).where(moment >= first, moment < behind)
+    query = select(period, *groups, *sums).where(moment.between(first, last + LAST_MOMENT))
     if share.where is not None:
         query = query.where(share.where)
     return query.group_by(period, *groups)

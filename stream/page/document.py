@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from stream.mysql.connection import read_connection
 from stream.page.plots import Plot, Row
 from stream.page.sections import SECTIONS, Section
-from stream.reports import REPORTS, answer
+from stream.reports import REPORTS, answer_on, behind_since, incompleteness
 
 FRAME = Template(files(__package__).joinpath("frame.html").read_text(encoding="utf-8"))
 
@@ -26,7 +26,7 @@ def document(database: Engine, asked: Mapping[str, Any], made_on: datetime) -> s
     # It takes a while to import, and no other command needs it.
     from plotly.offline import get_plotlyjs
 
-    shown = [_section(number, section, _rows(section, database, asked)) for number, section in enumerate(SECTIONS)]
+    shown = [_section(number, section, *_rows(section, database, asked)) for number, section in enumerate(SECTIONS)]
     plots = {f"plot{number}": plot for number, (_, plot) in enumerate(shown) if plot}
     return FRAME.substitute(
         made_on=f"{made_on:%Y-%m-%d %H:%M}",
@@ -37,19 +37,24 @@ def document(database: Engine, asked: Mapping[str, Any], made_on: datetime) -> s
     )
 
 
-def _rows(section: Section, database: Engine, asked: Mapping[str, Any]) -> Sequence[Row]:
-    if section.table:
-        with read_connection(database) as connection:
+def _rows(section: Section, database: Engine, asked: Mapping[str, Any]) -> tuple[Sequence[Row], datetime | None]:
+    """The rows to be shown, and the moment since which some may be missing."""
+    with read_connection(database) as connection:
+        if section.table:
             selected = text(f"SELECT {', '.join(section.columns)} FROM {section.table} ORDER BY 1")  # noqa: S608
-            return [dict(row) for row in connection.execute(selected).mappings()]
-    report = REPORTS[section.report]
-    names = {parameter.name for parameter in report.parameters}
-    return answer(report, database, {name: value for name, value in asked.items() if name in names} | {**section.asked})
+            return [dict(row) for row in connection.execute(selected).mappings()], None
+        report = REPORTS[section.report]
+        names = {parameter.name for parameter in report.parameters}
+        values = {name: value for name, value in asked.items() if name in names} | {**section.asked}
+        since = behind_since(connection, report)
+        return answer_on(connection, report, values), since
 
 
-def _section(number: int, section: Section, rows: Sequence[Row]) -> tuple[str, Plot | None]:
+def _section(number: int, section: Section, rows: Sequence[Row], since: datetime | None) -> tuple[str, Plot | None]:
     """The section's HTML, and the plot that goes into it."""
     heading = f"<h2>{html.escape(section.title)}</h2>\n<p>{html.escape(section.axes)}</p>"
+    if since is not None:
+        heading += f"\n<p><strong>{incompleteness(since)}</strong></p>"
     if not rows:
         return f'<section>{heading}<p class="empty">nothing yet</p></section>', None
     if section.draw is None:

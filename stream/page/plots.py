@@ -1,5 +1,6 @@
 """Rows → plots, as plotly.js takes them: data and layout. Colours are the page's business."""
 
+import html
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
@@ -25,7 +26,7 @@ def by_day(day: str, **named: str) -> Draw:
     """A line for each column, over days. A keyword is a column, its value the name for readers. Missing days are 0."""
 
     def draw(rows: Sequence[Row]) -> Plot:
-        row_of = {row[day]: row for row in rows}
+        row_of = {row[day]: row for row in rows if row[day] is not None}  # a time zone may take one beyond the calendar
         days = _every_day(row_of)
         lines = [
             {
@@ -58,11 +59,11 @@ def by_hour(hour: str, count: str) -> Draw:
 
 
 def ranking(count: str, *labels: str, prefix: str = "") -> Draw:
-    """A bar for each of the first rows, the first on top."""
+    """A bar for each of the first rows, the first on top. Plotly takes tags in a name for markup, links included."""
 
     def draw(rows: Sequence[Row]) -> Plot:
         shown = rows[:RANKED_MAX]
-        names = [prefix + " · ".join(str(row[label]) for label in labels) for row in shown]
+        names = [html.escape(prefix + " · ".join(str(row[label]) for label in labels), quote=False) for row in shown]
         bars = {"type": "bar", "orientation": "h", "y": names, "x": [_number(row[count]) for row in shown]}
         return {"data": [bars], "layout": {"yaxis": {"autorange": "reversed", "type": "category"}}}
 

@@ -19,13 +19,19 @@ import msgspec
 from fastavro import parse_schema
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from msgspec import Meta
-from msgspec.inspect import is_struct_type
 
 from stream import moments
 from stream.declaration.persons import PersonKind
-from stream.declaration.types import check_app_id_text, check_hash_id, check_text_id, meta_of, python_type_of
+from stream.declaration.types import (
+    AHEAD_MICROS_MAX,
+    check_app_id_text,
+    check_hash_id,
+    check_text_id,
+    items_of,
+    meta_of,
+    python_type_of,
+)
 from stream.errors import Reason
-from stream.moments import MICROS_MAX
 from stream.produce.encode import Encoder, written
 from stream.produce.topics import Datum, Synthetic
 from stream.produce.topics.declaration import unscaled
@@ -36,6 +42,9 @@ UNKNOWN_SCHEMA_ID = 2**31 - 1
 
 YEAR_2999 = moments.to_micros(datetime(2999, 1, 1))
 """A moment ahead of every clock, so that the flaw does not depend on when it is published."""
+
+NEVER = moments.to_micros(datetime(9999, 12, 31))
+"""A date that people write for "never"."""
 
 SOME_HASH = "0123456789abcdef" * 4
 
@@ -126,16 +135,6 @@ def field_types(struct: type[msgspec.Struct]) -> dict[str, tuple[type, Meta]]:
     return bounded
 
 
-def item_types(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
-    """The fields that are lists of structs, each with the struct."""
-    items = {}
-    for field in msgspec.structs.fields(struct):
-        listed = get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
-        if get_origin(listed) is list and is_struct_type(get_args(listed)[0]):
-            items[field.name] = get_args(listed)[0]
-    return items
-
-
 IsMeant = Callable[[type, Meta], bool]
 
 
@@ -149,7 +148,7 @@ def _where_an_item(is_meant: IsMeant) -> Fields:
     """The lists of structs that have such a field; a consumer names the list."""
     return lambda synthetic: [
         name
-        for name, item in item_types(synthetic.event).items()
+        for name, item in items_of(synthetic.event).items()
         if any(is_meant(kind, meta) for kind, meta in field_types(item).values())
     ]
 
@@ -163,7 +162,7 @@ def _is_id_or_reference(kind: type, meta: Meta) -> bool:
 
 
 def _is_moment(_kind: type, meta: Meta) -> bool:
-    return meta.le == MICROS_MAX
+    return bool((meta.extra or {}).get("is_moment"))
 
 
 def _is_coordinate(kind: type, meta: Meta) -> bool:
@@ -203,6 +202,12 @@ def _is_json(_kind: type, meta: Meta) -> bool:
     return bool((meta.extra or {}).get("is_json"))
 
 
+def _texts_that_must_say_something(synthetic: Synthetic) -> Sequence[str]:
+    """An empty text stands for null where that is allowed."""
+    names = _where(_is_never_empty)(synthetic)
+    return [name for name in names if name not in synthetic.route.absent_where_empty]
+
+
 def _text_ids(synthetic: Synthetic) -> Sequence[str]:
     return [name for name, check in synthetic.route.checks if check in (check_text_id, check_app_id_text)]
 
@@ -218,6 +223,10 @@ def _hashes(synthetic: Synthetic) -> Sequence[str]:
 def _hashes_that_we_make(synthetic: Synthetic) -> Sequence[str]:
     """The hash of an event that names its person either by hash or by id."""
     return _hashes(synthetic) if synthetic.route.is_hashed else ()
+
+
+def _business_times(synthetic: Synthetic) -> Sequence[str]:
+    return synthetic.route.moments
 
 
 def _decimals(synthetic: Synthetic) -> Sequence[str]:
@@ -244,7 +253,7 @@ def _words_of(struct: type[msgspec.Struct]) -> Sequence[str]:
 
 def _words_of_items(synthetic: Synthetic) -> Sequence[str]:
     """Lists of structs that have such a field."""
-    return [name for name, item in item_types(synthetic.event).items() if _words_of(item)]
+    return [name for name, item in items_of(synthetic.event).items() if _words_of(item)]
 
 
 def _first_of_several(synthetic: Synthetic) -> Sequence[str]:
@@ -286,8 +295,7 @@ def _field(value_for: Callable[[type, Meta], Any]) -> Spoil:
 
     def spoil(sound: Sound, field: str, _chance: Random) -> Spoilt:
         kind, meta = field_types(sound.encoder.synthetic.event).get(field, (str, Meta()))
-        changed = sound._replace(datum={**sound.datum, field: value_for(kind, meta)})
-        return Spoilt(changed.key, changed.value)
+        return _changed(sound, field, value_for(kind, meta))
 
     return spoil
 
@@ -296,7 +304,7 @@ def _in_an_item(is_meant: IsMeant, value_for: Callable[[type, Meta], Any]) -> Sp
     """One such field of one item gets another value."""
 
     def spoil(sound: Sound, field: str, chance: Random) -> Spoilt:
-        types = field_types(item_types(sound.encoder.synthetic.event)[field])
+        types = field_types(items_of(sound.encoder.synthetic.event)[field])
         name = chance.choice([name for name, (kind, meta) in types.items() if is_meant(kind, meta)])
         return _with_spoilt_item(sound, field, chance, {name: value_for(*types[name])})
 
@@ -304,7 +312,7 @@ def _in_an_item(is_meant: IsMeant, value_for: Callable[[type, Meta], Any]) -> Sp
 
 
 def _unknown_word_in_an_item(sound: Sound, field: str, chance: Random) -> Spoilt:
-    name = chance.choice(_words_of(item_types(sound.encoder.synthetic.event)[field]))
+    name = chance.choice(_words_of(items_of(sound.encoder.synthetic.event)[field]))
     return _with_spoilt_item(sound, field, chance, {name: "neither"})
 
 
@@ -344,6 +352,20 @@ def _too_long(_kind: type, meta: Meta) -> str:
     return "x" * ((meta.max_length or 0) + 1)
 
 
+def _in_another_unit(micros: int) -> Spoil:
+    """The field counts in another unit, of so many microseconds."""
+    return lambda sound, field, _chance: _changed(sound, field, sound.datum["occurred_at"] // micros)
+
+
+def _too_far_ahead(sound: Sound, field: str, _chance: Random) -> Spoilt:
+    return _changed(sound, field, sound.datum["occurred_at"] + AHEAD_MICROS_MAX + 1)
+
+
+def _changed(sound: Sound, field: str, value: Any) -> Spoilt:
+    changed = sound._replace(datum={**sound.datum, field: value})
+    return Spoilt(changed.key, changed.value)
+
+
 def _huge(sound: Sound, field: str, _chance: Random) -> Spoilt:
     # The key stays: two megabytes in both would be more than a broker takes.
     return Spoilt(sound.key, sound.written_with(sound.encoder.newest.plain, **{field: "x" * HUGE_CHARACTERS}))
@@ -351,8 +373,7 @@ def _huge(sound: Sound, field: str, _chance: Random) -> Spoilt:
 
 def _too_many_digits(sound: Sound, field: str, chance: Random) -> Spoilt:
     precision, _ = dict(sound.encoder.synthetic.route.decimals)[field]
-    changed = sound._replace(datum={**sound.datum, field: unscaled(chance.choice((1, -1)) * 10**precision)})
-    return Spoilt(changed.key, changed.value)
+    return _changed(sound, field, unscaled(chance.choice((1, -1)) * 10**precision))
 
 
 def _named(user_id: str | None, hash_id: str | None) -> Spoil:
@@ -502,8 +523,12 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("id_zero", Reason.OUT_OF_RANGE, _always(0), _where(_is_id)),
     Flaw("id_negative", Reason.OUT_OF_RANGE, _always(-1), _where(_is_id_or_reference)),
     Flaw("id_overflowing", Reason.OUT_OF_RANGE, _field(_above), _where(_is_id_or_reference)),
-    Flaw("date_too_early", Reason.OUT_OF_RANGE, _field(_below), _where(_is_moment)),
-    Flaw("date_too_late", Reason.OUT_OF_RANGE, _field(_above), _where(_is_moment)),
+    Flaw("date_too_early", Reason.BEFORE_2000, _field(_below), _where(_is_moment)),
+    Flaw("date_in_milliseconds", Reason.BEFORE_2000, _in_another_unit(1000), _where(_is_moment)),
+    Flaw("date_in_seconds", Reason.BEFORE_2000, _in_another_unit(1_000_000), _where(_is_moment)),
+    Flaw("date_too_late", Reason.TOO_FAR_AHEAD, _field(_above), _where(_is_moment)),
+    Flaw("date_of_never", Reason.TOO_FAR_AHEAD, _always(NEVER), _business_times),
+    Flaw("date_ten_years_ahead", Reason.TOO_FAR_AHEAD, _too_far_ahead, _business_times),
     Flaw("coordinate_too_small", Reason.OUT_OF_RANGE, _field(_below), _where(_is_coordinate)),
     Flaw("coordinate_too_large", Reason.OUT_OF_RANGE, _field(_above), _where(_is_coordinate)),
     Flaw("number_too_small", Reason.OUT_OF_RANGE, _field(_below), _where(_is_other_number)),
@@ -513,12 +538,18 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("decimal_too_large", Reason.OUT_OF_RANGE, _too_many_digits, _decimals),
     Flaw("text_too_long", Reason.TOO_LONG, _field(_too_long), _where(_has_length)),
     Flaw("two_megabytes", Reason.TOO_LONG, _huge, _where(_has_length), is_huge=True),
-    Flaw("text_empty", Reason.TOO_SHORT, _always(""), _where(_is_never_empty)),
+    Flaw("text_empty", Reason.TOO_SHORT, _always(""), _texts_that_must_say_something),
     Flaw("list_empty", Reason.TOO_SHORT, _always([]), _where(_is_never_empty_list)),
     Flaw("list_too_long", Reason.TOO_LONG, _too_many_items, _where(_has_most_items), is_huge=True),
     Flaw("item_id_zero", Reason.OUT_OF_RANGE, _in_an_item(_is_id, lambda *_: 0), _where_an_item(_is_id)),
-    Flaw("item_date_too_early", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _below), _where_an_item(_is_moment)),
-    Flaw("item_date_too_late", Reason.OUT_OF_RANGE, _in_an_item(_is_moment, _above), _where_an_item(_is_moment)),
+    Flaw("item_date_too_early", Reason.BEFORE_2000, _in_an_item(_is_moment, _below), _where_an_item(_is_moment)),
+    Flaw("item_date_too_late", Reason.TOO_FAR_AHEAD, _in_an_item(_is_moment, _above), _where_an_item(_is_moment)),
+    Flaw(
+        "item_date_of_never",
+        Reason.TOO_FAR_AHEAD,
+        _in_an_item(_is_moment, lambda *_: NEVER),
+        _where_an_item(_is_moment),
+    ),
     Flaw("item_word_not_in_the_list", Reason.INVALID_VALUE, _unknown_word_in_an_item, _words_of_items),
     Flaw("none_of_several", Reason.MISSING_FIELD, _without_any, _first_of_several),
     Flaw("text_with_spaces", Reason.INVALID_VALUE, _always(" x"), _text_ids),

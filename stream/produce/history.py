@@ -34,9 +34,9 @@ ENDLESS_EVENTS = 200_000
 """The events that a cohort tells where the plan has no end."""
 
 SAMPLE_RIDERS = EVERY
-SAMPLE_SPAN = Span(11_204 * DAY, (11_204 + DAYS_MAX) * DAY)
-"""The time of the sample: four weeks from a Monday in the year 2000; any would do. A sample lasts as long as a cohort
-lives, for not all happens evenly."""
+SAMPLE_SPAN = Span(15_005 * DAY, (15_005 + DAYS_MAX) * DAY)
+"""The time of the sample: four weeks from a Monday in the year 2011; any would do for which all accounts are of this
+century. A sample lasts as long as a cohort lives, for not all happens evenly."""
 
 
 class Cohort(NamedTuple):

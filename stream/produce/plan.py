@@ -10,9 +10,8 @@ from stream import moments
 from stream.catalog import STREAMS
 from stream.errors import ConfigurationError
 
-UNTIL_MIN = datetime(2000, 1, 1, tzinfo=UTC)
-"""The earliest `until`: early enough for everybody, and late enough that no event of the weeks before has a time that
-MySQL lacks."""
+UNTIL_MIN = datetime(2002, 1, 1, tzinfo=UTC)
+"""The earliest `until`: early enough for everybody, and late enough that no account is older than an event may say."""
 
 
 class Framing(StrEnum):

@@ -8,22 +8,41 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Subquery, Table, and_, cast, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import mysql
 
+from stream import moments
 from stream.catalog import STREAMS
 from stream.catalog.bytemark_order import BYTEMARK_ORDER_ITEMS, BYTEMARK_ORDER_PAYMENTS
+from stream.catalog.bytemark_pass import BYTEMARK_PASS
+from stream.catalog.learner import TELEGRAM_USER
+from stream.catalog.message import MESSAGE_RECIPIENTS
 from stream.catalog.research_target_user import HNTB_TARGET_USER
 from stream.catalog.rewards_campaign import CAMPAIGN
 from stream.catalog.rewards_points import POINTS_TRANSACTION
 from stream.catalog.rewards_tokens import TOKEN_TRANSACTION
 from stream.catalog.trip import TRIP, USER_RATING
+from stream.catalog.trip_activity_location import CM_ACTIVITY_LOCATION
 from stream.catalog.user_label import AUTH_USER_LABEL, USER_LABEL
-from stream.catalog.user_lifecycle import AUTH_USER, USER_DATA, USERS
+from stream.catalog.user_lifecycle import AUTH_USER, SIGN_IN, USER_DATA, USERS
 from stream.catalog.user_referral import REFERRAL_HISTORY
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import persons_of
-from stream.declaration.types import BINARY_COLLATION
+from stream.declaration.types import AHEAD_MICROS_MAX, BINARY_COLLATION, YEAR_2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,7 @@ class Check:
         """Return the name of a row at fault, given those columns, in words that a person can look for."""
         if not _is_named_by_key(self.table):
             values = (next(stream.topic for stream in STREAMS.values() if self.table in stream.tables), *values)
-        return "/".join(map(str, values))
+        return "/".join(value.hex() if isinstance(value, bytes) else str(value) for value in values)
 
 
 def naming(table: Table) -> list[Column[Any]]:
@@ -146,6 +165,13 @@ def _is_missing(reference: Column[Any], target: Column[Any]) -> ColumnElement[bo
     return and_(reference.is_not(None), ~exists().where(other.c[target.name] == reference))
 
 
+def _is_no_user(reference: Column[Any]) -> ColumnElement[bool]:
+    """Whether this text is no app user's id. It becomes a number, for only so an index of the users can serve."""
+    number = cast(reference, mysql.INTEGER(unsigned=True))
+    is_number = reference.regexp_match("^[1-9][0-9]{0,9}$")
+    return or_(~is_number, ~exists().where(AUTH_USER.c.id == number))
+
+
 def _orphans(
     name: str, meaning: str, reference: Column[Any], target: Column[Any], *conditions: ColumnElement[bool]
 ) -> Check:
@@ -178,9 +204,15 @@ def _all_orphans() -> Iterator[Check]:
         ("payments", BYTEMARK_ORDER_PAYMENTS),
         ("order_items", BYTEMARK_ORDER_ITEMS),
         ("trips", TRIP),
+        ("ratings", USER_RATING),
+        ("ways", CM_ACTIVITY_LOCATION),
     ):
         meaning = f"a row of {table.name} whose user is no app user, and was not erased"
         yield _orphans(f"{what}_without_user", meaning, table.c.user_id, user)
+    meaning = "an interaction with a pass whose user is no app user, and was not erased"
+    yield Check(
+        "passes_without_user", meaning, BYTEMARK_PASS, _rows(BYTEMARK_PASS, _is_no_user(BYTEMARK_PASS.c.user_id))
+    )
     returned = POINTS_TRANSACTION.c.ref_transaction_id
     refers = "a transaction that refers to one that is not there"
     yield _orphans("points_without_reference", refers, returned, POINTS_TRANSACTION.c.id, returned != 0)
@@ -192,8 +224,14 @@ def _all_orphans() -> Iterator[Check]:
     label = (AUTH_USER_LABEL.c.label_id, USER_LABEL.c.id)
     is_labelled = AUTH_USER_LABEL.c.is_deleted == 0
     yield _orphans("labels_without_definition", "a user's label that is not defined", *label, is_labelled)
+    labelled = (AUTH_USER_LABEL.c.user_id, user)
+    yield _orphans("labels_without_user", "a label of an app user who is not there", *labelled, is_labelled)
+    learner = (MESSAGE_RECIPIENTS.c.user_id, TELEGRAM_USER.c.user_id)
+    yield _orphans("recipients_without_user", "a recipient of a message of whom the bot never heard", *learner)
     account = (USER_DATA.c.clerk_id, USERS.c.clerk_id)
     yield _orphans("account_data_without_account", "a value about a Clerk account that is not there", *account)
+    account = (SIGN_IN.c.clerk_id, USERS.c.clerk_id)
+    yield _orphans("sign_ins_without_account", "an attempt to sign in to a Clerk account that is not there", *account)
 
 
 def _coordinates(what: str, meaning: str, table: Table, *places: str) -> Check:
@@ -202,6 +240,21 @@ def _coordinates(what: str, meaning: str, table: Table, *places: str) -> Check:
         latitude, longitude = table.c[f"{place}_latitude"], table.c[f"{place}_longitude"]
         wrong += [func.abs(latitude) > 90, func.abs(longitude) > 180, latitude.is_(None) != longitude.is_(None)]
     return Check(f"{what}_coordinates", meaning, table, _rows(table, or_(*wrong)))
+
+
+def _dates(table: Table) -> Check:
+    """The rows that no event can have written. Which event last won is told by its time: others are measured by it."""
+    own = table.c
+    ahead: ColumnElement[Any] = literal_column(f"INTERVAL {AHEAD_MICROS_MAX} MICROSECOND")
+    leeway: ColumnElement[Any] = literal_column("INTERVAL 2 DAY")  # an event may be a day ahead of Kafka's clock
+    named = [
+        column for column in table.columns if isinstance(column.type, mysql.DATETIME) and column is not own.loaded_on
+    ]
+    wrong = [column < moments.from_micros(YEAR_2000) for column in named]
+    wrong += [column > own.event_time + ahead for column in named if column is not own.event_time]
+    wrong.append(own.event_time > func.utc_timestamp(6) + leeway)
+    meaning = f"a row of {table.name} with a date before 2000, ten years after its event, or from the future"
+    return Check(f"{table.name}_dates", meaning, table, _rows(table, or_(*wrong)))
 
 
 def _checks() -> Iterator[Check]:
@@ -223,6 +276,7 @@ def _checks() -> Iterator[Check]:
     )
     ends_early = TRIP.c.ended_on < TRIP.c.started_on
     yield Check("trip_times", "a trip that ended before it started", TRIP, _rows(TRIP, ends_early))
+    yield from (_dates(table) for stream in STREAMS.values() for table in stream.tables)
 
 
 CHECKS = {check.name: check for check in _checks()}

@@ -6,9 +6,9 @@ import pkgutil
 from stream.mysql import freshness
 from stream.mysql.views import View
 from stream.reports import tables
-from stream.reports.declaration import Parameter, Report, answer, view_sql
+from stream.reports.declaration import Parameter, Report, answer, answer_on, behind_since, incompleteness, view_sql
 
-__all__ = ["REPORTS", "VIEWS", "Parameter", "Report", "answer"]
+__all__ = ["REPORTS", "VIEWS", "Parameter", "Report", "answer", "answer_on", "behind_since", "incompleteness"]
 
 
 def _find_reports() -> dict[str, Report]:

@@ -1,6 +1,6 @@
 """The report on campaigns: whom they reach, and who travels then."""
 
-from stream.reports.declaration import TIME_ZONE, Parameter, Report, number
+from stream.reports.declaration import TIME_ZONE, Report, number
 from stream.reports.scope import Scope
 
 
@@ -51,7 +51,7 @@ PERFORMANCE = Report(
         "engagement_rate": "the share of recipients who are engaged, 0 to 1; empty where there are none",
     },
     _performance,
-    (Parameter("campaign", number("campaign", None, "").parse, "Only the campaign of this ap_campaign_id."), TIME_ZONE),
+    (number("campaign", None, "Only the campaign of this ap_campaign_id.", least=0, most=2**32 - 1), TIME_ZONE),
     note="Tokens that were spent (below 0) are not distributed ones. The mean is over users, not over transactions. "
     "With 100,000 recipients all campaigns take some seconds; one answers at once.",
 )

@@ -5,15 +5,18 @@ or something that may be left out matter. The view of a report is its query with
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import partial
+from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import mysql
 
+from stream.catalog import ROLLUPS
+from stream.mysql import rollups
 from stream.mysql.connection import read_connection
 from stream.reports.scope import UTC_ZONE, Scope, time_zone
 
@@ -62,6 +65,11 @@ class Report:
         """The view that says the same with the defaults, in UTC."""
         return self.name.replace("-", "_") if self.has_view else None
 
+    @cached_property
+    def rollups(self) -> frozenset[str]:
+        """The rollups that the query reads."""
+        return frozenset(re.findall(r"\w+", self.query(Scope()))) & ROLLUPS.keys()
+
     @property
     def example(self) -> str:
         """The report's command line, for a shell."""
@@ -76,6 +84,21 @@ def answer(report: Report, database: Engine, values: Mapping[str, Any]) -> list[
     """
     with read_connection(database) as connection:
         return answer_on(connection, report, values)
+
+
+def behind_since(connection: Connection, report: Report) -> datetime | None:
+    """The moment (UTC) since which written rows may be missing from the answer, until the rollups that it reads are
+    summed; None where none are. Asked before the answer: what is summed in between is then told as missing, and not the
+    other way round."""
+    if not report.rollups:
+        return None
+    backlogs = [backlog for backlog in rollups.backlogs(connection) if backlog.rollup in report.rollups]
+    return min((backlog.touched_since for backlog in backlogs if backlog.touched_since), default=None)
+
+
+def incompleteness(since: datetime) -> str:
+    """The rows that an answer may lack, in words."""
+    return f"rows written since {since:%Y-%m-%d %H:%M:%S} (UTC) may be missing, for they are not summed yet"
 
 
 def answer_on(connection: Connection, report: Report, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -111,26 +134,40 @@ def view_sql(report: Report) -> str:
 # --- Parameters that many reports have
 
 
-def _whole_number(written: str, most: int) -> int:
-    if not (written.isascii() and written.isdecimal() and 0 < int(written) <= most):
-        raise ValueError(f"{written!r} is not a whole number from 1 to {most}")
-    return int(written)
+EARLIEST_DAY, LATEST_DAY = date(1970, 1, 1), date(2099, 12, 31)
+"""The days that may be asked for. No event lies outside, and near the ends of the calendar there is no day before or
+after that a time zone could need."""
+
+DAYS_MAX = 36_525
+"""A hundred years: long before that no event lies, and farther back the server's calendar ends."""
 
 
 def _day(written: str) -> date:
     try:
-        return date.fromisoformat(written)
+        day = date.fromisoformat(written)
     except ValueError:
         raise ValueError(f"{written!r} is not a day such as 2026-11-30") from None
+    if not EARLIEST_DAY <= day <= LATEST_DAY:
+        raise ValueError(f"{written} is not a day from {EARLIEST_DAY} to {LATEST_DAY}")
+    return day
 
 
-DAYS_MAX, WEEKS_MAX = 3_650, 520
-"""Ten years back. Servers have no dates before the year 0, and no more than 1,000 weeks in one query."""
+def number(name: str, default: int | None, help_: str, *, least: int = 1, most: int = 2**31 - 1) -> Parameter:
+    """A whole number from `least` to `most`."""
+
+    def parse(written: str) -> int:
+        # The length comes first: int() refuses thousands of digits with an error of its own.
+        is_number = written.isascii() and written.isdecimal() and len(written) <= len(str(most))
+        if not is_number or not least <= int(written) <= most:
+            raise ValueError(f"{written!r} is not a whole number from {least} to {most}")
+        return int(written)
+
+    return Parameter(name, parse, help_, default=default)
 
 
-def number(name: str, default: int | None, help_: str, most: int = 2**31 - 1) -> Parameter:
-    """A whole number above 0, and not above `most`."""
-    return Parameter(name, partial(_whole_number, most=most), help_, default=default)
+def days_back(default: int) -> Parameter:
+    """Some days before now."""
+    return number("days", default, "How many days back from now, each of 24 hours.", most=DAYS_MAX)
 
 
 TIME_ZONE = Parameter(

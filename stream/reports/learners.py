@@ -1,7 +1,7 @@
 """Reports on learners, who are users of the Telegram bot."""
 
 from stream.catalog.learner import SEARCH_LENGTH
-from stream.reports.declaration import DAYS_MAX, TIME_ZONE, Parameter, Report, number
+from stream.reports.declaration import TIME_ZONE, Parameter, Report, days_back
 from stream.reports.scope import Scope
 from stream.reports.tables import COURSE_STREAM
 
@@ -147,7 +147,7 @@ LEAD_SCORES = Report(
         "lead_score": "hot: 20 events or more on 5 days or more; warm: 10 on 3; cool: 5; else cold",
     },
     _lead_scores,
-    (number("days", 7, "How many days back from now, each of 24 hours.", DAYS_MAX), TIME_ZONE),
+    (days_back(7), TIME_ZONE),
     note="Who registered several times has one row.",
 )
 

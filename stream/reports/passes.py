@@ -1,6 +1,6 @@
 """Reports on riders' interactions with Bytemark passes, from `hntb_bytemark_pass` and its rollup."""
 
-from stream.reports.declaration import DAYS, DAYS_MAX, TIME_ZONE, Parameter, Report, number
+from stream.reports.declaration import DAYS, TIME_ZONE, Parameter, Report, days_back, number
 from stream.reports.scope import Scope
 
 
@@ -166,7 +166,7 @@ ADOPTION = Report(
     "Who used passes in the last days, the most frequent first",
     {"user_id": PARTICIPANT, "pass_usage_count": "interactions with passes in the last days"},
     _adoption,
-    (number("days", 30, "How many days back from now, each of 24 hours.", DAYS_MAX),),
+    (days_back(30),),
 )
 
 REPORTS = (HISTORY, USAGE, DAILY, HOURLY, ENGAGEMENT, TRIPS, ADOPTION)

@@ -1,6 +1,6 @@
 """Reports on trips and on the ways between places."""
 
-from stream.reports.declaration import DAYS, DAYS_MAX, TIME_ZONE, Report, number
+from stream.reports.declaration import DAYS, TIME_ZONE, Report, days_back, number
 from stream.reports.scope import Scope
 
 COUNTED = """CAST(SUM(trips) AS SIGNED) AS trip_count,
@@ -52,7 +52,7 @@ HOURLY = Report(
         **TRIPS,
     },
     _hourly,
-    (number("days", 7, "How many days back from now, each of 24 hours.", DAYS_MAX), TIME_ZONE),
+    (days_back(7), TIME_ZONE),
     note="They count from the next full quarter of an hour on. What has no trips has no row.",
 )
 
@@ -77,7 +77,10 @@ HOTSPOTS = Report(
         "avg_transit_prob": "how likely they are made by transit, 0 to 1, in the mean of those that say so",
     },
     _hotspots,
-    (number("more_than", 10, "Only what is there more often than this."), number("limit", 100, "How many at most.")),
+    (
+        number("more_than", 10, "Only what is there more often than this.", least=0),
+        number("limit", 100, "How many at most."),
+    ),
 )
 
 REPORTS = (HOURLY, MODES, HOTSPOTS)

@@ -1,10 +1,14 @@
 """Reports on users of the app: who does something, and who stays."""
 
-from stream.reports.declaration import DAYS_MAX, TIME_ZONE, WEEKS_MAX, Report, number
+from stream.reports.declaration import TIME_ZONE, Report, days_back, number
 from stream.reports.scope import Scope
 
 ACTIVITIES = {"points_transaction": "created_on", "token_transaction": "issued_on", "trip": "started_on"}
 """The tables whose rows are a user's activity, each with its moment."""
+
+
+WEEKS_MAX = 520
+"""Ten years. Servers end a recursion, such as the one that counts the weeks, after 1,000 steps."""
 
 
 def _engagement(_scope: Scope) -> str:
@@ -82,7 +86,7 @@ ENGAGEMENT = Report(
         "total_tokens": "tokens that the user got, less those that were spent",
     },
     _engagement,
-    (number("days", 30, "How many days back from now, each of 24 hours.", DAYS_MAX),),
+    (days_back(30),),
     note="Each figure is counted by itself: a join of trips with transactions would count each trip once for every "
     "transaction.",
 )
@@ -98,7 +102,7 @@ RETENTION = Report(
         "retention": "their share, 0 to 1",
     },
     _retention,
-    (number("weeks", 12, "How many weeks back from this one, and how many after.", WEEKS_MAX), TIME_ZONE),
+    (number("weeks", 12, "How many weeks back from this one, and how many after.", most=WEEKS_MAX), TIME_ZONE),
     note="The present week is among them, so its figures may still grow.",
 )
 

@@ -6,6 +6,7 @@ but none whose data would be misread: Avro checks neither the scale of a decimal
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from fastavro.schema import fullname, parse_schema, to_parsing_canonical_form
 
@@ -16,6 +17,7 @@ from stream.hashing import Hasher
 from stream.records import Record
 from stream.schemas.bounds import UnboundedSchema, load_schema, require_bounded
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
+from stream.schemas.lists import BoundedList, bounded_lists
 from stream.schemas.version import Json, SchemaVersion, without_logical_types
 
 Digits = tuple[int, int]
@@ -32,8 +34,19 @@ class Reader:
     writer_schema: Json
     reader_schema: Json | None
     """None where the writer has our newest: resolution would cost and change nothing."""
+    lists: tuple[BoundedList, ...] = ()
+    """The lists whose items are bounded."""
     has_unread_fields: bool = False
     """Whether fastavro passes over some of the writer's fields, without noticing there that the bytes are at an end."""
+
+    @classmethod
+    def of(cls, name: str, route: Route, writer: Json, newest: SchemaVersion) -> Self:
+        """The reader for a parsed writer schema without logical types."""
+        lists = tuple(bounded_lists(writer, route.items_max, newest.renamed))
+        if writer is newest.plain:
+            return cls(name, route, writer, None, lists)
+        has_unread_fields = not _fields(writer) <= _fields(newest.plain)
+        return cls(name, route, writer, newest.plain, lists, has_unread_fields)
 
 
 @dataclass(frozen=True)
@@ -107,15 +120,9 @@ def _foreign_reader(source: Json, route: Route, newest: SchemaVersion) -> Reader
         if _differing_decimal(source, route, newest) or _has_other_unit(source, newest):
             return None
         is_newest = to_parsing_canonical_form(plain) == to_parsing_canonical_form(newest.plain)
-        return reader_of_schema(fullname(source), route, plain, None if is_newest else newest.plain)
+        return Reader.of(fullname(source), route, newest.plain if is_newest else plain, newest)
     except Exception:  # noqa: BLE001 - it is what somebody has put into a registry, and fastavro stumbles over
         return None
-
-
-def reader_of_schema(name: str, route: Route, writer_schema: Json, reader_schema: Json | None) -> Reader:
-    """The reader of a writer schema, parsed as the other."""
-    has_unread_fields = reader_schema is not None and not _fields(writer_schema) <= _fields(reader_schema)
-    return Reader(name, route, writer_schema, reader_schema, has_unread_fields)
 
 
 def _fields(schema: Json) -> set[tuple[str, str]]:
@@ -153,10 +160,9 @@ def _has_other_unit(source: Json, newest: SchemaVersion) -> bool:
 
 def _logical_types(source: Json, newest: SchemaVersion) -> dict[str, Json]:
     """By our name of each field the part of its type that has a logical type; empty where none has."""
-    renamed = {alias: field["name"] for field in newest.source["fields"] for alias in field.get("aliases", ())}
     types: dict[str, Json] = {}
     for field in source["fields"]:
         parts = field["type"] if isinstance(field["type"], list) else [field["type"]]
         logical = [part for part in parts if isinstance(part, dict) and "logicalType" in part]
-        types[renamed.get(field["name"], field["name"])] = logical[0] if logical else {}
+        types[newest.renamed.get(field["name"], field["name"])] = logical[0] if logical else {}
     return types

@@ -11,7 +11,7 @@ from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.paths import SCHEMAS_FOLDER
 from stream.schemas.framing import LOCAL_ID_MIN, SCHEMA_ID_MAX, confluent_header
-from stream.schemas.readers import Reader, Readers, reader_of_schema, refuse_other_decimals
+from stream.schemas.readers import Reader, Readers, refuse_other_decimals
 from stream.schemas.version import SchemaVersion, load_version
 
 
@@ -66,8 +66,7 @@ class SchemaStore:
                 )
             route, ours = routes[version.record_name], newest[version.record_name]
             refuse_other_decimals(version, route, ours)
-            ours_plain = None if version is ours else ours.plain
-            by_header[header] = reader_of_schema(version.name, route, version.plain, ours_plain)
+            by_header[header] = Reader.of(version.name, route, version.plain, ours)
         carried = [(route, newest[name]) for name, route in routes.items()]
         return Readers(by_header, refused, carried, stream.tombstone_routes, self.hasher)
 

@@ -48,6 +48,11 @@ class SchemaVersion:
         return frozenset(fullname({**self.source, "name": name}) for name in names)
 
     @cached_property
+    def renamed(self) -> dict[str, str]:
+        """The earlier names of fields (aliases), each with the name of now."""
+        return {alias: field["name"] for field in self.source["fields"] for alias in field.get("aliases", ())}
+
+    @cached_property
     def plain(self) -> Json:
         """The parsed schema without logical types. Decoding with it leaves times, ids and decimals as they are on the
         wire. That costs half as much, and fastavro would round a decimal that is too long."""

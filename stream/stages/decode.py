@@ -86,6 +86,11 @@ def reader_of(header: bytes, readers: Readers) -> Reader:
 def read_datum(value: bytes, header_bytes: int, reader: Reader) -> dict[str, Any]:
     """The datum behind the header, resolved to our newest schema, to the last byte of the value."""
     buffer = EndingBytes(value) if reader.has_unread_fields else BytesIO(value)
+    for bounded in reader.lists:
+        if len(value) > bounded.uncounted_bytes_max:
+            buffer.seek(header_bytes)
+            if bounded.is_exceeded(buffer):
+                raise Rejection(Stage.VALIDATE, Reason.TOO_LONG, bounded.field)
     buffer.seek(header_bytes)
     try:
         datum = schemaless_reader(buffer, reader.writer_schema, reader.reader_schema)

@@ -14,7 +14,7 @@ import msgspec
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
 from stream.declaration.streams import Route
-from stream.declaration.types import EntityId, TelegramId, check_text_id, meta_of
+from stream.declaration.types import AHEAD_MICROS_MAX, YEAR_2000, EntityId, TelegramId, check_text_id, meta_of
 from stream.errors import Reason, Rejection, Stage
 from stream.hashing import Hasher
 from stream.moments import MICROS_MAX
@@ -37,6 +37,9 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
     for name, digits in route.decimals:
         if datum.get(name) is not None:
             datum[name] = decimal_value(datum[name], digits, name)
+    for name in route.absent_where_empty:
+        if datum.get(name) == "":
+            datum[name] = None
     try:
         event = msgspec.convert(datum, route.event)
     except msgspec.ValidationError as error:
@@ -51,8 +54,24 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         event.seal(hasher)
     if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
+    check_moments(event, route)
     check_key(record.key, event, route)
     return event
+
+
+def check_moments(event: Event, route: Route) -> None:
+    """Raises Rejection where a business time lies too long after the event. Types refuse those that lie too early."""
+    latest = event.occurred_at + AHEAD_MICROS_MAX
+    for name in route.moments:
+        moment = getattr(event, name)
+        if moment is not None and moment > latest:
+            raise Rejection(Stage.VALIDATE, Reason.TOO_FAR_AHEAD, name)
+    for listing, names in route.moments_of_items:
+        for item in getattr(event, listing):
+            for name in names:
+                moment = getattr(item, name)
+                if moment is not None and moment > latest:
+                    raise Rejection(Stage.VALIDATE, Reason.TOO_FAR_AHEAD, listing)
 
 
 def check_key(key: bytes | None, event: Event, route: Route) -> None:
@@ -115,6 +134,10 @@ def rejection_of(error: msgspec.ValidationError) -> Rejection:
 def _reason(message: str) -> Reason:
     if ", got `" in message:
         return Reason.WRONG_TYPE
+    if f">= {YEAR_2000}" in message:
+        return Reason.BEFORE_2000
+    if f"<= {MICROS_MAX}" in message:
+        return Reason.TOO_FAR_AHEAD
     if "of length <=" in message:
         return Reason.TOO_LONG
     if "of length >=" in message:

@@ -24,7 +24,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from tests import avro
 from tests.model import topics
 from tests.model.declaration import Event, Fault, PersonName, Row, TableModel, TopicModel
-from tests.model.rules import ID_MAX, MICROS_MAX, TELEGRAM_ID_MAX, moment, text_id
+from tests.model.rules import ID_MAX, MICROS_MAX, MOMENT, TELEGRAM_ID_MAX, TEN_YEARS, moment, text_id
 from tests.model.topics.user_lifecycle import PERSON_FIELDS, person_of
 
 SCHEMAS = Path(__file__).resolve().parent.parent.parent / "schemas"
@@ -109,6 +109,11 @@ def read_event(record: LogRecord) -> tuple[str, Event]:
         if event[field] is not None and (reason := rule(event[field]))
     ]
     faults += TOPICS[record.topic].judge(name, event)
+    faults += [
+        Fault("too_far_ahead", field)
+        for field, rule in RULES[name].items()
+        if rule is MOMENT and event[field] is not None and event[field] > event["occurred_at"] + TEN_YEARS
+    ]
     if event["occurred_at"] > record.timestamp_ms * 1000 + DAY_MICROS:
         faults.append(Fault("from_the_future", "occurred_at"))
     key, key_name = TOPICS[record.topic].key(event)
@@ -167,7 +172,14 @@ def _read_datum(topic: str, value: bytes | None) -> tuple[str, Event]:
     if content.position != len(content.content):
         raise Unfit(Fault("trailing_bytes"))
     # An older writer's datum lacks the fields that came later; all of them may be null.
-    return name, {**dict.fromkeys(RULES[name]), **datum}
+    event = {**dict.fromkeys(RULES[name]), **datum}
+    return name, {field: None if _is_absent(name, schema, field, value) else value for field, value in event.items()}
+
+
+def _is_absent(name: str, schema: Any, field: str, value: Any) -> bool:
+    """Whether this is an empty text in a field that may be null and not empty."""
+    types = {each["name"]: each["type"] for each in schema["fields"]}
+    return value == "" and isinstance(types[field], list) and RULES[name][field](value) is not None
 
 
 # --- From events to tables

@@ -46,7 +46,15 @@ def decimal(precision: int) -> Rule:
     )
 
 
-ID, MOMENT = number(1, ID_MAX), number(0, MICROS_MAX)
+def business_time(value: int) -> str | None:
+    """A moment that lies in no year before 2000, and that MySQL can hold."""
+    if value < datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1_000_000:
+        return "before_2000"
+    return "too_far_ahead" if value > MICROS_MAX else None
+
+
+ID, MOMENT = number(1, ID_MAX), business_time
+TEN_YEARS = 3653 * 24 * 60 * 60 * 1_000_000
 LATITUDE, LONGITUDE = number(-90, 90), number(-180, 180)
 TELEGRAM_ID_MAX = 9_223_372_036_854_775_807
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -85,8 +85,8 @@ def test_no_name_ends_the_element_that_it_is_in(mysql: Database) -> None:
     page = document(mysql.engine(), {}, NOW)
     assert Elements(page).scripts == 2
     assert [name for plot in plots_of(page).values() for name in plot["data"][0]["y"]] == [
-        "1 · </script><script>alert(1)"
-    ]
+        "1 · &lt;/script&gt;&lt;script&gt;alert(1)"
+    ], "plotly takes tags for markup, such as links"
 
 
 def test_a_page_of_nothing_says_so(mysql: Database) -> None:
@@ -110,8 +110,25 @@ def test_the_command_writes_the_page_or_says_why_not(
 ) -> None:
     monkeypatch.setenv("STREAM_DATABASE_URL", mysql.url)
     command = ["report", "html", str(tmp_path / "page.html"), "--time-zone", "Asia/Kathmandu"]
+    yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+    for day in (yesterday, "9999-12-30", "9999-12-31 23:45", "1000-01-01"):
+        mysql.execute("INSERT INTO rollup_passes (period_start, passes) VALUES (:day, 1)", day=day)
+    mysql.execute(
+        "INSERT INTO rollup_touched (rollup, period_start, touched_on) VALUES "
+        "('rollup_passes', '2026-01-01', '2026-01-02 03:04:05')"
+    )
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert "those of Asia/Kathmandu" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "those of Asia/Kathmandu" in page
+    assert page.count("rows written since 2026-01-02 03:04:05 (UTC) may be missing") == 2, "by day, and by hour"
+    assert len(plots_of(page)["plot0"]["data"][0]["x"]) == 1, "no day from the end of the calendar"
+
+    answered = CliRunner().invoke(app, ["report", "passes-daily", "--time-zone", "Asia/Kathmandu", "--format", "json"])
+    assert answered.exit_code == 0, answered.output
+    assert "incomplete: rows written since 2026-01-02 03:04:05 (UTC)" in answered.stderr
+    assert sum(row["daily_pass_usage"] for row in json.loads(answered.stdout)) == 4
+    other = CliRunner().invoke(app, ["report", "trips-modes"])
+    assert (other.exit_code, other.stderr) == (0, ""), "another rollup lacks nothing"
     with pytest.raises(ConfigurationError, match="can't be written"):
         html_command(tmp_path / "none" / "page.html")

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from stream.catalog import METADATA
 from stream.declaration.persons import OnErasure, Person, PersonKind
 from stream.declaration.tables import persons_of
+from stream.declaration.types import YEAR_2000
 from stream.engine.jobs import sweep_erasures, sweepable
 from stream.hashing import Hasher
 from stream.mysql import dead_letters, erasure
@@ -488,12 +489,22 @@ def test_the_view_shows_what_grows_beside_what_is_set(database: Database, applie
         applier,
         [
             item("UserDataSet", events.user_data(clerk_id="a", **at[1])),
-            item("UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=3 * SECOND + 5, device='i"\\🚌', **at[2])),
             item(
-                "UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=1 * SECOND, success=False, ip=None, **at[3])
+                "UserSignedIn",
+                events.signed_in(clerk_id="a", signed_in_on=YEAR_2000 + 3 * SECOND + 5, device='i"\\🚌', **at[2]),
             ),
-            item("UserSignedIn", events.signed_in(clerk_id="a", signed_in_on=2 * SECOND, device=None, **at[4])),
-            item("UserSignedIn", events.signed_in(clerk_id="b", signed_in_on=9 * SECOND, success=False, **at[5])),
+            item(
+                "UserSignedIn",
+                events.signed_in(clerk_id="a", signed_in_on=YEAR_2000 + 1 * SECOND, success=False, ip=None, **at[3]),
+            ),
+            item(
+                "UserSignedIn",
+                events.signed_in(clerk_id="a", signed_in_on=YEAR_2000 + 2 * SECOND, device=None, **at[4]),
+            ),
+            item(
+                "UserSignedIn",
+                events.signed_in(clerk_id="b", signed_in_on=YEAR_2000 + 9 * SECOND, success=False, **at[5]),
+            ),
             item("UserUpdated", events.user_updated(clerk_id="a", first_name="Z", last_name=None, **at[7])),
             item(
                 "UserUpdated", events.user_updated(clerk_id="a", first_name="Y", last_name="O", changed_by="b", **at[6])
@@ -504,7 +515,7 @@ def test_the_view_shows_what_grows_beside_what_is_set(database: Database, applie
         (row.clerk_id, row.key): json.loads(row.value)
         for row in database.query("SELECT clerk_id, `key`, value FROM user_data_with_history")
     }
-    day = "1970-01-01T00:00:0"
+    day = "2000-01-01T00:00:0"
     assert values == {
         ("a", "feature_flags"): {"beta": True},
         ("a", "session_count"): 2,

@@ -60,31 +60,31 @@ def test_a_date_is_late_from_the_day_before_the_window_on(database: Database, ap
 
 
 def test_duplicates_and_older_versions_are_no_change(database: Database, applier: Applier) -> None:
-    applier.apply(started(1, 100), started(2, 100))
-    assert late(database) == {day(100): 2}
-    applier.apply(started(1, 100), started(2, 50, occurred_at=NOON - SECOND))
-    assert late(database) == {day(100): 2}
-    applier.apply(started(1, 100), started(3, 100), started(2, 100, event_id=uuid_text(99)))
-    assert late(database) == {day(100): 4}, "a new row and a newer version, beside a duplicate"
+    applier.apply(started(1, 12_100), started(2, 12_100))
+    assert late(database) == {day(12_100): 2}
+    applier.apply(started(1, 12_100), started(2, 12_050, occurred_at=NOON - SECOND))
+    assert late(database) == {day(12_100): 2}
+    applier.apply(started(1, 12_100), started(3, 12_100), started(2, 12_100, event_id=uuid_text(99)))
+    assert late(database) == {day(12_100): 4}, "a new row and a newer version, beside a duplicate"
 
 
 def test_a_row_that_moves_counts_on_both_dates_where_they_are_late(database: Database, applier: Applier) -> None:
-    applier.apply(started(1, 100))
-    for number, on in enumerate((200, TODAY, TODAY, 300), 2):
+    applier.apply(started(1, 12_100))
+    for number, on in enumerate((12_200, TODAY, TODAY, 12_300), 2):
         applier.apply(started(1, on, event_id=uuid_text(number)))
-    assert late(database) == {day(100): 2, day(200): 2, day(300): 1}
+    assert late(database) == {day(12_100): 2, day(12_200): 2, day(12_300): 1}
 
 
 def test_what_is_suppressed_is_no_change_and_what_is_erased_is_one(database: Database, applier: Applier) -> None:
-    applier.apply(started(1, 100, user_id=7), started(2, TODAY, user_id=7), started(3, 100, user_id=8))
-    applier.apply(("PointsTransacted", events.points(user_id=7, created_on=100 * DAY, note="thanks")))
+    applier.apply(started(1, 12_100, user_id=7), started(2, TODAY, user_id=7), started(3, 12_100, user_id=8))
+    applier.apply(("PointsTransacted", events.points(user_id=7, created_on=12_100 * DAY, note="thanks")))
     applier.apply(("AppUserDeleted", events.app_user_deleted(user_id=7, event_id=uuid_text(9))))
     sweep(database)
     sweep(database)
-    assert late(database) == {day(100): 3}
-    assert late(database, "points_transaction") == {day(100): 2}, "its note was emptied"
-    applier.apply(started(4, 200, user_id=7), started(5, 300, user_id=8))
-    assert late(database) == {day(100): 3, day(300): 1}
+    assert late(database) == {day(12_100): 3}
+    assert late(database, "points_transaction") == {day(12_100): 2}, "its note was emptied"
+    applier.apply(started(4, 12_200, user_id=7), started(5, 12_300, user_id=8))
+    assert late(database) == {day(12_100): 3, day(12_300): 1}
 
 
 def test_histories_count_too(database: Database, applier: Applier) -> None:
@@ -96,9 +96,9 @@ def test_histories_count_too(database: Database, applier: Applier) -> None:
 
 
 def test_the_first_and_the_last_change_are_told_apart(database: Database, applier: Applier) -> None:
-    applier.apply(started(1, 100))
+    applier.apply(started(1, 12_100))
     database.execute("UPDATE late_change SET first_changed_on = '2026-01-01', last_changed_on = '2026-01-01'")
-    applier.apply(started(2, 100))
+    applier.apply(started(2, 12_100))
     (row,) = (row for row in database.rows("late_change") if row["table_name"] == "trip")
     assert row["first_changed_on"] == datetime(2026, 1, 1)
     assert row["last_changed_on"] > datetime(2026, 6, 1)

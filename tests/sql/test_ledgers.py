@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream.declaration.persons import Person, PersonKind
+from stream.declaration.types import YEAR_2000
 from stream.mysql import erasure
 from stream.operate.erase import receipt
 from tests import events
@@ -131,14 +132,14 @@ def test_amounts_written_with_bytes_to_spare_are_the_same(database: Database, ap
 def test_tokens_are_issued_when_they_say_or_else_when_it_occurred(database: Database, applier: Applier) -> None:
     applier.apply(
         ("TokensTransacted", events.tokens(transaction_id=1, issued_on=None, occurred_at=NOON + 5)),
-        ("TokensTransacted", events.tokens(transaction_id=2, issued_on=0, occurred_at=NOON + 5)),
+        ("TokensTransacted", events.tokens(transaction_id=2, issued_on=YEAR_2000, occurred_at=NOON + 5)),
     )
     moments = [
         (row["issued_on"], row["created_on"], row["modified_on"])
         for row in sorted(database.rows("token_transaction"), key=lambda row: row["id"])
     ]
     at = moment(NOON + 5)
-    assert moments == [(at, at, at), (moment(0), moment(0), at)]
+    assert moments == [(at, at, at), (moment(YEAR_2000), moment(YEAR_2000), at)]
     assert_drained(database, applier.log, GROUP_ID)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, text
+from sqlalchemy.dialects import mysql
 from structlog.testing import capture_logs
 
+from stream.catalog import STREAMS
 from stream.engine.jobs import inspect_quality
 from stream.engine.metrics import Metrics
 from stream.quality import inspect as inspection
@@ -79,10 +82,12 @@ def made() -> World:
             {"id": 5, "sender_user_id": 5, "receiver_user_id": 5},
         ],
         "trip": [trip(id_, chance) for id_ in range(1, 200)],
-        "user_rating": [{"id": id_, "user_id": 1, "trip_id": id_ * 7, "rating": 5} for id_ in range(1, 40)],
+        "user_rating": [{"id": id_, "user_id": id_, "trip_id": id_ * 7, "rating": 5} for id_ in range(1, 40)],
         "user_label": [{"id": id_, "name": "label"} for id_ in (1, 2)],
         "auth_user_label": [
-            {"user_id": user, "label_id": label, "is_deleted": user % 2} for user in KNOWN for label in (2, 3)
+            {"user_id": user, "label_id": label, "is_deleted": user % 2}
+            for user in (*KNOWN, 33, 34)
+            for label in (2, 3)
         ],
         "users": [{"clerk_id": "user_2aB", "first_name": "", "last_name": "", "role": "user", "status": "active"}],
         "user_data": [
@@ -97,6 +102,22 @@ def made() -> World:
         "bytemark_order_items": [
             {"id": id_, "order_id": id_ % 37, "user_id": 1 + id_ % 33, "product_name": "pass", "price": 1}
             for id_ in range(1, 60)
+        ],
+        "bytemark_pass": [
+            {"bytemark_pass_id": id_, "user_id": user, "interaction": "activated", "logged_on": MOMENT}
+            for id_, user in enumerate(("1", "30", "33", "rider-007", "4294967296", "99999999999999999999", "1x"), 1)
+        ],
+        "cm_activity_location": [
+            {"id": id_, "user_id": id_ * 11, "o_id": 0, "d_id": 0, "travel_mode": "transit"} for id_ in range(1, 5)
+        ],
+        "message_history": [{"id": 1, "is_deleted": 0}],
+        "telegram_user": [{"user_id": 2**62}],
+        "message_recipients": [
+            {"message_id": 1, "user_id": user, "delivery_status": "sent"} for user in (1, 2**62, 2**63 - 1)
+        ],
+        "user_sign_in": [
+            {"clerk_id": clerk_id, "signed_in_on": MOMENT, "success": 1, "event_id": bytes([number] * 16)}
+            for number, clerk_id in enumerate(("user_2aB", "user_2Ab", "user_2aB", "user_gone"))
         ],
         "hntb_target_user": [
             {"id": id_, "hash_id": f"{id_ % 17:064x}", "study_id": "bus", "created_on": MOMENT - (id_ % 5) * HOUR}
@@ -191,6 +212,12 @@ def expected(world: World) -> dict[str, list[Any]]:
         "user_coordinates": [row for row in world["auth_user"] if is_nowhere(row, "registration")],
         "trip_coordinates": [row["id"] for row in trips if is_nowhere(row, "origin") or is_nowhere(row, "destination")],
         "repeated_hashes": repeats(world["hntb_target_user"], ("hash_id",), ("created_on", "id")),
+        "ratings_without_user": strangers("user_rating", known_erased=False),
+        "ways_without_user": strangers("cm_activity_location", known_erased=False),
+        "passes_without_user": [3, 4, 5, 6, 7],
+        "labels_without_user": [row for row in world["auth_user_label"] if row["user_id"] == 34],
+        "recipients_without_user": [row for row in world["message_recipients"] if row["user_id"] != 2**62],
+        "sign_ins_without_account": [row for row in world["user_sign_in"] if row["clerk_id"] != "user_2aB"],
         "trip_times": [row["id"] for row in trips if row["ended_on"] and row["ended_on"] < row["started_on"]],
     }
 
@@ -235,11 +262,31 @@ def test_each_check_finds_what_a_plain_computation_finds(database: Database) -> 
     world = made()
     fill(database, world)
     counted, wanted = faults(database), expected(world)
+    assert {counted.pop(name) for name in CHECKS if name.endswith("_dates")} == {(0, "")}
     assert {name: count for name, (count, _) in counted.items()} == {name: len(keys) for name, keys in wanted.items()}
     assert all(wanted.values()), "each fault is there"
     for name, keys in wanted.items():
         if isinstance(keys[0], int):
             assert counted[name][1] == ", ".join(map(str, sorted(keys)[:SAMPLE_ROWS])), name
+
+
+def test_dates_that_no_event_can_have_are_found_in_every_column(database: Database) -> None:
+    fill(database, made())
+    tables = [check.table for check in CHECKS.values() if check.name.endswith("_dates")]
+    assert {table.name for table in tables} == {table.name for stream in STREAMS.values() for table in stream.tables}
+    columns = [
+        (table, column.name)
+        for table in tables
+        for column in table.columns
+        if isinstance(column.type, mysql.DATETIME) and column.name != "loaded_on" and database.count(table.name)
+    ]
+    planted = itertools.cycle(("1970-01-21 18:13:27", "9999-12-31 23:59:59.999999"))
+    with database.engine().connect() as connection:
+        for table, column in columns:
+            plant = text(f"UPDATE {table.name} SET `{column}` = :moment ORDER BY kafka_offset LIMIT 1")
+            connection.execute(plant, {"moment": next(planted)})
+            assert inspect(connection, CHECKS[f"{table.name}_dates"], SECONDS_MAX).faults == 1, (table.name, column)
+            connection.execute(plant, {"moment": MOMENT})
 
 
 def test_a_row_whose_key_is_a_persons_id_is_named_by_its_event(database: Database) -> None:

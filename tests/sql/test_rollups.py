@@ -17,10 +17,12 @@ from stream.catalog.rewards_points import REVENUE
 from stream.declaration.rollups import PERIOD_MICROS, shares_of
 from stream.declaration.service_tables import ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
+from stream.declaration.types import YEAR_2000
 from stream.engine.messages import Crashed
 from stream.engine.metrics import Metrics
 from stream.engine.workers import Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
+from stream.moments import MICROS_MAX
 from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql import touched as changes
 from stream.mysql.dead_letters import DeadLetter
@@ -47,6 +49,10 @@ PLAIN = {
     "UNION ALL SELECT {issued}, 0, tokens, 0 FROM token_transaction WHERE tokens > 0 "
     "UNION ALL SELECT {created}, 0, 0, total_price FROM bytemark_order_payments) rows_of_all GROUP BY 1",
 }
+PERIODS = MICROS_MAX // PERIOD_MICROS + 1
+"""The number of periods until the year 10000."""
+
+PAGE = CHECKOUT / "docs" / "freshness.md"
 TIME = {"rollup_passes": "logged_on", "rollup_trips": "started_on"}
 
 
@@ -141,19 +147,20 @@ def passes(database: Database) -> dict[datetime, int]:
 
 
 def logged(number: int, at: int, **changes: Any) -> tuple[str, events.Datum]:
+    """A pass that was logged so many microseconds after the beginning of 2000."""
     return "BytemarkPassLogged", events.pass_logged(
-        bytemark_pass_id=number, logged_on=at, **{"event_id": uuid_text(number), **changes}
+        bytemark_pass_id=number, logged_on=YEAR_2000 + at, **{"event_id": uuid_text(number), **changes}
     )
 
 
 def test_a_row_that_moves_leaves_its_period_and_an_empty_period_its_row(database: Database, applier: Applier) -> None:
     applier.apply(logged(1, 0))
     refresh(database)
-    assert passes(database) == {moment(0): 1}
+    assert passes(database) == {moment(YEAR_2000): 1}
     last = PERIOD_MICROS - 1
     applier.apply(logged(1, PERIOD_MICROS + last, occurred_at=NOON + SECOND))
     refresh(database)
-    assert passes(database) == {moment(PERIOD_MICROS): 1}
+    assert passes(database) == {moment(YEAR_2000 + PERIOD_MICROS): 1}
     assert_summed(database)
 
 
@@ -180,7 +187,7 @@ def test_a_dead_letter_that_is_redriven_is_summed(database: Database, applier: A
     (done,) = Redrive(database.engine(for_lane=True), Selection(), DECODER, lambda *_: {}).run()
     assert done.resolved == 1
     refresh(database)
-    assert passes(database) == {moment(0): 2}
+    assert passes(database) == {moment(YEAR_2000): 2}
 
 
 def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Database, applier: Applier) -> None:
@@ -191,17 +198,19 @@ def test_nothing_is_lost_between_reading_entries_and_deleting_them(database: Dat
             rollups.prepare(connection)
         late = early.begin()  # takes an id now, and commits later
         early.execute(
-            insert(ROLLUP_TOUCHED).values(rollup="rollup_passes", period_start=moment(0), touched_on=moment(0))
+            insert(ROLLUP_TOUCHED).values(
+                rollup="rollup_passes", period_start=moment(YEAR_2000), touched_on=moment(YEAR_2000)
+            )
         )
         applier.apply(logged(2, 0))
         with connection.begin():
             assert rollups.refresh_some(connection, PASSES) == 2
             applier.apply(logged(3, 0))
             late.commit()
-    assert passes(database) == {moment(0): 2}
+    assert passes(database) == {moment(YEAR_2000): 2}
     assert database.count("rollup_touched") == 2
     assert refresh(database) == 2
-    assert passes(database) == {moment(0): 3}
+    assert passes(database) == {moment(YEAR_2000): 3}
 
 
 def test_a_backlog_is_worked_off_some_periods_at_a_time_and_each_once(
@@ -264,7 +273,7 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
     applier.write(slice_)
     other.close()
     refresh(database)
-    assert passes(database) == {moment(PERIOD_MICROS): 1}
+    assert passes(database) == {moment(YEAR_2000 + PERIOD_MICROS): 1}
 
 
 def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier: Applier) -> None:
@@ -300,8 +309,7 @@ def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database,
     for events_of_one_kind in zip(*(history(number, rng) for number in range(1, 30)), strict=True):
         applier.apply(*events_of_one_kind)
     database.execute("DELETE FROM rollup_touched")
-    page = (CHECKOUT / "docs" / "freshness.md").read_text()
-    (statement,) = re.findall(r"^```sql\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (statement,) = re.findall(r"^```sql\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     database.execute(statement)
     declared = {
         (str(share.rollup.name), column.name, str(share.table.name))
@@ -318,10 +326,11 @@ def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database,
     ("periods", "expected"),
     [
         ([], []),
-        ([3], [(3, 4)]),
-        ([1, 2, 3], [(1, 4)]),
-        ([5, 1, 2], [(1, 3), (5, 6)]),
-        (range(rollups.SPAN_PERIODS_MAX + 1), [(0, 96), (96, 97)]),
+        ([3], [(3, 3)]),
+        ([1, 2, 3], [(1, 3)]),
+        ([5, 1, 2], [(1, 2), (5, 5)]),
+        (range(rollups.SPAN_PERIODS_MAX + 1), [(0, 95), (96, 96)]),
+        ([MICROS_MAX // PERIOD_MICROS - 1, MICROS_MAX // PERIOD_MICROS], [(PERIODS - 2, PERIODS - 1)]),
     ],
 )
 def test_periods_that_follow_each_other_are_summed_together(
@@ -331,4 +340,24 @@ def test_periods_that_follow_each_other_are_summed_together(
         return moment(number * PERIOD_MICROS)
 
     spans = list(rollups.spans({at(period) for period in periods}))
-    assert spans == [(at(first), at(behind)) for first, behind in expected]
+    assert spans == [(at(first), at(last)) for first, last in expected]
+
+
+def test_the_ends_of_the_calendar_are_summed(database: Database, applier: Applier) -> None:
+    """No event brings such dates; somebody may have written them by hand, and an event then moves the row."""
+    ends = ("1000-01-01", "1969-12-31 23:59:59.999999", "9999-12-31 23:45:00", "9999-12-31 23:59:59.999999")
+    for number, end in enumerate(ends, 1):
+        applier.apply(("BytemarkPassLogged", events.pass_logged(bytemark_pass_id=number)))
+        database.execute(
+            "UPDATE hntb_bytemark_pass SET logged_on = :end WHERE bytemark_pass_id = :number", end=end, number=number
+        )
+    (append,) = re.findall(r"^```sql\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    database.execute(append)
+    refresh(database)
+    assert passes(database)[datetime(9999, 12, 31, 23, 45)] == 2
+    newer = {"event_id": uuid_text(2), "occurred_at": NOON + SECOND}
+    applier.apply(
+        *(("BytemarkPassLogged", events.pass_logged(bytemark_pass_id=number, **newer)) for number in (1, 2, 3, 4))
+    )
+    refresh(database)
+    assert_summed(database)

@@ -23,6 +23,7 @@ from stream.cli.main import app
 from stream.declaration import Stream, into
 from stream.errors import ConfigurationError
 from stream.operate import check as check_module
+from stream.reports import REPORTS
 from tests.commands import run_command
 from tests.consumers import run_process
 from tests.keys import HASH_KEYS
@@ -112,7 +113,11 @@ def test_the_version_is_printed() -> None:
         ["run", "--nonsense"],
         ["lag", "--format", "xml"],
         ["dead-letters", "list", "--limit", "0"],
+        ["dead-letters", "list", "--limit", "9" * 30],
         ["dead-letters", "show", "nonsense"],
+        ["replay", "--topic", "trip", "--partition", "0", "--from-offset", str(2**63)],
+        ["offsets", "reset", "--topic", "trip", "--to-offset", str(2**63)],
+        ["quality", "--seconds-max", "inf"],
         ["dead-letters", "redrive", "nonsense"],
         ["dead-letters", "list", "--status", "nonsense"],
         ["offsets", "reset", "--topic", "trip"],
@@ -122,13 +127,43 @@ def test_the_version_is_printed() -> None:
         ["report", "passes-daily", "--first-day", "30.11.2026"],
         ["report", "passes-daily", "--time-zone", "Nonsense"],
         ["report", "passes-adoption", "--days", "0"],
-        ["report", "passes-adoption", "--days", "3651"],
-        ["report", "users-retention", "--weeks", "2000"],
+        ["report", "passes-adoption", "--days", "36526"],
+        ["report", "passes-adoption", "--days", "9" * 5000],
+        ["report", "users-retention", "--weeks", "521"],
+        ["report", "campaigns-performance", "--campaign", "4294967296"],
+        ["report", "trips-hotspots", "--more-than", "-1"],
+        ["report", "passes-daily", "--last-day", "9999-12-31"],
+        ["report", "passes-daily", "--first-day", "0001-01-01", "--time-zone", "Asia/Tokyo"],
+        ["report", "html", "page.html", "--days", "3661"],
         ["report", "target-users-lookup", "--hash-id", "ABC"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+PARAMETERS = {(report.name, each.name): each for report in REPORTS.values() for each in report.parameters}
+
+
+@pytest.mark.parametrize(
+    ("report", "parameter", "written", "allowed"),
+    [
+        ("passes-daily", "last_day", "9999-12-31", "from 1970-01-01 to 2099-12-31"),
+        ("users-retention", "weeks", "2000", "from 1 to 520"),
+        ("campaigns-performance", "campaign", "-1", "from 0 to 4294967295"),
+    ],
+)
+def test_a_report_says_what_it_takes(report: str, parameter: str, written: str, allowed: str) -> None:
+    with pytest.raises(ValueError, match=allowed):
+        PARAMETERS[report, parameter].parse(written)
+
+
+def test_each_number_that_a_report_takes_may_be_its_least_and_its_most() -> None:
+    assert PARAMETERS["campaigns-performance", "campaign"].parse("0") == 0
+    assert PARAMETERS["campaigns-performance", "campaign"].parse("4294967295") == 2**32 - 1
+    assert PARAMETERS["trips-hotspots", "more_than"].parse("0") == 0
+    assert PARAMETERS["users-retention", "weeks"].parse("520") == 520
+    assert {each.parse("36525") for (_, name), each in PARAMETERS.items() if name == "days"} == {36_525}
 
 
 @pytest.mark.parametrize(("command", "code"), [("nonsense", 2), ("migrate", 78), ("--version", 0)])

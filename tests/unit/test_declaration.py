@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, func
+from sqlalchemy import Column, Index, func
 
 from stream.catalog import METADATA, STREAMS
+from stream.catalog.message import MESSAGE_HISTORY, MESSAGE_RECIPIENTS
 from stream.catalog.trip import TRIPS
-from stream.declaration import app, column, rolled_up, upserted_table
+from stream.catalog.user_label import AUTH_USER_LABEL
+from stream.declaration import Event, PersonKind, Stream, app, column, erases, into, rolled_up, upserted_table
 from stream.declaration.tables import business_time_of, other_unique_columns
 from stream.declaration.types import EntityId, Micros, TextId32
 from stream.errors import ConfigurationError
@@ -30,7 +33,7 @@ def with_two_keys(*columns: Column[object]) -> list[Column[object]]:
 
 def test_a_key_of_several_columns_has_no_business_time() -> None:
     paid_on = column("paid_on", Micros)
-    with pytest.raises(ConfigurationError, match=r"its key must be one column, not \['id', 'part'\]"):
+    with pytest.raises(ConfigurationError, match=r"must be one column, a number or a text, not \['id', 'part'\]"):
         upserted_table("t", *with_two_keys(paid_on), persons=[app("user_id")], comment="", business_time="paid_on")
     assert "t" not in METADATA.tables
     upserted_table("t", *with_two_keys(paid_on), persons=[app("user_id")], comment="")
@@ -39,6 +42,95 @@ def test_a_key_of_several_columns_has_no_business_time() -> None:
 def test_a_key_of_several_columns_has_no_unique_column_beside_it() -> None:
     with pytest.raises(ConfigurationError, match="its key must be one column"):
         upserted_table("t", *with_two_keys(column("code", TextId32, unique=True)), persons=[app("user_id")], comment="")
+
+
+Part = tuple[str, Any, dict[str, Any]]
+
+KEY: Part = ("id", EntityId, {"primary_key": True})
+ON: Part = ("paid_on", Micros, {})
+
+
+def parts(*columns: Part) -> list[Column[Any]]:
+    return [column(name, annotation, **options) for name, annotation, options in columns]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "sentence"),
+    [
+        ([KEY], {"business_time": "paid_on"}, "must be a column of moments, never null"),
+        (
+            [KEY, ("paid_on", Micros | None, {})],
+            {"business_time": "paid_on"},
+            "must be a column of moments, never null",
+        ),
+        ([KEY, ("paid_on", TextId32, {})], {"business_time": "paid_on"}, "must be a column of moments, never null"),
+        (
+            [("at", Micros, {"primary_key": True}), ON],
+            {"business_time": "paid_on"},
+            r"a number or a text, not \['at'\]",
+        ),
+        ([("code", TextId32, {"unique": True})], {}, r"a unique column: its key must be one column, .* not \[\]"),
+        ([KEY], {"persons": [app("user_id")]}, r"columns that it lacks: \['user_id'\]"),
+        ([KEY], {"persons": [app("id").but_keep_row("note")]}, r"columns that it lacks: \['note'\]"),
+        ([KEY, ON], {"persons": [app("id").but_keep_row("paid_on")]}, r"can't empty columns that are never null"),
+        ([KEY], {"set_of": MESSAGE_HISTORY}, r"its key must begin with its one foreign key, message_history\.id"),
+        (
+            [("number", EntityId, {"primary_key": True}), ("user_id", EntityId, {"primary_key": True})],
+            {"set_of": MESSAGE_HISTORY},
+            r"its key must begin with its one foreign key, message_history\.id",
+        ),
+        (
+            [KEY, ("part", EntityId, {"primary_key": True})],
+            {"set_of": AUTH_USER_LABEL},
+            "the set t: its key must be one",
+        ),
+    ],
+)
+def test_a_table_that_writes_can_not_serve_is_refused(
+    columns: list[Part], options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        upserted_table("t", *parts(*columns), comment="", **{"persons": [], **options})
+    assert "t" not in METADATA.tables
+
+
+def test_a_unique_index_is_refused() -> None:
+    """It would be no unique column to those who look for another row's key, and so overwrite that row."""
+    with pytest.raises(ConfigurationError, match="say unique=True of its column"):
+        upserted_table("t", *parts(KEY, ON), Index("u", "paid_on", unique=True), persons=[], comment="")
+
+
+def test_a_history_may_have_a_business_time() -> None:
+    table = upserted_table("t", *parts(("user_id", EntityId, {}), ON), persons=[], comment="", business_time="paid_on")
+    assert business_time_of(table) is table.c.paid_on
+
+
+class Logged(Event):
+    number: EntityId
+
+
+@pytest.mark.parametrize(
+    ("key", "target", "sentence"),
+    [
+        ("nonsense", lambda table: into(table, id="number"), "Logged has no attribute 'nonsense'"),
+        ("number", lambda table: into(table), "Logged has no attribute 'id' for t.id"),
+        ("number", lambda table: into(table, id="number").where("is_told"), "Logged has no attribute 'is_told'"),
+        ("number", lambda table: into(table, id="number").each("items"), "Logged has no list of structs 'items' for t"),
+        ("number", lambda _: into(MESSAGE_RECIPIENTS), "a set, and only a set, is fed by"),
+        ("number", lambda _: erases(PersonKind.APP, "user_id"), "Logged has no attribute 'user_id'"),
+    ],
+)
+def test_a_stream_that_names_what_is_not_there_is_refused(key: str, target: Any, sentence: str) -> None:
+    table = upserted_table("t", *parts(KEY), persons=[], comment="")
+    with pytest.raises(ConfigurationError, match=sentence):
+        _ = Stream("t", key, {Logged: [target(table)]}).bound_routes
+
+
+@pytest.mark.parametrize("sums", [{"trips": func.count(), "groups": {}}, {"tirps": func.count()}])
+def test_sums_that_the_rollup_does_not_hold_are_refused(sums: dict[str, Any]) -> None:
+    table = upserted_table("t", *parts(KEY, ON), persons=[], comment="", business_time="paid_on")
+    with pytest.raises(ConfigurationError, match="rollup_trips lacks the sums"):
+        rolled_up(table, TRIPS, **sums)
 
 
 def test_what_the_catalog_declares_can_be_served() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import tracemalloc
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
@@ -57,6 +58,53 @@ def test_an_older_writers_event_gets_the_newer_fields_defaults() -> None:
     _, event, _ = decode_record(record, READERS["trip"])
     assert event.fare is None  # type: ignore[attr-defined]
     assert event.created_on == trip()["created_on"]  # type: ignore[attr-defined]
+
+
+def message_of(*blocks: tuple[int, bytes]) -> Record:
+    """A message whose recipients are these blocks, each with the number of items that it says it has."""
+    whole = events.record("MessageSaved", events.message_saved(recipients=[]))
+    assert whole.value is not None
+    created_on = events.message_saved()["created_on"]
+    end = b"".join(map(long_of, (0, created_on)))
+    assert whole.value.endswith(end)
+    listed = b"".join(long_of(count) + content for count, content in blocks)
+    return whole._replace(value=whole.value.removesuffix(end) + listed + end)
+
+
+def long_of(number: int) -> bytes:
+    buffer = BytesIO()
+    fastavro.schemaless_writer(buffer, fastavro.parse_schema("long"), number)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [[(1_300_000, b"\0" * 3_900_000)], [(5000, b"\0" * 15_000)] * 260, [(-5000, b"\2" + b"\0" * 15_000)] * 260],
+    ids=["one block", "many blocks", "blocks that say a length"],
+)
+def test_a_list_is_not_read_beyond_its_bound(blocks: list[tuple[int, bytes]]) -> None:
+    """An item of three zero bytes takes two hundred in memory: the whole took 300 MB and seconds."""
+    record = message_of(*blocks)
+    tracemalloc.start()
+    with pytest.raises(Rejection) as rejected:
+        decode_record(record, READERS["message"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (rejected.value.reason, rejected.value.field) == (Reason.TOO_LONG, "recipients")
+    assert peak < 10_000_000
+
+
+def test_a_long_list_may_come_in_several_blocks() -> None:
+    (bounded,) = READERS["message"].by_header[events.single_object_header("MessageSaved")].lists
+    contents = [BytesIO(), BytesIO()]
+    users = range(5_000_000_001, 5_000_010_001)
+    for user_id in users:
+        fastavro.schemaless_writer(contents[user_id % 2], bounded.item, events.recipient(user_id))
+    first, second = (content.getvalue() for content in contents)
+    record = message_of((5000, first), (-5000, long_of(len(second)) + second))
+    assert len(record.value or b"") > bounded.uncounted_bytes_max
+    _, event, _ = decode_record(record, READERS["message"])
+    assert [recipient.user_id for recipient in event.recipients] == list(users)  # type: ignore[attr-defined]
 
 
 def test_a_datum_that_avro_can_not_resolve_is_of_an_incompatible_schema() -> None:

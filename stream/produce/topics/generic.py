@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from stream.declaration.persons import PersonKind
 from stream.declaration.streams import Route
 from stream.declaration.tables import other_unique_columns, persons_of
-from stream.declaration.types import check_hash_id, extra_of, meta_of, python_type_of
+from stream.declaration.types import check_hash_id, extra_of, meta_of, python_type_of, words_of
 from stream.errors import ConfigurationError, Reason, Rejection
 from stream.hashing import Hasher
-from stream.moments import MICROS_MAX
 from stream.produce.accounts import DAY, HOUR
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic, unscaled
@@ -154,14 +153,6 @@ def _value(name: str, annotation: Any, roles: Roles, moment: Moment) -> Any:
     return MAKERS[kind](name, annotation, moment)
 
 
-def words_of(annotation: Any) -> tuple[str, ...]:
-    """The words of which a field takes one; none for a field of another kind."""
-    for part in (annotation, *get_args(annotation)):
-        if get_origin(part) is Literal:
-            return get_args(part)
-    return ()
-
-
 def _person(kind: PersonKind, python_type: type, moment: Moment, *, is_nullable: bool) -> Any:
     account = moment.rider.account
     person_id = {
@@ -190,8 +181,8 @@ def _bounds(annotation: Any) -> tuple[float, float]:
 
 def _integer(_name: str, annotation: Any, moment: Moment) -> int:
     low, high = _bounds(annotation)
-    if high == MICROS_MAX:
-        return max(0, moment.occurred_at - int(moment.chance.random() * HOUR))
+    if extra_of(annotation).get("is_moment"):
+        return max(int(low), moment.occurred_at - int(moment.chance.random() * HOUR))
     return moment.chance.randint(int(low), int(min(high, low + SPREAD)))
 
 

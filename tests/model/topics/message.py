@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.model.declaration import Event, Fault, Row, TableModel, TopicModel, key_is, only
-from tests.model.rules import EVENT, ID, MOMENT, TELEGRAM_ID_MAX, free_text, moment, number, one_of, text_id
+from tests.model.rules import EVENT, ID, MOMENT, TELEGRAM_ID_MAX, TEN_YEARS, free_text, moment, number, one_of, text_id
 
 RECIPIENT = {
     "user_id": number(1, TELEGRAM_ID_MAX),
@@ -28,6 +28,9 @@ def _judge(name: str, event: Event) -> list[Fault]:
         for field, rule in RECIPIENT.items()
         if recipient[field] is not None
     }
+    latest = event["occurred_at"] + TEN_YEARS
+    if any((recipient["delivered_on"] or 0) > latest for recipient in event["recipients"]):
+        reasons.add("too_far_ahead")
     return [Fault(reason, "recipients") for reason in reasons if reason]
 
 

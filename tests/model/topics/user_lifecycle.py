@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.model.declaration import Event, Fault, PersonName, Row, TableModel, TopicModel, only
@@ -17,6 +17,7 @@ from tests.model.rules import (
     LONGITUDE,
     MOMENT,
     TELEGRAM_ID_MAX,
+    TEN_YEARS,
     Rule,
     anything,
     free_text,
@@ -25,6 +26,8 @@ from tests.model.rules import (
     one_of,
     text_id,
 )
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ACCOUNT: dict[str, Rule] = {
     **EVENT,
@@ -195,9 +198,20 @@ def _sign_in_row(event: Event) -> Row:
 
 
 def _judge(name: str, event: Event) -> list[Fault]:
-    if name == "UserDataSet" and event["key"] in SHAPES and not is_shaped(event["key"], event["value"]):
+    if name != "UserDataSet" or event["key"] not in SHAPES:
+        return []
+    if not is_shaped(event["key"], event["value"]):
         return [Fault("invalid_value", "value")]
-    return []
+    value = json.loads(event["value"])
+    texts = {
+        "onboarding_status": lambda: [value[name] for name in ("started_at", "completed_at") if name in value],
+        "last_clerk_sync": lambda: [value],
+        "signup_date": lambda: [value],
+    }.get(event["key"], list)()
+    latest = event["occurred_at"] + TEN_YEARS
+    micros = [(datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1) for text in texts]
+    reasons = {MOMENT(moment) or ("too_far_ahead" if moment > latest else None) for moment in micros}
+    return [Fault(reason, "value") for reason in reasons if reason]
 
 
 def _completed(name: str, event: Event) -> Event:

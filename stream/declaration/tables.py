@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 from stream.declaration.persons import PersonColumn
-from stream.declaration.types import EventId, Micros, extra_of
+from stream.declaration.types import EventId, Micros, NamedVersion, extra_of
 
 # Constraints have names that migrations can rely on.
 _BY_COLUMNS = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq", "fk")}
@@ -32,6 +32,19 @@ def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any)
     return Column(name, sql, *constraints, nullable=nullable, **{"autoincrement": False, **options})
 
 
+def named(name: str, annotation: Any, *, otherwise: str, comment: str) -> tuple[Column[Any], Column[Any]]:
+    """A column that only events that name it change, and its version: an event in which it is None leaves it as it is,
+    whichever comes first. It is `otherwise` where no event names it."""
+    return (
+        column(name, annotation, comment=comment, info={"otherwise": otherwise}),
+        column(_version_of(name), NamedVersion, comment=f"version: of the event that last named {name}; 0 for none"),
+    )
+
+
+def _version_of(name: str) -> str:
+    return f"{name}_version"
+
+
 def upserted_table(
     name: str,
     *parts: Column[Any] | Index,
@@ -51,12 +64,15 @@ def upserted_table(
     `business_time` names the column whose date dashboards show the row under, where there is one.
 
     Raises TypeError for a table that writes can't serve: before they overwrite rows that have a business time, and
-    after rows that another unique column may refuse, they look for the stored ones by a key of one column.
+    after rows that another unique column may refuse, they look for the stored ones by a key of one column. Late changes
+    and sets go by the version of the whole row, which says nothing of columns that have versions of their own.
     """
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     if len(key) > 1 and (business_time is not None or any(column.unique for column in columns)):
         raise TypeError(f"{name} has a business time or a unique column: its key must be one column, not {key}")
+    if any("otherwise" in column.info for column in columns) and (business_time is not None or set_of is not None):
+        raise TypeError(f"{name} has a business time or is a set: each column must be that of the row's version")
     table = Table(
         name,
         METADATA,
@@ -93,6 +109,21 @@ def business_time_of(table: Table) -> Column[Any] | None:
 
 
 @cache
+def named_columns(table: Table) -> dict[str, str]:
+    """The columns that only events that name them change, each with its version column."""
+    return {column.name: _version_of(column.name) for column in table.columns if "otherwise" in column.info}
+
+
+@cache
+def guards_of(table: Table) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """The versions in a row, each with the columns that go by it: that of the row, and those of its named columns."""
+    named = named_columns(table)
+    besides = {*table.primary_key.columns.keys(), *VERSION_COLUMNS, *LINEAGE_COLUMNS, *named}
+    own = tuple(column.name for column in written_columns(table) if column.name not in besides)
+    return (VERSION_COLUMNS, own), *(((version,), (name,)) for name, version in named.items())
+
+
+@cache
 def sets_of(table: Table) -> list[Table]:
     """The tables whose rows belong, as sets, to the rows of this one."""
     return [each for each in METADATA.tables.values() if each.info.get("set_of") is table]
@@ -100,7 +131,8 @@ def sets_of(table: Table) -> list[Table]:
 
 def written_columns(table: Table) -> list[Column[Any]]:
     """The columns that rows carry; the others the server computes from these."""
-    return [column for column in table.columns if column.computed is None]
+    versions = named_columns(table).values()
+    return [column for column in table.columns if column.computed is None and column.name not in versions]
 
 
 @cache

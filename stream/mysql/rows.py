@@ -10,7 +10,7 @@ from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import sets_of
-from stream.errors import DataRefused, Reason, Rejection
+from stream.errors import Rejection
 from stream.mysql import touched
 from stream.mysql.connection import answers, translated_errors
 from stream.mysql.dead_letters import DeadLetter
@@ -18,13 +18,7 @@ from stream.mysql.errnos import refusal_of_warning
 from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
-from stream.stages.upsert import (
-    absent_keys_statement,
-    encoded,
-    outdated_members_statement,
-    row_counts,
-    upsert_statement,
-)
+from stream.stages.upsert import encoded, outdated_members_statement, row_counts, upsert_statement
 
 
 @dataclass(slots=True)
@@ -87,9 +81,4 @@ def send(connection: Connection, partition: int, table: TableRows, rows: Sequenc
                 raise refusal_of_warning(cursor.fetchone())
             # PyMySQL keeps the server's reply under this private name only; a test pins it.
             counts += row_counts(row_count, cursor._result.message, affected)
-        statement = absent_keys_statement(table.feed.table, rows)
-        if statement is not None:
-            cursor.execute(statement)
-            if cursor.fetchone() != (0,):
-                raise DataRefused(Reason.CONFLICT, 0)
     return counts

@@ -9,7 +9,8 @@ tenth of what a driver's `executemany` does. The statement is generated from the
     ) new
     ON DUPLICATE KEY UPDATE c = IF(<new is newer>, new.c, t.c), …, event_id = …, event_time = …
 
-Assignments run from left to right, so the version columns, which decide whether a row is newer, come last.
+Assignments run from left to right, so the version columns, which decide whether a row is newer, come last. A column
+that only events that name it change has a version of its own, and goes by that.
 """
 
 import re
@@ -27,7 +28,8 @@ from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import (
     LINEAGE_COLUMNS,
     VERSION_COLUMNS,
-    other_unique_columns,
+    guards_of,
+    named_columns,
     persons_of,
     written_columns,
 )
@@ -42,6 +44,10 @@ EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
 
 OR_ERROR = "ERROR ON EMPTY ERROR ON ERROR"
 """For each column of JSON_TABLE: by default a value that doesn't fit, or is missing, silently becomes NULL."""
+
+REFUSE = "(SELECT 1 UNION ALL SELECT 2)"
+"""A number that there isn't: the server refuses the statement (errno 1242) once it is to be assigned, for the row that
+was met is another's. It is met by a second unique column, for by its key a row meets its own."""
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
 
@@ -80,19 +86,6 @@ def with_json(statement: str, json: bytes) -> bytes:
     control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES."""
     before, behind = statement.encode().split(b"%s")
     return b"".join((before, b"'", json.replace(b"\\", b"\\\\").replace(b"'", b"\\'"), b"'", behind))
-
-
-def absent_keys_statement(table: Table, rows: Sequence[Row]) -> bytes | None:
-    """Counts the keys of some rows that the table lacks, if it has another unique column; None elsewhere. A row whose
-    unique value another row has is not inserted, and the upsert says nothing of it."""
-    if not other_unique_columns(table):
-        return None
-    (key,) = table.primary_key
-    statement = (
-        f"SELECT COUNT(*) FROM {json_keys(key)} LEFT JOIN `{table.name}` t ON t.`{key.name}` = j.k "  # noqa: S608
-        f"WHERE t.`{key.name}` IS NULL"
-    )
-    return with_json(statement, keys_of(table, rows))
 
 
 def outdated_members_statement(members: Table, parents: Sequence[Row]) -> bytes:
@@ -139,6 +132,9 @@ def _template(table: Table) -> str:
             f"LEFT JOIN `{ERASURE.name}` e{number} ON e{number}.person_kind = '{person.kind}' "
             f"AND e{number}.person_id = j.p{number} COLLATE {BINARY_COLLATION}"
         )
+    for name, version in named_columns(table).items():
+        values[version] = _version_of_named(values[name], *(f"j.c{position_of[part]}" for part in VERSION_COLUMNS))
+        values[name] = f"COALESCE({values[name]}, '{table.c[name].info['otherwise']}')"
     for name, value in values.items():
         spared = _not_erased(number for number, person in persons if name in person.emptied)
         values[name] = f"IF({spared}, {value}, NULL)" if spared else value
@@ -166,23 +162,40 @@ def sent_names(table: Table) -> list[str]:
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
+def _version_of_named(value: str, micros: str, event_id: str) -> str:
+    """The version of a value that an event may name; the least of all where it doesn't."""
+    return f"UNHEX(IF({value} IS NULL, REPEAT('0', 48), CONCAT(LPAD(HEX({micros}), 16, '0'), {event_id})))"
+
+
 def _not_erased(numbers: Iterable[int]) -> str:
     """The condition that none of these persons is erased; empty where there are none."""
     return " AND ".join(f"e{number}.person_id IS NULL" for number in numbers)
 
 
 def _assignments(table: Table) -> list[str]:
-    newer = f"(new.`event_time`, new.`event_id`) > (`{table.name}`.`event_time`, `{table.name}`.`event_id`)"
+    stored = f"`{table.name}`"
+    key = list(table.primary_key.columns.keys())
+    wins = {columns: f"{_values('new', version)} > {_values(stored, version)}" for version, columns in guards_of(table)}
+    newer = next(iter(wins.values()))
+    where = {
+        **dict.fromkeys(("kafka_partition", "kafka_offset"), newer),
+        "loaded_on": " OR ".join(wins.values()),
+        **{name: is_won for columns, is_won in wins.items() for name in columns},
+        "event_id": newer,
+    }
+    taken = {name: f"IF({is_won}, new.`{name}`, {stored}.`{name}`)" for name, is_won in where.items()}
+    taken["kafka_partition"] = (
+        f"IF({_values('new', key)} = {_values(stored, key)}, {taken['kafka_partition']}, {REFUSE})"
+    )
     # The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity.
-    latest = f"GREATEST(new.`event_time`, `{table.name}`.`event_time`)"
-    keys = [column.name for column in table.primary_key]
-    if other_unique_columns(table):  # the row that was met may be another's: it is left as it is, and found missing
-        is_same = " AND ".join(f"new.`{name}` = `{table.name}`.`{name}`" for name in keys)
-        newer, latest = f"{is_same} AND {newer}", f"IF({is_same}, {latest}, `{table.name}`.`event_time`)"
-    guarded = [column.name for column in written_columns(table) if column.name not in (*keys, *VERSION_COLUMNS)]
-    version = [] if "event_id" in keys else ["event_id"]
-    assigned = [f"`{name}` = IF({newer}, new.`{name}`, `{table.name}`.`{name}`)" for name in (*guarded, *version)]
-    return [*assigned, f"`event_time` = {latest}"]
+    greater = {
+        name: f"GREATEST(new.`{name}`, {stored}.`{name}`)" for name in (*named_columns(table).values(), "event_time")
+    }
+    return [f"`{name}` = {value}" for name, value in (taken | greater).items() if name not in key]
+
+
+def _values(side: str, names: Iterable[str]) -> str:
+    return f"({', '.join(f'{side}.`{name}`' for name in names)})"
 
 
 def json_type(column: Column[Any]) -> tuple[str, str]:

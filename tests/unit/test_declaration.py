@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, func
 
 from stream.catalog import METADATA, STREAMS
 from stream.catalog.trip import TRIPS
-from stream.declaration import app, column, rolled_up, upserted_table
+from stream.declaration import app, column, named, rolled_up, upserted_table
 from stream.declaration.tables import business_time_of, other_unique_columns
 from stream.declaration.types import EntityId, Micros, TextId32
 
@@ -38,6 +39,14 @@ def test_a_key_of_several_columns_has_no_business_time() -> None:
 def test_a_key_of_several_columns_has_no_unique_column_beside_it() -> None:
     with pytest.raises(TypeError, match="its key must be one column"):
         upserted_table("t", *with_two_keys(column("code", TextId32, unique=True)), persons=[app("user_id")], comment="")
+
+
+@pytest.mark.parametrize("other", [{"business_time": "paid_on"}, {"set_of": METADATA.tables["trip"]}])
+def test_a_column_that_goes_by_its_own_version_is_neither_of_a_set_nor_beside_a_business_time(other: Any) -> None:
+    columns = [column("id", EntityId, primary_key=True), *named("role", TextId32, otherwise="user", comment="")]
+    with pytest.raises(TypeError, match="each column must be that of the row's version"):
+        upserted_table("t", *columns, column("paid_on", Micros), persons=[app("id")], comment="", **other)
+    upserted_table("t", *columns, persons=[app("id")], comment="")
 
 
 def test_what_the_catalog_declares_can_be_served() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.catalog import STREAMS
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import OnErasure
-from stream.declaration.tables import LINEAGE_COLUMNS, other_unique_columns, persons_of, written_columns
+from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, persons_of, written_columns
 from stream.stages import upsert
 from stream.stages.upsert import encoded, row_counts
 
@@ -79,20 +79,21 @@ def test_the_version_is_assigned_last(table: Any) -> None:
     assigned = re.findall(r"(?<!\.)`(\w+)` = ", update)  # behind a dot it is compared
     keys = {column.name for column in table.primary_key}
     # A history's key is the event's id, so there only the time is left of the version.
-    last = [name for name in ("event_id", "event_time") if name not in keys]
+    last = [name for name in ("event_id", *named_columns(table).values(), "event_time") if name not in keys]
     assert assigned[-len(last) :] == last
     assert len(assigned) == len(set(assigned))
-    assert set(assigned) == {column.name for column in written_columns(table)} - keys
+    versions = set(named_columns(table).values())
+    assert set(assigned) == {column.name for column in written_columns(table)} - keys | versions
     assert set(LINEAGE_COLUMNS) < set(assigned)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_a_row_that_is_met_by_a_second_unique_column_is_left_alone(table: Any) -> None:
-    """It may be another's: then nothing of it is assigned, not even its time."""
+def test_a_row_that_is_met_and_has_another_key_has_the_statement_refused(table: Any) -> None:
+    """By its key a row meets its own; a unique index of any other column may lead it to another's."""
     update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
-    (key, *_) = (column.name for column in table.primary_key)
-    guards = update.count(f"IF(new.`{key}` = `{table.name}`.`{key}`")
-    assert guards == (update.count("` = IF(") if other_unique_columns(table) else 0)
+    new, old = (", ".join(f"{side}.`{key.name}`" for key in table.primary_key) for side in ("new", f"`{table.name}`"))
+    assert update.lstrip().startswith(f"`kafka_partition` = IF(({new}) = ({old}), ")
+    assert update.count(upsert.REFUSE) == 1
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))

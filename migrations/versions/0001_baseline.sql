@@ -562,6 +562,7 @@ CREATE TABLE IF NOT EXISTS offset_reset (
 CREATE TABLE IF NOT EXISTS replay_run (
     run_id VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'names the run; its progress and ledgers are of group replay:<run_id>',
     ranges MEDIUMTEXT NOT NULL COMMENT 'JSON: [[topic, partition, topic id, first offset, the offset behind the last], …]',
+    rewrites TINYINT(1) NOT NULL COMMENT '1 where an event may change the row that it wrote before',
     rows_before MEDIUMTEXT NOT NULL COMMENT 'JSON: rows by table and date of created_on when the run began',
     started_on DATETIME(6) NOT NULL COMMENT 'when the run began (UTC)',
     ended_on DATETIME(6) COMMENT 'when the last of its records was applied (UTC); null until then',

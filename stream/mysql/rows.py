@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import Person
@@ -18,7 +18,15 @@ from stream.mysql.errnos import refusal_of_warning
 from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
-from stream.stages.upsert import encoded, outdated_members_statement, row_counts, upsert_statement
+from stream.stages.upsert import (
+    encoded,
+    members_statement,
+    outdated_members_statement,
+    removed_members_statement,
+    row_counts,
+    sent_names,
+    upsert_statement,
+)
 
 
 @dataclass(slots=True)
@@ -45,37 +53,61 @@ Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 
 
 def upsert(
-    connection: Connection, partition: int, compacted: Compacted, mark: Mark, late_before: int
+    connection: Connection,
+    partition: int,
+    compacted: Compacted,
+    mark: Mark,
+    late_before: int,
+    *,
+    rewrites: bool = False,
 ) -> tuple[dict[str, RowCounts], Changes]:
     """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
-    before `late_before` (microseconds). Raises DataRefused."""
+    before `late_before` (microseconds). Where it `rewrites`, an equal version wins as well. Raises DataRefused."""
     # Markers first: rows of the same slice about an erased person are left out already.
     markers = mark(connection, compacted.erased)
     rows: dict[str, RowCounts] = {}
     changes = Changes()
     for table in compacted.tables:
         name = table.feed.table.name
-        before = touched.before(connection, table, late_before)
-        rows[name] = send(connection, partition, table, table.rows)
+        before = touched.before(connection, table, late_before, rewrites=rewrites)
+        rows[name] = send(connection, partition, table, table.rows, rewrites=rewrites)
         changes |= touched.after(connection, before, rows[name])
     # Members that belong to another version of these parents go, be it newer or older. So a set is replaced with its
     # parent's version, in whichever order the versions come.
     for table in compacted.tables:
         for members in sets_of(table.feed.table):
             answers(connection, outdated_members_statement(members, table.rows))
+            if rewrites:
+                _remove_unlisted(connection, members, table, compacted)
     if compacted.erased:
         rows[ERASURE.name] = markers
     return rows, changes
 
 
-def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:
+def _remove_unlisted(connection: Connection, members: Table, parents: TableRows, compacted: Compacted) -> None:
+    """Remove the members of the sets of these versions that their events don't list, or don't list any more."""
+    places = [sent_names(members).index(column.name) for column in members.primary_key]
+    listed = {
+        tuple(row[place] for place in places)
+        for table in compacted.tables
+        if table.feed.table is members
+        for row in table.rows
+    }
+    stored = {tuple(key) for key in answers(connection, members_statement(members, parents.rows))}
+    if unlisted := stored - listed:
+        answers(connection, removed_members_statement(members, sorted(unlisted)))
+
+
+def send(
+    connection: Connection, partition: int, table: TableRows, rows: Sequence[Row], *, rewrites: bool = False
+) -> RowCounts:
     """Send rows of one table. Raises DataRefused also where the server wrote the rows and warned, for then the server
     bent a value to make it fit. Therefore the caller sets a savepoint first."""
     counts = RowCounts()
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for rows_json, row_count in encoded(rows):
-            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json))
+            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json, rewrites=rewrites))
             if cursor.warning_count:
                 cursor.execute("SHOW WARNINGS")
                 raise refusal_of_warning(cursor.fetchone())

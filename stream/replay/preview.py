@@ -21,7 +21,13 @@ OUTCOMES = ("inserted", "updated", "unchanged", "suppressed")
 
 
 def preview(
-    properties: Mapping[str, str], database: Engine, ranges: Sequence[Range], decoder: Decoder, tell: Tell
+    properties: Mapping[str, str],
+    database: Engine,
+    ranges: Sequence[Range],
+    decoder: Decoder,
+    tell: Tell,
+    *,
+    rewrites: bool = False,
 ) -> list[Effect]:
     """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are. Rows
     count by what becomes of them in the end, each key once, in however many batches its versions come. Not foreseen: a
@@ -39,7 +45,7 @@ def preview(
             rows.update({(name, "suppressed"): counts.suppressed for name, counts in written.rows.items()})
         with read_connection(database) as live:
             for table in tables.values():
-                rows.update(outcomes_of(live, shadow, table))
+                rows.update(outcomes_of(live, shadow, table, rewrites=rewrites))
             erased = _not_yet_erased(live, shadow)
     return [
         *(Effect(what, name, None, outcome, count) for (what, name, outcome), count in sorted(records.items())),
@@ -48,8 +54,8 @@ def preview(
     ]
 
 
-def outcomes_of(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple[str, str]]:
-    """The fate of a shadow's rows once they meet the live ones."""
+def outcomes_of(live: Connection, shadow: Shadow, table: Table, *, rewrites: bool = False) -> Counter[tuple[str, str]]:
+    """The fate of a shadow's rows once they meet the live ones; those of an equal version win if it `rewrites`."""
     outcomes: Counter[tuple[str, str]] = Counter()
     for some in shadow.rows(table):
         stored = _stored(live, table, [key_of(table, row) for row in some])
@@ -64,21 +70,24 @@ def outcomes_of(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple
             elif known is None:
                 outcome = "inserted"
             else:
-                outcome = "updated" if _changes(table, known, row) else "unchanged"
+                outcome = "updated" if _changes(table, known, row, rewrites) else "unchanged"
             outcomes[table.name, outcome] += 1
     return outcomes
 
 
 def _stored(live: Connection, table: Table, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], RowMapping]:
-    """The live rows of some keys: their versions."""
-    columns = [*table.primary_key, *(table.c[name] for version, _ in guards_of(table) for name in version)]
-    query = select(*dict.fromkeys(columns)).where(tuple_(*table.primary_key).in_(set(keys)))
+    """The live rows of some keys."""
+    query = select(table).where(tuple_(*table.primary_key).in_(set(keys)))
     return {key_of(table, row): row for row in live.execute(query).mappings()}
 
 
-def _changes(table: Table, stored: RowMapping, sent: RowMapping) -> bool:
+def _changes(table: Table, stored: RowMapping, sent: RowMapping, rewrites: bool) -> bool:
     """Whether the guard lets a row change the stored one."""
-    return any(_values(sent, version) > _values(stored, version) for version, _ in guards_of(table))
+    for version, columns in guards_of(table):
+        newer, older = _values(sent, version), _values(stored, version)
+        if newer > older or (rewrites and newer == older and _values(sent, columns) != _values(stored, columns)):
+            return True
+    return False
 
 
 def _values(row: RowMapping, names: Sequence[str]) -> list[Any]:

@@ -16,6 +16,7 @@ that only events that name it change has a version of its own, and goes by that.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -75,9 +76,9 @@ def encoded(rows: Sequence[Row]) -> Iterator[tuple[bytes, int]]:
         yield from encoded(rows[middle:])
 
 
-def upsert_statement(table: Table, partition: int, rows_json: bytes) -> bytes:
-    """The guarded upsert of a table, ready to be sent."""
-    return with_json(_template(table).replace("\0", str(int(partition))), rows_json)
+def upsert_statement(table: Table, partition: int, rows_json: bytes, *, rewrites: bool = False) -> bytes:
+    """The guarded upsert of a table, ready to be sent. Where it `rewrites`, an equal version wins as well."""
+    return with_json(_template(table, rewrites).replace("\0", str(int(partition))), rows_json)
 
 
 def with_json(statement: str, json: bytes) -> bytes:
@@ -100,6 +101,30 @@ def outdated_members_statement(members: Table, parents: Sequence[Row]) -> bytes:
     return with_json(statement, keys_of(key.table, parents))
 
 
+def members_statement(members: Table, parents: Sequence[Row]) -> bytes:
+    """Reads the keys of the members that belong to the very versions of these rows of their parents' table."""
+    (reference,) = members.foreign_keys
+    key, link = reference.column, reference.parent
+    names = sent_names(key.table)
+    key_columns = ", ".join(f"m.`{column.name}`" for column in members.primary_key)
+    statement = (
+        f"SELECT {key_columns} FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {json_type(key)[0]} PATH '$[0]', "  # noqa: S608
+        "event_id CHAR(32) CHARACTER SET ascii PATH '$[1]')) j "
+        f"JOIN `{members.name}` m ON m.`{link.name}` = j.k AND m.event_id = UNHEX(j.event_id)"
+    )
+    places = names.index(key.name), names.index("event_id")
+    return with_json(statement, msgspec.json.encode(list(map(itemgetter(*places), parents))))
+
+
+def removed_members_statement(members: Table, keys: Iterable[Sequence[Any]]) -> bytes:
+    """Deletes members by their keys."""
+    columns = list(enumerate(members.primary_key))
+    unpacked = ", ".join(f"k{place} {json_type(column)[0]} PATH '$[{place}]'" for place, column in columns)
+    is_its = " AND ".join(f"m.`{column.name}` = j.k{place}" for place, column in columns)
+    statement = f"DELETE m FROM JSON_TABLE(%s, '$[*]' COLUMNS ({unpacked})) j JOIN `{members.name}` m ON {is_its}"
+    return with_json(statement, msgspec.json.encode(list(keys)))
+
+
 def keys_of(table: Table, rows: Sequence[Row]) -> bytes:
     """The keys of rows of a table whose key is one column, as JSON."""
     (key,) = table.primary_key
@@ -113,7 +138,7 @@ def json_keys(key: Column[Any]) -> str:
 
 
 @cache
-def _template(table: Table) -> str:
+def _template(table: Table, rewrites: bool) -> str:
     """The statement, with a NUL for the partition's number and `%s` for the rows. In JSON_TABLE columns are `c0`, `c1`
     and so on, and ids of persons as text `p0`, `p1`, whom the joins find among the erased as `e0`, `e1`."""
     position_of = {name: position for position, name in enumerate(sent_names(table))}
@@ -151,7 +176,7 @@ SELECT new.* FROM (
   {" ".join(joins)}
   WHERE {_not_erased(number for number, person in persons if person.on_erasure is OnErasure.DELETE_ROW) or "TRUE"}
 ) new
-ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
+ON DUPLICATE KEY UPDATE {", ".join(_assignments(table, rewrites))}""".strip()  # noqa: S608
 
 
 def sent_names(table: Table) -> list[str]:
@@ -172,26 +197,36 @@ def _not_erased(numbers: Iterable[int]) -> str:
     return " AND ".join(f"e{number}.person_id IS NULL" for number in numbers)
 
 
-def _assignments(table: Table) -> list[str]:
+def _assignments(table: Table, rewrites: bool) -> list[str]:
     stored = f"`{table.name}`"
     key = list(table.primary_key.columns.keys())
-    wins = {columns: f"{_values('new', version)} > {_values(stored, version)}" for version, columns in guards_of(table)}
-    newer = next(iter(wins.values()))
-    where = {
-        **dict.fromkeys(("kafka_partition", "kafka_offset"), newer),
-        "loaded_on": " OR ".join(wins.values()),
-        **{name: is_won for columns, is_won in wins.items() for name in columns},
-        "event_id": newer,
-    }
-    taken = {name: f"IF({is_won}, new.`{name}`, {stored}.`{name}`)" for name, is_won in where.items()}
-    taken["kafka_partition"] = (
-        f"IF({_values('new', key)} = {_values(stored, key)}, {taken['kafka_partition']}, {REFUSE})"
-    )
+    taken_where: dict[str, str] = {}
+    changes = []
+    for version, columns in guards_of(table):
+        wins = f"{_values('new', version)} {'>=' if rewrites else '>'} {_values(stored, version)}"
+        taken_where |= dict.fromkeys(columns, wins)
+        # An equal version that brings nothing new is no change: where the row came from stays, too.
+        changes.append(f"{wins} AND NOT ({_is_same(table, (*columns, *version))})" if rewrites else wins)
+    origin = {"kafka_partition": changes[0], "kafka_offset": changes[0], "loaded_on": " OR ".join(changes)}
+    # The origin first: it compares with what the columns were.
+    taken_where = {**origin, **taken_where, "event_id": taken_where["modified_on"]}
+    taken = {name: f"IF({where}, new.`{name}`, {stored}.`{name}`)" for name, where in taken_where.items()}
+    is_own = f"{_values('new', key)} = {_values(stored, key)}"
+    taken["kafka_partition"] = f"IF({is_own}, {taken['kafka_partition']}, {REFUSE})"
     # The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity.
-    greater = {
-        name: f"GREATEST(new.`{name}`, {stored}.`{name}`)" for name in (*named_columns(table).values(), "event_time")
-    }
+    versions = [*named_columns(table).values(), "event_time"]
+    greater = {name: f"GREATEST(new.`{name}`, {stored}.`{name}`)" for name in versions}
     return [f"`{name}` = {value}" for name, value in (taken | greater).items() if name not in key]
+
+
+def _is_same(table: Table, names: Iterable[str]) -> str:
+    """The condition that columns are as stored, byte by byte: collations take many a text for another."""
+    sides = "CAST({}.`{}` AS BINARY)", "{}.`{}`"
+    comparisons = []
+    for name in names:
+        side = sides[0] if isinstance(table.c[name].type, (mysql.VARCHAR, mysql.TEXT)) else sides[1]
+        comparisons.append(f"{side.format('new', name)} <=> {side.format(f'`{table.name}`', name)}")
+    return " AND ".join(comparisons)
 
 
 def _values(side: str, names: Iterable[str]) -> str:

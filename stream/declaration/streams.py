@@ -15,7 +15,14 @@ from sqlalchemy import Table
 
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
-from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, named_columns, persons_of, written_columns
+from stream.declaration.tables import (
+    LINEAGE_COLUMNS,
+    VERSION_COLUMNS,
+    named_columns,
+    persons_of,
+    unstored_of,
+    written_columns,
+)
 from stream.declaration.types import Rule, field_extras
 
 
@@ -189,8 +196,7 @@ def _feed(event: type[Event], target: Into) -> Feed:
     if unknown:
         raise TypeError(f"into({target.table.name}) names columns that the table lacks: {sorted(unknown)}")
     item = None if target.items is None else _item_type(event, target.items)
-    unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
-    sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
+    sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored_of(target.table)))
     source_of = dict(zip(columns, sources, strict=False))
     of_item = [f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources]
     return Feed(

@@ -52,6 +52,7 @@ def upserted_table(
     comment: str,
     set_of: Table | None = None,
     business_time: str | None = None,
+    owner: tuple[str, str] | None = None,
 ) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
@@ -62,6 +63,10 @@ def upserted_table(
     are replaced as a set, and go with it.
 
     `business_time` names the column whose date dashboards show the row under, where there is one.
+
+    `owner` names the column whose first value keeps the row, and the events' attribute that lists, with commas, all the
+    values by which that column may name the same: an event under the row's key whose list lacks the stored value is a
+    conflict, be it newer or older.
 
     Raises TypeError for a table that writes can't serve: before they overwrite rows that have a business time, and
     after rows that another unique column may refuse, they look for the stored ones by a key of one column. Late changes
@@ -86,7 +91,7 @@ def upserted_table(
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         *(part for part in parts if isinstance(part, Index)),
         comment=comment,
-        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time},
+        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time, "owner": owner},
         **TABLE_OPTIONS,
     )
     for person in persons:  # an erasure finds rows by it
@@ -100,6 +105,19 @@ def persons_of(table: Table) -> tuple[PersonColumn, ...]:
     """The persons that an upserted table's rows are about; none for a table of another kind."""
     persons: tuple[PersonColumn, ...] = table.info.get("persons", ())
     return persons
+
+
+def owner_of(table: Table) -> tuple[str, str] | None:
+    """The column whose first value keeps a row, and the attribute that lists what names the same; None without one."""
+    owner: tuple[str, str] | None = table.info.get("owner")
+    return owner
+
+
+def unstored_of(table: Table) -> list[str]:
+    """The attributes of events that rows carry and no column keeps."""
+    persons = [person.column for person in persons_of(table) if not person.is_stored]
+    owner = owner_of(table)
+    return persons if owner is None else [*persons, owner[1]]
 
 
 def business_time_of(table: Table) -> Column[Any] | None:

@@ -33,7 +33,7 @@ def _bisect(
 ) -> None:
     savepoint = connection.begin_nested()
     try:
-        rows.send(connection, partition, table, table.rows[span.start : span.stop], rewrites=rewrites)
+        rows.send(connection, partition, table, table.rows[span.start : span.stop], rewrites)
     except DataRefused as error:
         savepoint.rollback()
         if len(span) == 1:

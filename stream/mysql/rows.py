@@ -70,7 +70,7 @@ def upsert(
     for table in compacted.tables:
         name = table.feed.table.name
         before = touched.before(connection, table, late_before, rewrites=rewrites)
-        rows[name] = send(connection, partition, table, table.rows, rewrites=rewrites)
+        rows[name] = send(connection, partition, table, table.rows, rewrites)
         changes |= touched.after(connection, before, rows[name])
     # Members that belong to another version of these parents go, be it newer or older. So a set is replaced with its
     # parent's version, in whichever order the versions come.
@@ -99,7 +99,7 @@ def _remove_unlisted(connection: Connection, members: Table, parents: TableRows,
 
 
 def send(
-    connection: Connection, partition: int, table: TableRows, rows: Sequence[Row], *, rewrites: bool = False
+    connection: Connection, partition: int, table: TableRows, rows: Sequence[Row], rewrites: bool = False
 ) -> RowCounts:
     """Send rows of one table. Raises DataRefused also where the server wrote the rows and warned, for then the server
     bent a value to make it fit. Therefore the caller sets a savepoint first."""

@@ -14,7 +14,7 @@ from typing import Any
 from stream.declaration.events import Event
 from stream.declaration.persons import Person
 from stream.declaration.streams import Feed, Route
-from stream.declaration.tables import other_unique_columns
+from stream.declaration.tables import other_unique_columns, owner_of
 from stream.records import Record
 
 Row = tuple[Any, ...]
@@ -81,6 +81,9 @@ def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept]) -> TableRows:
         kept = {(identity, each[0]): each for identity, each in newest.items()}
         kept |= {(identity, each[0]): each for (identity, _), each in naming.items()}
         ordered = [kept[place] for place in sorted(kept)]
+    if owner_of(ordered[0][3].table) is not None:
+        # Of one key's rows the first to come keeps it: the identities stand in the order in which they came.
+        ordered = [newest[identity] for identity in sorted(newest, key=itemgetter(0))]
     if other_unique_columns(ordered[0][3].table):
         # As it happened: what one row gives up another may take.
         ordered.sort(key=itemgetter(0))

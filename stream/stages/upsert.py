@@ -3,7 +3,7 @@
 All rows travel as one JSON parameter, unpacked by JSON_TABLE in the server: that costs the client less than a
 tenth of what a driver's `executemany` does. The statement is generated from the same `Table` that migrations use.
 
-    INSERT INTO t (…) SELECT new.* FROM (
+    INSERT INTO t (…) SELECT new.… FROM (
         SELECT … FROM JSON_TABLE(:rows, '$[*]' COLUMNS (…)) j
         LEFT JOIN erasure e ON e.person_kind = … AND e.person_id = j.person WHERE e.person_id IS NULL
     ) new
@@ -31,7 +31,9 @@ from stream.declaration.tables import (
     VERSION_COLUMNS,
     guards_of,
     named_columns,
+    owner_of,
     persons_of,
+    unstored_of,
     written_columns,
 )
 from stream.declaration.types import BINARY_COLLATION, TEXT_LENGTH_MAX
@@ -48,7 +50,7 @@ OR_ERROR = "ERROR ON EMPTY ERROR ON ERROR"
 
 REFUSE = "(SELECT 1 UNION ALL SELECT 2)"
 """A number that there isn't: the server refuses the statement (errno 1242) once it is to be assigned, for the row that
-was met is another's. It is met by a second unique column, for by its key a row meets its own."""
+was met is another's: it is met by a second unique column, or its owner is another."""
 
 REPLY = re.compile(rb"Records: (\d+)  Duplicates: (\d+)")
 
@@ -150,6 +152,11 @@ def _template(table: Table, rewrites: bool) -> str:
             unpacked.append(f"c{position} {kind} PATH '$[{position}]' {OR_ERROR}")
             values[name] = expression.format(f"j.c{position}")
     occurred = values["event_time"]
+    unstored = {}
+    if (owner := owner_of(table)) is not None:
+        place = f"PATH '$[{position_of[owner[1]]}]'"
+        unpacked.append(f"o VARCHAR({TEXT_LENGTH_MAX}) CHARACTER SET utf8mb4 {place} {OR_ERROR}")
+        unstored[owner[1]] = "j.o"
     for number, person in persons:
         place = f"PATH '$[{position_of[person.column]}]'"
         unpacked.append(f"p{number} VARCHAR(256) CHARACTER SET utf8mb4 {place} {OR_ERROR}")
@@ -167,8 +174,8 @@ def _template(table: Table, rewrites: bool) -> str:
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
 INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
-SELECT new.* FROM (
-  SELECT {", ".join(f"{value} AS `{name}`" for name, value in values.items())},
+SELECT {", ".join(f"new.`{name}`" for name in names)} FROM (
+  SELECT {", ".join(f"{value} AS `{name}`" for name, value in (values | unstored).items())},
     {occurred} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
   FROM JSON_TABLE(%s, '$[*]' COLUMNS (
     {", ".join(unpacked)}
@@ -180,11 +187,10 @@ ON DUPLICATE KEY UPDATE {", ".join(_assignments(table, rewrites))}""".strip()  #
 
 
 def sent_names(table: Table) -> list[str]:
-    """The names of the rows' values, in their order: columns, and ids of persons that no column keeps."""
+    """The names of the rows' values, in their order: columns, and what no column keeps."""
     shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
     own = [column.name for column in written_columns(table) if column.name not in shared]
-    unstored = [person.column for person in persons_of(table) if not person.is_stored]
-    return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
+    return [*own, *unstored_of(table), "event_time", "event_id", "kafka_offset"]
 
 
 def _version_of_named(value: str, micros: str, event_id: str) -> str:
@@ -212,6 +218,9 @@ def _assignments(table: Table, rewrites: bool) -> list[str]:
     taken_where = {**origin, **taken_where, "event_id": taken_where["modified_on"]}
     taken = {name: f"IF({where}, new.`{name}`, {stored}.`{name}`)" for name, where in taken_where.items()}
     is_own = f"{_values('new', key)} = {_values(stored, key)}"
+    if (owner := owner_of(table)) is not None:
+        is_itself = f"{_values('new', VERSION_COLUMNS)} = {_values(stored, VERSION_COLUMNS)}"
+        is_own += f" AND (FIND_IN_SET({stored}.`{owner[0]}`, new.`{owner[1]}`) OR {is_itself})"
     taken["kafka_partition"] = f"IF({is_own}, {taken['kafka_partition']}, {REFUSE})"
     # The guard has no say any more once event_id is assigned: the greater moment it is, of the same entity.
     versions = [*named_columns(table).values(), "event_time"]

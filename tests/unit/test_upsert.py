@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.catalog import STREAMS
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import OnErasure
-from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, persons_of, written_columns
+from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, owner_of, persons_of, written_columns
 from stream.stages import upsert
 from stream.stages.upsert import encoded, row_counts
 
@@ -92,7 +92,7 @@ def test_a_row_that_is_met_and_has_another_key_has_the_statement_refused(table: 
     """By its key a row meets its own; a unique index of any other column may lead it to another's."""
     update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
     new, old = (", ".join(f"{side}.`{key.name}`" for key in table.primary_key) for side in ("new", f"`{table.name}`"))
-    assert update.lstrip().startswith(f"`kafka_partition` = IF(({new}) = ({old}), ")
+    assert update.lstrip().startswith(f"`kafka_partition` = IF(({new}) = ({old})")
     assert update.count(upsert.REFUSE) == 1
 
 
@@ -101,9 +101,9 @@ def test_no_value_becomes_null_unseen(table: Any) -> None:
     """JSON_TABLE's default for what is missing or does not fit is NULL."""
     statement = upsert.upsert_statement(table, 0, b"[]").decode()
     paths = statement.count(" PATH ")
-    # All but modified_on, partition and loaded_on, and each person whose erasure changes what is written.
+    # All but modified_on, partition and loaded_on, each person whose erasure changes what is written, and an owner.
     joined = [person for person in persons_of(table) if person.is_joined]
-    assert paths == len(written_columns(table)) - 3 + len(joined)
+    assert paths == len(written_columns(table)) - 3 + len(joined) + (owner_of(table) is not None)
     assert statement.count("ERROR ON EMPTY ERROR ON ERROR") == paths
 
 

@@ -161,7 +161,7 @@ def write_rows(
             return WrittenSlice(decoded.slice, counts, rows, rejected, changes)
         except DataRefused:
             savepoint.rollback()
-            refused = find_refused(connection, partition, compacted.tables, rewrites=rewrites)
+            refused = find_refused(connection, partition, compacted.tables, accepted, rewrites=rewrites)
             accepted = [each for each in accepted if each[0].offset not in refused]
             rejected += refused.values()
 

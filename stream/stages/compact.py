@@ -20,6 +20,8 @@ from stream.records import Record
 Row = tuple[Any, ...]
 """A feed's column values, then occurred_at, event_id and the Kafka offset."""
 
+Accepted = tuple[Record, Event, Route]
+
 Kept = tuple[tuple[int, str], Record, Event, Feed]
 """An event that is to become a row, behind its version."""
 
@@ -45,7 +47,7 @@ class Compacted:
     """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
 
 
-def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
+def compact(accepted: Sequence[Accepted]) -> Compacted:
     """Keep the newest event per table, key and person, and make the rows."""
     newest_by_table: dict[str, dict[Any, Kept]] = {}
     naming_by_table: dict[str, dict[Any, Kept]] = {}
@@ -72,6 +74,26 @@ def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
     tables = [_rows(newest, naming_by_table.get(name, {})) for name, newest in newest_by_table.items()]
     written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
     return Compacted(tables, written_count, len(accepted) - written_count, erased)
+
+
+def superseded(accepted: Sequence[Accepted], table: TableRows) -> dict[int, list[tuple[Row, Record]]]:
+    """The rows, each with its record, that would take a row's place one after the other if it were refused: by the
+    offset of the kept record. Sets have none here: they are replaced as a whole."""
+    versions: dict[Any, list[Kept]] = {}
+    for record, event, route in accepted:
+        for feed in route.feeds:
+            if feed.table is not table.feed.table or feed.items is not None:
+                continue
+            if feed.condition is None or getattr(event, feed.condition):
+                version = (event.occurred_at, event.event_id)
+                versions.setdefault(feed.identity(event), []).append((version, record, event, feed))
+    waiting = {}
+    for kept in versions.values():
+        (_, newest, *_), *older = sorted(kept, key=itemgetter(0), reverse=True)
+        waiting[newest.offset] = [
+            ((*feed.values(event), *version, record.offset), record) for version, record, event, feed in older
+        ]
+    return waiting
 
 
 def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept]) -> TableRows:

@@ -31,6 +31,7 @@ from stream.declaration.tables import (
     VERSION_COLUMNS,
     guards_of,
     named_columns,
+    other_unique_columns,
     owner_of,
     persons_of,
     unstored_of,
@@ -89,6 +90,33 @@ def with_json(statement: str, json: bytes) -> bytes:
     control characters. It relies on `connection.SQL_MODE`, which is without NO_BACKSLASH_ESCAPES."""
     before, behind = statement.encode().split(b"%s")
     return b"".join((before, b"'", json.replace(b"\\", b"\\\\").replace(b"'", b"\\'"), b"'", behind))
+
+
+def claimants_statement(table: Table, rows: Sequence[Row]) -> bytes:
+    """Reads the places of those of these rows that claim the value of another unique column that another row has, each
+    with that row's version."""
+    (key,) = table.primary_key
+    names = [key.name, *other_unique_columns(table)]
+    places = [sent_names(table).index(name) for name in names]
+    unpacked = ", ".join(
+        f"c{place} {json_type(table.c[name])[0]} PATH '$[{place + 1}]'" for place, name in enumerate(names)
+    )
+    claims = " OR ".join(
+        f"t.`{name}` = {json_type(table.c[name])[1].format(f'j.c{place}')}" for place, name in enumerate(names) if place
+    )
+    statement = (
+        f"SELECT j.place, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', t.event_time), LOWER(HEX(t.event_id)) "  # noqa: S608
+        f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (place INT PATH '$[0]', {unpacked})) j "
+        f"JOIN `{table.name}` t ON {claims} WHERE t.`{key.name}` <> j.c0"
+    )
+    claimed = [(number, *(row[place] for place in places)) for number, row in enumerate(rows)]
+    return with_json(statement, msgspec.json.encode(claimed))
+
+
+def version_in(table: Table, row: Row) -> tuple[int, str]:
+    """The version that a row carries."""
+    names = sent_names(table)
+    return row[names.index("event_time")], row[names.index("event_id")]
 
 
 def outdated_members_statement(members: Table, parents: Sequence[Row]) -> bytes:

@@ -22,7 +22,7 @@ from tests.events import NOON, SECOND, Datum, target_user, uuid_text
 from tests.keys import HASH_KEY, OLDER_HASH_KEY
 from tests.sql import applying
 from tests.sql.applying import GROUP_ID, Applier, outcomes
-from tests.sql.test_campaign import assert_conflicts
+from tests.sql.test_campaign import assert_conflicts, statements_sent
 from tests.sql.test_erasure import sweep, sweeping
 from tests.stores import HASHER
 from tests.waiting import wait_for
@@ -119,6 +119,16 @@ def test_an_id_belongs_to_its_first_participant(
     (letter,) = database.rows("dead_letter")
     assert (letter["kafka_offset"], letter["reason"], letter["record_value"]) == (1, "conflict", None)
     assert_conflicts(database, applier, 1)
+
+
+def test_many_versions_of_another_participant_are_found_together(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [selected(number, target_user_id=5, user_id="8") for number in range(100, 200)]
+    sent = statements_sent(monkeypatch)
+    assert len(applier.apply(FIRST, *others).rejected) == 100
+    assert len(sent) <= 5
+    assert_conflicts(database, applier, *range(1, 101))
 
 
 def test_an_id_that_is_read_again_still_belongs_to_its_first_participant(database: Database, applier: Applier) -> None:

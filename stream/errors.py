@@ -74,7 +74,7 @@ class Reason(_Noted):
     MISSING_KEY = "missing_key", "the record has no Kafka key"
     KEY_MISMATCH = "key_mismatch", "the Kafka key does not name the entity in the value"
     # write
-    CONFLICT = "conflict", "another row has the unique key that this one claims"
+    CONFLICT = "conflict", "another row has the unique key, or another participant the id, that this one claims"
     CONSTRAINT = "constraint", "the database's own check, or a foreign key, refuses the row"
     REFUSED_BY_DATABASE = "refused_by_database", "only the database found a value unfit"
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import mysql
 from stream.catalog import STREAMS
 from stream.declaration.persons import PersonKind
 from stream.declaration.streams import Feed, Route
-from stream.declaration.tables import persons_of
+from stream.declaration.tables import named_columns, persons_of
 from stream.declaration.types import check_app_id_text, check_hash_id, extra_of, meta_of
 from stream.errors import Rejection
 from stream.paths import SCHEMAS_FOLDER
@@ -64,14 +64,16 @@ def test_valid_examples_become_the_rows_that_they_state(topic: str, subtests: py
 
 def _columns_without_their_value(feed: Feed, row: Row) -> list[str]:
     values = zip(feed.columns, row, strict=False)
-    return [name for name, value in values if value is None and not feed.table.c[name].nullable]
+    may_be_null = {*named_columns(feed.table), *(column.name for column in feed.table.columns if column.nullable)}
+    return [name for name, value in values if value is None and name not in may_be_null]
 
 
 def _as_stated(feed: Feed, row: Row) -> dict[str, Any]:
     """A row as an example states it; `modified_on` is the version's time."""
     unstored = feed.sources[len(feed.columns) :]  # persons whom no column names stand behind the columns
-    named = dict(zip((*feed.columns, *unstored, "modified_on"), map(_as_in_json, row), strict=False))
-    return {name: value for name, value in named.items() if name not in unstored}
+    values = dict(zip((*feed.columns, *unstored, "modified_on"), map(_as_in_json, row), strict=False))
+    unnamed = {name: feed.table.c[name].info["otherwise"] for name in named_columns(feed.table) if values[name] is None}
+    return {name: value for name, value in {**values, **unnamed}.items() if name not in unstored}
 
 
 def _as_in_json(value: Any) -> Any:

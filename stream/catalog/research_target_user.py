@@ -21,13 +21,18 @@ class TargetUserSelected(HashedEvent):
 
     key_id: ClassVar[str | None] = None
     """The id of our key, where the hash is ours."""
+    hash_ids: ClassVar[str] = ""
+    """All the hashes, by each of our keys, of the user whom it names; or the one that was made elsewhere."""
 
     def seal(self, hasher: Hasher) -> None:
         if (self.user_id is None) is (self.hash_id is None):
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "hash_id")
+        names = [self.hash_id or ""]
         if self.user_id is not None:
             self.hash_id = hasher.hash_id(self.study_id, self.user_id)
             self.__dict__["key_id"] = hasher.key_id  # no field: no producer sends it
+            names = hasher.known_hash_ids(self.study_id, self.user_id)
+        self.__dict__["hash_ids"] = ",".join(names)
 
     @property
     def participant(self) -> str:
@@ -43,6 +48,7 @@ HNTB_TARGET_USER = upserted_table(
     column("key_id", TextId16 | None, comment="names the key of the hash; null where it was made elsewhere"),
     Index(None, "created_on"),
     persons=[research("hash_id"), app("participant").unstored()],
+    owner=("hash_id", "hash_ids"),
     comment="Who takes part in which study, for the HNTB research platform",
 )
 

@@ -8,7 +8,19 @@ from msgspec import Meta
 from sqlalchemy import Index
 
 from stream import moments
-from stream.declaration import Event, Person, PersonKind, Stream, app, clerk, column, erases, into, upserted_table
+from stream.declaration import (
+    Event,
+    Person,
+    PersonKind,
+    Stream,
+    app,
+    clerk,
+    column,
+    erases,
+    into,
+    named,
+    upserted_table,
+)
 from stream.declaration.types import (
     EntityId,
     Flag,
@@ -73,7 +85,8 @@ SignupSource = Literal["clerk", "invite", "admin"]
 
 
 class ClerkAccount(ClerkEvent):
-    """A Clerk account as it stands. Clerk itself knows neither role nor status, and not always a name."""
+    """A Clerk account as it stands. Clerk itself knows neither role nor status, and not always a name: what it doesn't
+    name of the former two stays as it is."""
 
     email: Text512 | None
     created_on: Micros
@@ -86,18 +99,12 @@ class ClerkAccount(ClerkEvent):
         super().__post_init__()
         self.first_name = self.first_name or ""
         self.last_name = self.last_name or ""
-        self.role = self.role or "user"
-        self.status = self.status or "active"
 
 
 class UserCreated(ClerkAccount):
     """A Clerk account came to be."""
 
     signup_source: SignupSource | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.signup_source = self.signup_source or "clerk"
 
     # What the account's user_data begin with.
     signup_date_key = "signup_date"
@@ -108,8 +115,8 @@ class UserCreated(ClerkAccount):
         return json_text(iso_text(self.created_on))
 
     @property
-    def signup_source_value(self) -> str:
-        return json_text(self.signup_source)
+    def signup_source_value(self) -> str | None:
+        return None if self.signup_source is None else json_text(self.signup_source)
 
 
 class UserUpdated(ClerkAccount, kw_only=True):
@@ -236,8 +243,8 @@ USERS = upserted_table(
     column("email", Text512 | None, comment="the primary address"),
     column("first_name", Text128, comment="empty where none is given"),
     column("last_name", Text128, comment="empty where none is given"),
-    column("role", TextId32, comment="such as user or admin"),
-    column("status", TextId32, comment="such as active"),
+    *named("role", TextId32, otherwise="user", comment="such as user or admin"),
+    *named("status", TextId32, otherwise="active", comment="such as active"),
     persons=[clerk("clerk_id")],
     comment="Clerk accounts",
 )
@@ -246,7 +253,8 @@ USER_DATA = upserted_table(
     "user_data",
     column("clerk_id", TextId256, primary_key=True, comment="the Clerk account"),
     column("key", TextId64, primary_key=True, comment="which value, such as preferences"),
-    column("value", JsonText, comment="JSON, as text"),
+    # An account may come to be without a word of how; any other value is always named.
+    *named("value", JsonText, otherwise='"clerk"', comment="JSON, as text"),
     persons=[clerk("clerk_id")],
     comment="What is known of Clerk accounts, by key",
 )

@@ -50,6 +50,9 @@ def replay_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of the records; only read.")
     ] = False,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="Let an event change the row that it wrote before as well.")
+    ] = False,
     execute: ExecuteOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")] = None,
     output_format: FormatOption = Format.TABLE,
@@ -57,19 +60,21 @@ def replay_command(
     """Read a part of the log again, into the same tables: to fill a gap, or after a rule was mended that
     had rejected records.
 
-    Safe beside `stream run`: an event changes no row of the same version or a newer one. It waits while the live group
-    falls behind. The end of the part is fixed when the plan is made. SIGTERM and Ctrl-C finish what is in flight and
-    end with 75; --resume goes on, also after a crash.
+    Safe beside `stream run`: an event changes no row of the same version or a newer one. With --rewrite it changes the
+    row of its own version too, where it makes another one now: after a column was added, a rule was mended, or a row
+    was changed by hand. It waits while the live group falls behind. The end of the part is fixed when the plan is made.
+    SIGTERM and Ctrl-C finish what is in flight and end with 75; --resume goes on, also after a crash.
 
     Examples:
 
         stream replay --topic trip
         stream replay --topic trip --from-time 2026-03-01T06:00:00+02:00 --dry-run
         stream replay --topic trip --partition 3 --to-offset 100 --execute
+        stream replay --topic trip --rewrite --dry-run
     """
     settings = config.load()
     if resume is not None:
-        if topic or partition or execute or dry_run:
+        if topic or partition or execute or dry_run or rewrite:
             raise typer.BadParameter("a run that is resumed keeps its plan: nothing goes with --resume but --format")
         _run(settings, resume_run(settings, resume), output_format)
         return
@@ -79,9 +84,9 @@ def replay_command(
     if not ranges:
         show([], output_format, empty="nothing to replay: the log holds no such records")
     elif execute:
-        _run(settings, begin_run(settings, ranges), output_format)
+        _run(settings, begin_run(settings, ranges, rewrites=rewrite), output_format)
     elif dry_run:
-        show(_preview(settings, ranges), output_format, empty="")
+        show(_preview(settings, ranges, rewrites=rewrite), output_format, empty="")
         typer.echo("nothing was changed: --execute does it", err=True)
     else:
         show([{**asdict(part), "records_max": part.records_max} for part in ranges], output_format, empty="")
@@ -105,13 +110,12 @@ def _wanted(
     return Wanted(readable_topics(topics), tuple(partitions or ()), *offsets, *times)
 
 
-def _preview(settings: Settings, ranges: Sequence[Range]) -> list[runs.Effect]:
+def _preview(settings: Settings, ranges: Sequence[Range], *, rewrites: bool) -> list[runs.Effect]:
     calm_garbage_collector()
     topics = {part.topic for part in ranges}
     with opened_decoder(settings, topics) as decoder, shown("replayed") as tell:
-        return preview(
-            settings.required_kafka(), connect_engine(settings.required_database_url()), ranges, decoder, tell
-        )
+        database = connect_engine(settings.required_database_url())
+        return preview(settings.required_kafka(), database, ranges, decoder, tell, rewrites=rewrites)
 
 
 def _run(settings: Settings, run: Run, output_format: Format) -> None:

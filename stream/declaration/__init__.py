@@ -7,7 +7,7 @@ from stream.declaration.events import Event, HashedEvent
 from stream.declaration.persons import Person, PersonKind, app, clerk, research, telegram
 from stream.declaration.rollups import rolled_up, rollup_table
 from stream.declaration.streams import Stream, erases, into
-from stream.declaration.tables import column, upserted_table
+from stream.declaration.tables import column, named, upserted_table
 
 __all__ = [
     "Event",
@@ -20,6 +20,7 @@ __all__ = [
     "column",
     "erases",
     "into",
+    "named",
     "research",
     "rolled_up",
     "rollup_table",

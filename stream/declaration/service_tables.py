@@ -199,6 +199,7 @@ REPLAY_RUN = _table(
     "replay_run",
     _text("run_id", 32, "names the run; its progress and ledgers are of group replay:<run_id>", primary_key=True),
     _json("ranges", "[[topic, partition, topic id, first offset, the offset behind the last], …]"),
+    _number("rewrites", "1 where an event may change the row that it wrote before", mysql.TINYINT(1)),
     _json("rows_before", "rows by table and date of created_on when the run began"),
     _moment("started_on", "when the run began (UTC)"),
     _moment("ended_on", "when the last of its records was applied (UTC); null until then", nullable=True),

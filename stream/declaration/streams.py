@@ -15,7 +15,14 @@ from sqlalchemy import Table
 
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, OnErasure, Person, PersonKind
-from stream.declaration.tables import LINEAGE_COLUMNS, VERSION_COLUMNS, persons_of, written_columns
+from stream.declaration.tables import (
+    LINEAGE_COLUMNS,
+    VERSION_COLUMNS,
+    named_columns,
+    persons_of,
+    unstored_of,
+    written_columns,
+)
 from stream.declaration.types import Rule, field_extras, is_absent_where_empty, items_of, meta_of
 from stream.errors import ConfigurationError
 from stream.records import RECORD_BYTES_MAX
@@ -76,6 +83,8 @@ class Feed:
     identity: Callable[[Any], Any] = field(compare=False)
     """Event → key (of a set: its parent's), and the persons whose erasure suppresses the row. Of two events that
     share both, the newer supersedes the older."""
+    named: tuple[tuple[str, str], ...] = ()
+    """The columns that only events that name them change, each with the event's attribute: None where it doesn't."""
     condition: str | None = None
     """The event's attribute that says whether there is a row at all."""
     items: str | None = None
@@ -224,15 +233,16 @@ def _feed(event: type[Event], target: Into) -> Feed:
         raise ConfigurationError(f"into({target.table.name}): a set, and only a set, is fed by .each(…)")
     _require_attribute(event, target.condition)
     item = None if target.items is None else items_of(event)[target.items]
-    unstored = [person.column for person in persons_of(target.table) if not person.is_stored]
-    sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored))
+    sources = tuple(_source(event, item, target, name) for name in (*columns, *unstored_of(target.table)))
+    source_of = dict(zip(columns, sources, strict=False))
     of_item = [f"item.{name}" if hasattr(item, name) else f"event.{name}" for name in sources]
     return Feed(
         table=target.table,
         columns=columns,
         sources=sources,
         values=attrgetter(*(sources if item is None else of_item)),
-        identity=attrgetter(*_identity(target.table, dict(zip(columns, sources, strict=False)), item is not None)),
+        identity=attrgetter(*_identity(target.table, source_of, item is not None)),
+        named=tuple((name, source_of[name]) for name in named_columns(target.table)),
         condition=target.condition,
         items=target.items,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 from stream.declaration.persons import PersonColumn
-from stream.declaration.types import EventId, Micros, extra_of
+from stream.declaration.types import EventId, Micros, NamedVersion, extra_of
 from stream.errors import ConfigurationError
 
 # Constraints have names that migrations can rely on.
@@ -33,6 +33,19 @@ def column(name: str, annotation: Any, *constraints: SchemaItem, **options: Any)
     return Column(name, sql, *constraints, nullable=nullable, **{"autoincrement": False, **options})
 
 
+def named(name: str, annotation: Any, *, otherwise: str, comment: str) -> tuple[Column[Any], Column[Any]]:
+    """A column that only events that name it change, and its version: an event in which it is None leaves it as it is,
+    whichever comes first. It is `otherwise` where no event names it."""
+    return (
+        column(name, annotation, comment=comment, info={"otherwise": otherwise}),
+        column(_version_of(name), NamedVersion, comment=f"version: of the event that last named {name}; 0 for none"),
+    )
+
+
+def _version_of(name: str) -> str:
+    return f"{name}_version"
+
+
 def upserted_table(
     name: str,
     *parts: Column[Any] | Index,
@@ -40,6 +53,7 @@ def upserted_table(
     comment: str,
     set_of: Table | None = None,
     business_time: str | None = None,
+    owner: tuple[str, str] | None = None,
 ) -> Table:
     """A table whose rows are upserted from events, with the columns that all of these tables share.
 
@@ -51,12 +65,19 @@ def upserted_table(
 
     `business_time` names the column whose date dashboards show the row under, where there is one.
 
+    `owner` names the column whose first value keeps the row, and the events' attribute that lists, with commas, all the
+    values by which that column may name the same: an event under the row's key whose list lacks the stored value is a
+    conflict, be it newer or older.
+
     Raises ConfigurationError for a table that writes can't serve.
     """
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     for index in (part for part in parts if isinstance(part, Index) and part.unique):
         raise ConfigurationError(f"{name}: instead of the unique index {index.name} say unique=True of its one column")
+    if any("otherwise" in column.info for column in columns) and (business_time is not None or set_of is not None):
+        # Late changes and sets go by the version of the whole row, which says nothing of such a column's.
+        raise ConfigurationError(f"{name} has a business time or is a set: each column must be of the row's version")
     if any(column.unique for column in columns):
         _require_found_by_key(name, "a unique column", columns)
     if business_time is not None:
@@ -77,7 +98,7 @@ def upserted_table(
         column("loaded_on", Micros, comment="when the row was last written (UTC)"),
         *(part for part in parts if isinstance(part, Index)),
         comment=comment,
-        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time},
+        info={"persons": tuple(persons), "set_of": set_of, "business_time": business_time, "owner": owner},
         **TABLE_OPTIONS,
     )
     for person in persons:  # an erasure finds rows by it
@@ -134,10 +155,38 @@ def persons_of(table: Table) -> tuple[PersonColumn, ...]:
     return persons
 
 
+def owner_of(table: Table) -> tuple[str, str] | None:
+    """The column whose first value keeps a row, and the attribute that lists what names the same; None without one."""
+    owner: tuple[str, str] | None = table.info.get("owner")
+    return owner
+
+
+def unstored_of(table: Table) -> list[str]:
+    """The attributes of events that rows carry and no column keeps."""
+    persons = [person.column for person in persons_of(table) if not person.is_stored]
+    owner = owner_of(table)
+    return persons if owner is None else [*persons, owner[1]]
+
+
 def business_time_of(table: Table) -> Column[Any] | None:
     """The column whose date dashboards show the table's rows under; None where there is none."""
     name: str | None = table.info.get("business_time")
     return None if name is None else table.c[name]
+
+
+@cache
+def named_columns(table: Table) -> dict[str, str]:
+    """The columns that only events that name them change, each with its version column."""
+    return {column.name: _version_of(column.name) for column in table.columns if "otherwise" in column.info}
+
+
+@cache
+def guards_of(table: Table) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """The versions in a row, each with the columns that go by it: that of the row, and those of its named columns."""
+    named = named_columns(table)
+    besides = {*table.primary_key.columns.keys(), *VERSION_COLUMNS, *LINEAGE_COLUMNS, *named}
+    own = tuple(column.name for column in written_columns(table) if column.name not in besides)
+    return (VERSION_COLUMNS, own), *(((version,), (name,)) for name, version in named.items())
 
 
 @cache
@@ -148,7 +197,8 @@ def sets_of(table: Table) -> list[Table]:
 
 def written_columns(table: Table) -> list[Column[Any]]:
     """The columns that rows carry; the others the server computes from these."""
-    return [column for column in table.columns if column.computed is None]
+    versions = named_columns(table).values()
+    return [column for column in table.columns if column.computed is None and column.name not in versions]
 
 
 @cache

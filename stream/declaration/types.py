@@ -64,6 +64,10 @@ Micros = Annotated[int, Meta(ge=YEAR_2000, le=MICROS_MAX, extra={"sql": mysql.DA
 EventId = Annotated[str, Meta(extra={"sql": mysql.BINARY(16)})]
 """The hex digits of a UUID; kept as its bytes."""
 
+NamedVersion = Annotated[str, Meta(extra={"sql": mysql.BINARY(24)})]
+"""The version of a single value: eight bytes of its event's time and sixteen of its id, which compare as the pair
+does."""
+
 Probability = Annotated[float, Meta(ge=0, le=1, extra={"sql": mysql.DOUBLE(asdecimal=False)})]
 
 Rating = Annotated[int, Meta(ge=1, le=5, extra={"sql": mysql.TINYINT(unsigned=True)})]

@@ -22,5 +22,7 @@ class EngineOptions:
     linger_seconds: float
     dead_letter_ratio_max: float = 1.0
     is_until_caught_up: bool = False
+    rewrites: bool = False
+    """Whether an event may change the row that it wrote before."""
     stop_remedy: str = "decide how to go on: stream offsets accept {partition}"
     """An operator's answer to a partition that stopped, for its log line."""

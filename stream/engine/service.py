@@ -50,7 +50,9 @@ class Service:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
             lanes = []
             for number in range(settings.lanes):
-                writer = Writer(database, group_id, owner, resolves=is_replay, look_back_days=days)
+                writer = Writer(
+                    database, group_id, owner, resolves=is_replay, rewrites=options.rewrites, look_back_days=days
+                )
                 lanes.append(Lane(f"lane-{number}", writer, decoder, source.brokers.topic_ids, metrics, reports.put))
             self._engine = engine = Engine(
                 options,

@@ -24,6 +24,7 @@ CONFLICTS = {
 REFUSALS = {
     1048: Reason.MISSING_FIELD,  # a null in a column that has none
     1062: Reason.CONFLICT,
+    1242: Reason.CONFLICT,  # `upsert.REFUSE`: the row that was met is another's
     1264: Reason.OUT_OF_RANGE,
     1265: Reason.REFUSED_BY_DATABASE,  # data truncated
     1292: Reason.REFUSED_BY_DATABASE,  # not a value of the type

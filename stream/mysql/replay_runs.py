@@ -37,6 +37,8 @@ class Run:
 
     run_id: str
     ranges: Sequence[Range]
+    rewrites: bool
+    """Whether an event may change the row that it wrote before."""
     rows_before: RowsByDate
     has_ended: bool = False
 
@@ -67,14 +69,15 @@ class Effect:
     count: int
 
 
-def create(database: Engine, ranges: Sequence[Range]) -> Run:
+def create(database: Engine, ranges: Sequence[Range], *, rewrites: bool = False) -> Run:
     """Note a new run, and the places where its partitions begin. Raises DatabaseUnavailable."""
     run_id = f"{moments.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    run = Run(run_id, ranges, rows_by_date(database, {each.topic for each in ranges}))
+    run = Run(run_id, ranges, rewrites, rows_by_date(database, {each.topic for each in ranges}))
     starts = {each.topic_partition: (each.topic_id, each.from_offset) for each in ranges}
     noted = {"ranges": json.dumps([astuple(each) for each in ranges]), "rows_before": json.dumps(run.rows_before)}
     with translated_errors(), database.begin() as connection:
-        connection.execute(insert(REPLAY_RUN).values(run_id=run_id, **noted, started_on=func.utc_timestamp(6)))
+        began = {"run_id": run_id, "rewrites": rewrites, "started_on": func.utc_timestamp(6)}
+        connection.execute(insert(REPLAY_RUN).values(**began, **noted))
         progress.prepare(connection, run.group_id, starts)
     return run
 
@@ -86,7 +89,8 @@ def load(database: Engine, run_id: str) -> Run:
     if row is None:
         raise TerminalError(f"no replay {run_id} was begun: its first line of output names it")
     ranges = [Range(*place) for place in json.loads(row.ranges)]
-    return Run(run_id, ranges, json.loads(row.rows_before), has_ended=row.ended_on is not None)
+    rows_before = json.loads(row.rows_before)
+    return Run(run_id, ranges, bool(row.rewrites), rows_before, has_ended=row.ended_on is not None)
 
 
 def next_offsets(database: Engine, run: Run) -> dict[TopicPartition, int]:

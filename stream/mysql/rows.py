@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import Person
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import sets_of
-from stream.errors import DataRefused, Reason, Rejection
+from stream.errors import Rejection
 from stream.mysql import touched
 from stream.mysql.connection import answers, translated_errors
 from stream.mysql.dead_letters import DeadLetter
@@ -19,10 +19,12 @@ from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
 from stream.stages.upsert import (
-    absent_keys_statement,
     encoded,
+    members_statement,
     outdated_members_statement,
+    removed_members_statement,
     row_counts,
+    sent_names,
     upsert_statement,
 )
 
@@ -54,10 +56,16 @@ Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
 
 
 def upsert(
-    connection: Connection, partition: int, compacted: Compacted, mark: Mark, late_before: int
+    connection: Connection,
+    partition: int,
+    compacted: Compacted,
+    mark: Mark,
+    late_before: int,
+    *,
+    rewrites: bool = False,
 ) -> tuple[dict[str, RowCounts], Changes]:
     """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
-    before `late_before` (microseconds). Raises DataRefused."""
+    before `late_before` (microseconds). Where it `rewrites`, an equal version wins as well. Raises DataRefused."""
     # Markers first: rows of the same slice about an erased person are left out already.
     markers = mark(connection, compacted.erased)
     rows: dict[str, RowCounts] = {}
@@ -66,8 +74,8 @@ def upsert(
         name = table.feed.table.name
         rows[name] = RowCounts()
         for part in _parts(table):
-            before = touched.before(connection, part, late_before)
-            counts = send(connection, partition, part, part.rows)
+            before = touched.before(connection, part, late_before, rewrites=rewrites)
+            counts = send(connection, partition, part, part.rows, rewrites)
             changes |= touched.after(connection, before, counts)
             rows[name] += counts
     # Members that belong to another version of these parents go, be it newer or older. So a set is replaced with its
@@ -76,6 +84,8 @@ def upsert(
         for members in sets_of(table.feed.table):
             for part in _parts(table):
                 answers(connection, outdated_members_statement(members, part.rows))
+                if rewrites:
+                    _remove_unlisted(connection, members, part, compacted)
     if compacted.erased:
         rows[ERASURE.name] = markers
     return rows, changes
@@ -87,22 +97,33 @@ def _parts(table: TableRows) -> Iterator[TableRows]:
         yield TableRows(table.feed, table.rows[span], table.records[span])
 
 
-def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:
+def _remove_unlisted(connection: Connection, members: Table, parents: TableRows, compacted: Compacted) -> None:
+    """Remove the members of the sets of these versions that their events don't list, or don't list any more."""
+    places = [sent_names(members).index(column.name) for column in members.primary_key]
+    listed = {
+        tuple(row[place] for place in places)
+        for table in compacted.tables
+        if table.feed.table is members
+        for row in table.rows
+    }
+    stored = {tuple(key) for key in answers(connection, members_statement(members, parents.rows))}
+    if unlisted := stored - listed:
+        answers(connection, removed_members_statement(members, sorted(unlisted)))
+
+
+def send(
+    connection: Connection, partition: int, table: TableRows, rows: Sequence[Row], rewrites: bool = False
+) -> RowCounts:
     """Send rows of one table. Raises DataRefused also where the server wrote the rows and warned, for then the server
     bent a value to make it fit. Therefore the caller sets a savepoint first."""
     counts = RowCounts()
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for rows_json, row_count in encoded(rows):
-            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json))
+            affected = cursor.execute(upsert_statement(table.feed.table, partition, rows_json, rewrites=rewrites))
             if cursor.warning_count:
                 cursor.execute("SHOW WARNINGS")
                 raise refusal_of_warning(cursor.fetchone())
             # PyMySQL keeps the server's reply under this private name only; a test pins it.
             counts += row_counts(row_count, cursor._result.message, affected)
-        statement = absent_keys_statement(table.feed.table, rows)
-        if statement is not None:
-            cursor.execute(statement)
-            if cursor.fetchone() != (0,):
-                raise DataRefused(Reason.CONFLICT, 0)
     return counts

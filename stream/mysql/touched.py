@@ -11,12 +11,12 @@ see. Only a batch that has such dates looks closer; what changed nothing (a dupl
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, func
+from sqlalchemy import Column, Connection, Table, func, select
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
@@ -124,6 +124,8 @@ class Before:
     """Stored rows by the period in which they lie."""
     late: _LateRows | None
     """None where no date is late."""
+    rewritten_since: datetime | None
+    """The server's moment of this look, where an event may change the row that it wrote before; else None."""
 
     @property
     def rows_max(self) -> int:
@@ -134,20 +136,22 @@ class Before:
         return sum(self.rows_by_period.values()) + repeated
 
 
-def before(connection: Connection, table: TableRows, late_before: int) -> Before | None:
+def before(connection: Connection, table: TableRows, late_before: int, *, rewrites: bool = False) -> Before | None:
     """Look at the stored rows that are about to be overwritten; None for a table without a business time."""
     moment = business_time_of(table.feed.table)
     if moment is None:
         return None
-    rows_by_period = {} if _is_history(table.feed.table) else _rows_by_period(connection, table, moment)
+    since = connection.execute(select(func.utc_timestamp(6))).scalar_one() if rewrites else None
+    are_overwritten = _are_overwritten(table.feed.table, since)
+    rows_by_period = _rows_by_period(connection, table, moment) if are_overwritten else {}
     place = sent_names(table.feed.table).index(moment.name)
     sent = [row[place] for row in table.rows if row[place] is not None]
     oldest = min((*sent, *(period * PERIOD_MICROS for period in rows_by_period)), default=late_before)
     late = None
     if oldest < late_before:
-        are_all_new = not rows_by_period and not _is_history(table.feed.table)
-        late = _LateRows() if are_all_new else _late_rows(connection, table, moment, late_before)
-    return Before(table, moment, sent, late_before, rows_by_period, late)
+        are_all_new = not rows_by_period and are_overwritten
+        late = _LateRows() if are_all_new else _late_rows(connection, table, moment, late_before, since)
+    return Before(table, moment, sent, late_before, rows_by_period, late, since)
 
 
 def after(connection: Connection, before: Before | None, counts: RowCounts) -> Changes:
@@ -156,7 +160,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
     if before is None or not counts.inserted + counts.updated:
         return Changes()
     table = before.table.feed.table
-    if not _is_history(table) and counts.updated + counts.unchanged > before.rows_max:
+    if _are_overwritten(table, before.rewritten_since) and counts.updated + counts.unchanged > before.rows_max:
         raise TransactionConflict(Trouble.ROW_CAME_BETWEEN, 0)
     changes = Changes()
     share = share_of(table)
@@ -170,7 +174,8 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
         if counts.inserted == len(before.table.rows):
             written = Counter(micros // DAY_MICROS for micros in before.sent if micros < before.late_before)
         else:
-            written = _late_rows(connection, before.table, before.moment, before.late_before).present
+            look = before.table, before.moment, before.late_before, before.rewritten_since
+            written = _late_rows(connection, *look).present
         changed = written - before.late.present + before.late.moved
         changes.late = Counter({(table.name, day): count for day, count in changed.items()})
     return changes
@@ -178,7 +183,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
 
 PRESENT = "t.event_id = UNHEX(j.event_id)"
 MOVED = (
-    f"({EPOCH} + INTERVAL j.event_time MICROSECOND, UNHEX(j.event_id)) > (t.event_time, t.event_id) "
+    f"({EPOCH} + INTERVAL j.event_time MICROSECOND, UNHEX(j.event_id)) {{beats}} (t.event_time, t.event_id) "
     f"AND j.moment DIV {DAY_MICROS} <> {{day}}"
 )
 
@@ -186,29 +191,34 @@ MOVED = (
 def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any]) -> dict[int, int]:
     """Lock the stored rows, and count them by period, whether they will change or not."""
     (key,) = table.feed.table.primary_key
+    key_value = json_type(key)[1].format("sent.k")
     statement = (
         f"SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01', t.`{moment.name}`) DIV {PERIOD_MINUTES} AS period, COUNT(*) "  # noqa: S608
         # The keys are a query of their own, for MySQL refuses to lock what JSON_TABLE makes.
         f"FROM (SELECT j.k FROM {json_keys(key)}) sent "
-        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = sent.k "
+        f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_value} "
         "GROUP BY period FOR UPDATE"
     )
     return dict(answers(connection, with_json(statement, keys_of(table.feed.table, table.rows))))
 
 
-def _late_rows(connection: Connection, table: TableRows, moment: Column[Any], late_before: int) -> _LateRows:
-    """Count the sent rows whose stored row lies on a late day."""
+def _late_rows(
+    connection: Connection, table: TableRows, moment: Column[Any], late_before: int, since: datetime | None
+) -> _LateRows:
+    """Count the sent rows whose stored row lies on a late day. Where an event may change the row that it wrote before,
+    `since` tells apart what it wrote now."""
     (key,) = table.feed.table.primary_key
     key_type, key_expression = json_type(key)
     day = f"TIMESTAMPDIFF(DAY, '1970-01-01', t.`{moment.name}`)"
-    moved = MOVED.format(day=day)
+    moved = MOVED.format(day=day, beats=">" if since is None else ">=")
+    present = PRESENT if since is None else f"({PRESENT} AND t.loaded_on >= TIMESTAMP'{since}')"
     statement = (
-        f"SELECT {day} AS day, SUM({PRESENT}), SUM({moved}) "  # noqa: S608
+        f"SELECT {day} AS day, SUM({present}), SUM({moved}) "  # noqa: S608
         f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]', "
         "event_time BIGINT PATH '$[1]', event_id CHAR(32) CHARACTER SET ascii PATH '$[2]', "
         "moment BIGINT PATH '$[3]')) j "
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_expression.format('j.k')} "
-        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND ({PRESENT} OR {moved}) "
+        f"WHERE t.`{moment.name}` < {EPOCH} + INTERVAL {late_before} MICROSECOND AND ({present} OR {moved}) "
         "GROUP BY day"
     )
     names = sent_names(table.feed.table)
@@ -221,6 +231,6 @@ def _late_rows(connection: Connection, table: TableRows, moment: Column[Any], la
     )
 
 
-def _is_history(table: Table) -> bool:
-    """Whether each event is a row: then none is ever overwritten."""
-    return "event_id" in table.primary_key.columns
+def _are_overwritten(table: Table, rewritten_since: datetime | None) -> bool:
+    """Whether rows are ever overwritten. Where each event is a row, only by the event itself."""
+    return rewritten_since is not None or "event_id" not in table.primary_key.columns

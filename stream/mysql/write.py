@@ -38,12 +38,21 @@ class Writer:
     which the connection is gone and the next call opens another."""
 
     def __init__(
-        self, engine: Engine, group_id: str, owner: str, *, resolves: bool = False, look_back_days: int = LOOK_BACK_DAYS
+        self,
+        engine: Engine,
+        group_id: str,
+        owner: str,
+        *,
+        resolves: bool = False,
+        rewrites: bool = False,
+        look_back_days: int = LOOK_BACK_DAYS,
     ) -> None:
-        """`resolves` says that records may have been rejected before, as in a replay."""
+        """`resolves` says that records may have been rejected before, as in a replay; `rewrites`, that an event may
+        change the row that it wrote before."""
         self.engine = engine
         self.group_id = group_id
         self.owner = owner
+        self._rewrites = rewrites
         self._look_back_days = look_back_days
         self._resolve = dead_letters.resolve_span if resolves else None
         self._connection: Connection | None = None
@@ -66,7 +75,10 @@ class Writer:
             else:
                 # 2. rows
                 late_before = touched.late_before(self._look_back_days)
-                written = [write_rows(connection, decoded, late_before=late_before) for decoded in slices]
+                written = [
+                    write_rows(connection, decoded, late_before=late_before, rewrites=self._rewrites)
+                    for decoded in slices
+                ]
                 # 3. to 5.
                 settle(connection, self.group_id, written, self._resolve)
                 # 6. progress
@@ -121,18 +133,24 @@ class Writer:
 
 
 def write_rows(
-    connection: Connection, decoded: DecodedSlice, mark: Mark = erasure.mark, late_before: int = NEVER_LATE
+    connection: Connection,
+    decoded: DecodedSlice,
+    mark: Mark = erasure.mark,
+    late_before: int = NEVER_LATE,
+    *,
+    rewrites: bool = False,
 ) -> WrittenSlice:
     """Write a slice's rows within the caller's transaction; records that the database refuses are rejected. Then the
     slice is written again as a whole without them, for what a refused record had superseded takes its place. Business
-    dates are late before `late_before` (microseconds)."""
+    dates are late before `late_before` (microseconds). Where it `rewrites`, an event may change the row that it wrote
+    before."""
     partition = decoded.slice.topic_partition.partition
     accepted, rejected = decoded.accepted, list(decoded.rejected)
     while True:
         compacted = compact(accepted)
         savepoint = connection.begin_nested()
         try:
-            rows, changes = upsert(connection, partition, compacted, mark, late_before)
+            rows, changes = upsert(connection, partition, compacted, mark, late_before, rewrites=rewrites)
             savepoint.commit()
             counts = RecordCounts(
                 consumed=len(decoded.slice.records),
@@ -143,7 +161,7 @@ def write_rows(
             return WrittenSlice(decoded.slice, counts, rows, rejected, changes)
         except DataRefused:
             savepoint.rollback()
-            refused = find_refused(connection, partition, compacted.tables)
+            refused = find_refused(connection, partition, compacted.tables, accepted, rewrites=rewrites)
             accepted = [each for each in accepted if each[0].offset not in refused]
             rejected += refused.values()
 

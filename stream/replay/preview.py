@@ -10,19 +10,24 @@ from stream.catalog import STREAMS
 from stream.counts import Tell
 from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.tables import persons_of
+from stream.declaration.tables import guards_of, persons_of
 from stream.mysql.connection import read_connection
 from stream.mysql.replay_runs import Effect
 from stream.records import Range
 from stream.replay.shadow_tables import Shadow, key_of, shadow_of, version_of
 from stream.schemas.decoder import Decoder
 
-Version = tuple[Any, Any]
 OUTCOMES = ("inserted", "updated", "unchanged", "suppressed")
 
 
 def preview(
-    properties: Mapping[str, str], database: Engine, ranges: Sequence[Range], decoder: Decoder, tell: Tell
+    properties: Mapping[str, str],
+    database: Engine,
+    ranges: Sequence[Range],
+    decoder: Decoder,
+    tell: Tell,
+    *,
+    rewrites: bool = False,
 ) -> list[Effect]:
     """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are. Rows
     count by what becomes of them in the end, each key once, in however many batches its versions come. Not foreseen: a
@@ -40,7 +45,7 @@ def preview(
             rows.update({(name, "suppressed"): counts.suppressed for name, counts in written.rows.items()})
         with read_connection(database) as live:
             for table in tables.values():
-                rows.update(_outcomes(live, shadow, table))
+                rows.update(outcomes_of(live, shadow, table, rewrites=rewrites))
             erased = _not_yet_erased(live, shadow)
     return [
         *(Effect(what, name, None, outcome, count) for (what, name, outcome), count in sorted(records.items())),
@@ -49,38 +54,49 @@ def preview(
     ]
 
 
-def _outcomes(live: Connection, shadow: Shadow, table: Table) -> Counter[tuple[str, str]]:
-    """The fate of a shadow's rows once they meet the live ones."""
+def outcomes_of(live: Connection, shadow: Shadow, table: Table, *, rewrites: bool = False) -> Counter[tuple[str, str]]:
+    """The fate of a shadow's rows once they meet the live ones; those of an equal version win if it `rewrites`."""
     outcomes: Counter[tuple[str, str]] = Counter()
     for some in shadow.rows(table):
-        stored = _versions(live, table, [key_of(table, row) for row in some])
+        stored = _stored(live, table, [key_of(table, row) for row in some])
         parent: Table | None = table.info.get("set_of")
-        parents = {} if parent is None else _versions(live, parent, [_parent_key(table, row) for row in some])
+        parents = {} if parent is None else _stored(live, parent, [_parent_key(table, row) for row in some])
         for row in some:
-            version = version_of(row)
-            known = stored.get(key_of(table, row))
+            known, set_as_stored = stored.get(key_of(table, row)), parents.get(_parent_key(table, row))
             if _is_about_any(table, row, shadow):
                 outcome = "suppressed"
-            elif (known is not None and known >= version) or (
-                parent is not None and parents.get(_parent_key(table, row), version) > version
-            ):
+            elif set_as_stored is not None and version_of(set_as_stored) > version_of(row):
                 outcome = "unchanged"  # a member of an older set goes at once
+            elif known is None:
+                outcome = "inserted"
             else:
-                outcome = "inserted" if known is None else "updated"
+                outcome = "updated" if _changes(table, known, row, rewrites) else "unchanged"
             outcomes[table.name, outcome] += 1
     return outcomes
 
 
-def _versions(live: Connection, table: Table, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Version]:
-    columns = list(table.primary_key)
-    query = select(*columns, table.c.event_time.label("_time"), table.c.event_id.label("_id"))
-    rows = live.execute(query.where(tuple_(*columns).in_(set(keys)))).all()
-    return {tuple(row[: len(columns)]): (row._time, row._id) for row in rows}
+def _stored(live: Connection, table: Table, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], RowMapping]:
+    """The live rows of some keys."""
+    query = select(table).where(tuple_(*table.primary_key).in_(set(keys)))
+    return {key_of(table, row): row for row in live.execute(query).mappings()}
+
+
+def _changes(table: Table, stored: RowMapping, sent: RowMapping, rewrites: bool) -> bool:
+    """Whether the guard lets a row change the stored one."""
+    for version, columns in guards_of(table):
+        newer, older = _values(sent, version), _values(stored, version)
+        if newer > older or (rewrites and newer == older and _values(sent, columns) != _values(stored, columns)):
+            return True
+    return False
+
+
+def _values(row: RowMapping, names: Sequence[str]) -> list[Any]:
+    return [row[name] for name in names]
 
 
 def _parent_key(table: Table, row: RowMapping) -> tuple[Any, ...]:
-    (reference,) = table.foreign_keys
-    return (row[reference.parent.name],)
+    """The key of the row to whose set this one belongs; none where it belongs to no set."""
+    return tuple(row[reference.parent.name] for reference in table.foreign_keys)
 
 
 def _is_about_any(table: Table, row: RowMapping, shadow: Shadow) -> bool:

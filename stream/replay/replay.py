@@ -35,12 +35,12 @@ TELL_SECONDS = 0.5
 """The period in which a replay tells how far it is."""
 
 
-def begin_run(settings: Settings, ranges: Sequence[Range]) -> Run:
+def begin_run(settings: Settings, ranges: Sequence[Range], *, rewrites: bool = False) -> Run:
     """Note a new run. Raises ConfigurationError, and DatabaseUnavailable."""
     require_key({part.topic for part in ranges}, settings.hasher())
     database_url = settings.required_database_url()
     require_fit_database(database_url)
-    return runs.create(connect_engine(database_url), ranges)
+    return runs.create(connect_engine(database_url), ranges, rewrites=rewrites)
 
 
 def resume_run(settings: Settings, run_id: str) -> Run:
@@ -135,6 +135,7 @@ def engine_options(settings: Settings, run: Run) -> EngineOptions:
         batch_records_max=settings.batch_records_max,
         linger_seconds=settings.linger_ms / 1000,
         is_until_caught_up=True,
+        rewrites=run.rewrites,
         stop_remedy=f"once this run has ended: stream replay --resume {run.run_id}, "
         "which passes over what has left the log",
     )

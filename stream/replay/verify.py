@@ -23,7 +23,7 @@ from stream.catalog import STREAMS
 from stream.counts import Tell
 from stream.declaration.persons import OnErasure
 from stream.declaration.service_tables import ERASURE
-from stream.declaration.tables import LINEAGE_COLUMNS, persons_of
+from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, persons_of
 from stream.errors import StopReason, TerminalError
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import read_connection
@@ -156,13 +156,19 @@ class Comparison:
                 row, wanted = next(stored, None), next(expected, None)
 
     def _compare(self, row: RowMapping, wanted: RowMapping) -> None:
-        columns = [name for name in row if name not in LINEAGE_COLUMNS and row[name] != wanted[name]]
-        if not columns:
+        differing = [name for name in row if name not in LINEAGE_COLUMNS and row[name] != wanted[name]]
+        columns = [name for name in differing if name not in self._named_before(row, wanted)]
+        if not differing:
             self._add(Outcome.SAME, row)
-        elif version_of(row) > version_of(wanted) and not self._was_read(row):
+        elif not columns or (version_of(row) > version_of(wanted) and not self._was_read(row)):
             self._add(Outcome.NOT_PROVABLE, row)
         else:
             self._add(Outcome.DIFFERS, row, columns)
+
+    def _named_before(self, row: RowMapping, wanted: RowMapping) -> set[str]:
+        """The columns that an event named which isn't in the part that was read: no event there names them later."""
+        versions = named_columns(self._table).items()
+        return {part for name, version in versions if row[version] > wanted[version] for part in (name, version)}
 
     def _add(self, outcome: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> None:
         if outcome in FAULTS and self._is_being_erased(row, columns):

@@ -2,7 +2,8 @@
 
 Whoever is superseded here loses nothing: the version guard would have refused them row by row. The person is
 part of the identity because an erased person's newer event is suppressed in the database, and must not have
-hidden another person's.
+hidden another's. Where only some events name a column, the newest of those is sent as well: the database brings the two
+together, so that each row stays its own record's.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,16 @@ from typing import Any
 from stream.declaration.events import Event
 from stream.declaration.persons import Person
 from stream.declaration.streams import Feed, Route
-from stream.declaration.tables import other_unique_columns
+from stream.declaration.tables import other_unique_columns, owner_of
 from stream.records import Record
 
 Row = tuple[Any, ...]
 """A feed's column values, then occurred_at, event_id and the Kafka offset."""
+
+Accepted = tuple[Record, Event, Route]
+
+Kept = tuple[tuple[int, str], Record, Event, Feed]
+"""An event that is to become a row, behind its version."""
 
 
 @dataclass(slots=True)
@@ -41,9 +47,10 @@ class Compacted:
     """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
 
 
-def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
+def compact(accepted: Sequence[Accepted]) -> Compacted:
     """Keep the newest event per table, key and person, and make the rows."""
-    newest_by_table: dict[str, dict[Any, tuple[tuple[int, str], Record, Event, Feed]]] = {}
+    newest_by_table: dict[str, dict[Any, Kept]] = {}
+    naming_by_table: dict[str, dict[Any, Kept]] = {}
     erased: list[tuple[Person, int]] = []
     for record, event, route in accepted:
         if route.erases is not None:
@@ -58,14 +65,47 @@ def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
             kept = newest.get(identity)
             if kept is None or kept[0] < version:
                 newest[identity] = (version, record, event, feed)
-    tables = [_rows(newest) for newest in newest_by_table.values()]
+            for column, attribute in feed.named:
+                if getattr(event, attribute) is not None:
+                    naming = naming_by_table.setdefault(feed.table.name, {})
+                    kept = naming.get((identity, column))
+                    if kept is None or kept[0] < version:
+                        naming[identity, column] = (version, record, event, feed)
+    tables = [_rows(newest, naming_by_table.get(name, {})) for name, newest in newest_by_table.items()]
     written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
     return Compacted(tables, written_count, len(accepted) - written_count, erased)
 
 
-def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
+def superseded(accepted: Sequence[Accepted], table: TableRows) -> dict[int, list[tuple[Row, Record]]]:
+    """The rows, each with its record, that would take a row's place one after the other if it were refused: by the
+    offset of the kept record. Sets have none here: they are replaced as a whole."""
+    versions: dict[Any, list[Kept]] = {}
+    for record, event, route in accepted:
+        for feed in route.feeds:
+            if feed.table is not table.feed.table or feed.items is not None:
+                continue
+            if feed.condition is None or getattr(event, feed.condition):
+                version = (event.occurred_at, event.event_id)
+                versions.setdefault(feed.identity(event), []).append((version, record, event, feed))
+    waiting = {}
+    for kept in versions.values():
+        (_, newest, *_), *older = sorted(kept, key=itemgetter(0), reverse=True)
+        waiting[newest.offset] = [
+            ((*feed.values(event), *version, record.offset), record) for version, record, event, feed in older
+        ]
+    return waiting
+
+
+def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept]) -> TableRows:
     # The identity begins with the primary key, so this is the key's order: lanes lock rows in one direction.
     ordered = [newest[identity] for identity in sorted(newest)]
+    if naming:
+        kept = {(identity, each[0]): each for identity, each in newest.items()}
+        kept |= {(identity, each[0]): each for (identity, _), each in naming.items()}
+        ordered = [kept[place] for place in sorted(kept)]
+    if owner_of(ordered[0][3].table) is not None:
+        # Of one key's rows the first to come keeps it: the identities stand in the order in which they came.
+        ordered = [newest[identity] for identity in sorted(newest, key=itemgetter(0))]
     if other_unique_columns(ordered[0][3].table):
         # As it happened: what one row gives up another may take.
         ordered.sort(key=itemgetter(0))
@@ -78,7 +118,7 @@ def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> Tab
     )
 
 
-def _set_rows(ordered: Sequence[tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:
+def _set_rows(ordered: Sequence[Kept]) -> TableRows:
     """All items of each event, a row each."""
     table = TableRows(feed=ordered[0][3])
     for version, record, event, feed in ordered:

@@ -143,6 +143,38 @@ def test_a_dry_run_changes_nothing_and_foretells_exactly(
     assert told_reasons == reasons
 
 
+def test_a_rewrite_foretells_and_corrects_what_differs_and_nothing_else(
+    broker: Broker, mysql: Database, stream_settings: Settings
+) -> None:
+    """The steps of docs/replay.md: a column that was just added is null in every row, as is a value before its rule."""
+    broker.publish(some_events(30))
+    again = ("replay", "--topic", "trip", "--format", "json")
+    assert run_command(stream_settings, *again, "--execute").returncode == 0
+    filled = contents(mysql)
+    mysql.execute("UPDATE user_rating SET feedback = NULL")
+    mysql.execute("UPDATE trip SET travel_mode = 'mistaken' WHERE id <= 10")
+    before = contents(mysql)
+    dry = run_command(stream_settings, *again, "--rewrite", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert contents(mysql) == before
+    done = run_command(stream_settings, *again, "--rewrite", "--execute")
+    assert done.returncode == 0, done.stderr
+    for table, updated in {"trip": 10, "hntb_trip": 0, "user_rating": 30}.items():
+        for told in (effects(dry.stdout), effects(done.stdout)):
+            assert [told["rows", table, what] for what in ("inserted", "updated", "unchanged")] == [
+                0,
+                updated,
+                30 - updated,
+            ]
+    after = contents(mysql)
+    changed = [key for name in ("trip", "user_rating") for key, row in after[name].items() if row != before[name][key]]
+    assert len(changed) == 40
+    for name, rows in after.items():
+        for key, row in rows.items():
+            assert {**row, "loaded_on": None} == {**filled[name][key], "loaded_on": None}
+    assert mysql.rows("replay_run")[1]["rewrites"] == 1
+
+
 def contents(database: Database) -> dict[str, dict[tuple[Any, ...], Mapping[str, Any]]]:
     """Each table's rows by key, in all that a replay may not change for nothing."""
     return {

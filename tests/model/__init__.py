@@ -282,10 +282,16 @@ def _candidates(
     for name, event, event_id in _newest_of_sets(table, told) if table.is_set else told:
         at = moment(event["occurred_at"])
         for own in table.rows[name](event):
-            row = {**own, "modified_on": at, "event_time": at, "event_id": event_id}
+            versions = {f"{column}_version": _named_version(own[column], event, event_id) for column in table.named}
+            row = {**own, **versions, "modified_on": at, "event_time": at, "event_id": event_id}
             if not _persons(table, row) & before:
                 candidates.setdefault(tuple(row[column] for column in table.key), []).append(row)
     return candidates
+
+
+def _named_version(value: Any, event: Event, event_id: bytes) -> bytes:
+    """The version of a value: of its event, or none where the event doesn't name it."""
+    return bytes(24) if value is None else event["occurred_at"].to_bytes(8, "big") + event_id
 
 
 def _newest_of_sets(table: TableModel, told: list[tuple[str, Event, bytes]]) -> list[tuple[str, Event, bytes]]:
@@ -317,8 +323,19 @@ def _settled(
         if left and not (is_sure and len(left) == len(rows)):
             undecided[key] = left
         elif left:
-            decided[key] = max(left, key=lambda row: (row["event_time"], row["event_id"]))
+            newest = max(left, key=lambda row: (row["event_time"], row["event_id"]))
+            decided[key] = {**newest, **_last_named(table, left)}
     return decided, undecided
+
+
+def _last_named(table: TableModel, rows: list[Row]) -> Row:
+    """The columns that go by versions of their own, as these rows have them together."""
+    columns: Row = {}
+    for name, otherwise in table.named.items():
+        version = f"{name}_version"
+        newest = max(rows, key=lambda row: row[version])
+        columns |= {name: otherwise if newest[name] is None else newest[name], version: newest[version]}
+    return columns
 
 
 def _with_emptied(table: TableModel, row: Row, erased: Mapping[PersonName, object]) -> Row:

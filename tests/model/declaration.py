@@ -41,6 +41,9 @@ class TableModel(NamedTuple):
     """Columns that become null where a person is erased: the person's kind, and the name in the row that names them."""
     is_set: bool = False
     """The rows of one first part of the key are those of the newest event about it, and no others."""
+    named: Mapping[str, str] = {}
+    """The columns that an event in which they are null leaves as they are, each with its value where no event names
+    it."""
 
 
 class TopicModel(NamedTuple):

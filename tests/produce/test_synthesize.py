@@ -31,7 +31,7 @@ from stream.catalog.user_lifecycle import (
 from stream.declaration.events import Event
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
 from stream.declaration.streams import Feed, Route
-from stream.declaration.tables import persons_of
+from stream.declaration.tables import persons_of, unstored_of
 from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize
 from stream.produce.topics import SYNTHETICS
@@ -461,9 +461,8 @@ def test_a_few_persons_of_every_kind_leave_some_by_a_tombstone_and_some_by_an_ev
 
 def _rows(feed: Feed, event: Event) -> list[dict[str, Any]]:
     """The rows that an event becomes in a table, with the persons whom no column names."""
-    unstored = [about.column for about in persons_of(feed.table) if not about.is_stored]
     rows = [feed.values(event)] if feed.items is None else feed.item_values(event)
-    return [dict(zip((*feed.columns, *unstored), row, strict=True)) for row in rows]
+    return [dict(zip((*feed.columns, *unstored_of(feed.table)), row, strict=True)) for row in rows]
 
 
 def test_rows_of_every_table_come_before_and_after_some_persons_farewell(town: list[Message]) -> None:

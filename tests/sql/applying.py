@@ -28,9 +28,16 @@ class Applier:
     """Appends records to partitions and applies them, in transactions as the caller cuts them."""
 
     def __init__(
-        self, database: Database, owner: str = "tester", group_id: str = GROUP_ID, *, resolves: bool = False
+        self,
+        database: Database,
+        owner: str = "tester",
+        group_id: str = GROUP_ID,
+        *,
+        resolves: bool = False,
+        rewrites: bool = False,
     ) -> None:
-        self.writer = Writer(database.engine(for_lane=True), group_id, owner, resolves=resolves)
+        engine = database.engine(for_lane=True)
+        self.writer = Writer(engine, group_id, owner, resolves=resolves, rewrites=rewrites)
         self.claims: dict[TopicPartition, Claim] = {}
         self.log: list[LogRecord] = []
         self._ends: dict[TopicPartition, int] = defaultdict(int)

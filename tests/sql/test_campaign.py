@@ -5,15 +5,20 @@ Here alone the order of arrival decides: the model knows the rows, the tests say
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from stream.errors import DatabaseUnavailable
+from stream.mysql import rows
 from stream.mysql.rows import WrittenSlice
-from tests import events
+from stream.stages.compact import Row, TableRows
+from tests import events, model
 from tests.balance import (
     assert_dead_letters,
     assert_drained,
@@ -23,7 +28,7 @@ from tests.balance import (
     assert_tables,
 )
 from tests.databases import Database
-from tests.events import NOON, SECOND, Datum, campaign, uuid_text
+from tests.events import NOON, SECOND, TOPICS, Datum, campaign, uuid_text
 from tests.model import expect
 from tests.model.declaration import Fault
 from tests.sql.applying import GROUP_ID, Applier, outcomes
@@ -37,6 +42,11 @@ def saved(campaign_id: int, ap_campaign_id: int, at: int = 0, **changes: Any) ->
     """A campaign as it stands so many seconds after noon."""
     version = {"occurred_at": NOON + at * SECOND, "event_id": uuid_text(1000 * campaign_id + at)}
     return "CampaignSaved", campaign(campaign_id=campaign_id, ap_campaign_id=ap_campaign_id, **version, **changes)
+
+
+def rated(rating_id: int, trip_id: int, at: int = 0) -> tuple[str, Datum]:
+    version = {"occurred_at": NOON + at * SECOND, "event_id": uuid_text(1000 * rating_id + at)}
+    return "TripRated", events.rating(rating_id=rating_id, trip_id=trip_id, **version)
 
 
 def held(database: Database) -> dict[int, int]:
@@ -53,6 +63,8 @@ def assert_conflicts(database: Database, applier: Applier, *numbers: int) -> Non
     log = applier.log
     expected = expect([record for number, record in enumerate(log) if number not in numbers])
     expected.dead_letters.update({log[number].coordinates: frozenset({Fault("conflict")}) for number in numbers})
+    hiding = {number for number in numbers if model.TOPICS[log[number].topic].hides_values}
+    expected.hidden_letters |= {log[number].coordinates for number in hiding}
     stored = database.snapshot()
     assert_tables(stored, expected)
     assert_origins(stored, expected)
@@ -198,6 +210,87 @@ def test_a_log_of_changed_ids_can_be_read_again_without_a_conflict(database: Dat
     again.close()
     assert database.rows("campaign") == before
     assert database.rows("dead_letter") == []
+
+
+VERSIONS = 300
+
+
+@pytest.mark.parametrize("is_stored", [True, False], ids=["stored", "in the same batch"])
+@pytest.mark.parametrize("claims", [lambda _: 10, lambda at: 10 + at % 7], ids=["one id", "several ids"])
+def test_conflicting_versions_of_one_campaign_are_found_together(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch, claims: Any, is_stored: bool
+) -> None:
+    """As many rounds as versions would hold up the lane for minutes."""
+    others = [saved(ap_campaign_id, ap_campaign_id, at=-100) for ap_campaign_id in range(10, 17)]
+    versions = [saved(1, claims(at), at=at) for at in range(VERSIONS)]
+    sound = [saved(1, 99, at=100, name="sound"), saved(1, 98, at=50, name="superseded")]
+    if is_stored:
+        applier.apply(*others)
+    batch = [*versions[:50], *versions[51:100], *versions[101:], *sound]
+    sent = statements_sent(monkeypatch)
+    written = applier.apply(*batch) if is_stored else applier.apply(*others, *batch)
+    assert len(written.rejected) == VERSIONS - 101, "those that are newer than the sound one"
+    assert held(database) == {1: 99, **{number: number for number in range(10, 17)}}
+    assert [row["name"] for row in database.rows("campaign") if row["id"] == 1] == ["sound"]
+    assert len(sent) <= 2 * math.log2(VERSIONS)
+    numbers = {record.offset for record, _ in written.rejected}
+    assert_conflicts(database, applier, *numbers)
+
+
+def statements_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows that are sent from here on, statement by statement."""
+    sent: list[int] = []
+    send = rows.send
+
+    def noted(connection: Connection, partition: int, table: TableRows, some: Sequence[Row], *how: Any) -> Any:
+        sent.append(len(some))
+        return send(connection, partition, table, some, *how)
+
+    monkeypatch.setattr(rows, "send", noted)
+    return sent
+
+
+# --- Unique indexes that nobody declared
+
+
+@contextmanager
+def index_by_hand(database: Database, table: str, columns: str) -> Iterator[None]:
+    database.execute(f"ALTER TABLE {table} ADD UNIQUE INDEX by_hand ({columns})")
+    try:
+        yield
+    finally:
+        database.execute(f"ALTER TABLE {table} DROP INDEX by_hand")
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "stored", "later"),
+    [
+        ("user_rating", "trip_id", [rated(1, 1), rated(2, 2)], rated(3, 1)),
+        ("user_rating", "trip_id", [rated(1, 1), rated(2, 2)], rated(2, 1, at=1)),
+        ("campaign", "name(8)", [saved(1, 10, name="same"), saved(2, 20, name="other")], saved(3, 30, name="same")),
+    ],
+    ids=["another's row", "another's value", "beside a declared one"],
+)
+def test_an_index_that_was_made_by_hand_changes_no_row_and_rejects_no_record(
+    database: Database, applier: Applier, table: str, columns: str, stored: list[Any], later: Any
+) -> None:
+    applier.apply(*stored)
+    before = database.rows(table)
+    slice_ = applier.slice(TOPICS[later[0]], [events.record(*later)])
+    with index_by_hand(database, table, columns):
+        with pytest.raises(DatabaseUnavailable, match="tables_differ"):
+            applier.write(slice_)
+        assert (database.rows(table), database.count("dead_letter")) == (before, 0)
+    applier.write(slice_)
+    assert_drained(database, applier.log, GROUP_ID)
+
+
+def test_an_index_that_refuses_nothing_more_than_a_declared_one_is_no_matter(
+    database: Database, applier: Applier
+) -> None:
+    applier.apply(saved(1, 10))
+    with index_by_hand(database, "campaign", "ap_campaign_id, name(2)"):
+        assert refused(applier.apply(saved(3, 10))) == [(1, "conflict")]
 
 
 # --- Writers of two groups at once

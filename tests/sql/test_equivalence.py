@@ -11,7 +11,18 @@ from stream.records import Record
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
-from tests.events import NOON, SECOND, Datum, pass_logged, rating, trip, uuid_text
+from tests.events import (
+    NOON,
+    SECOND,
+    Datum,
+    pass_logged,
+    rating,
+    trip,
+    user_created,
+    user_data,
+    user_updated,
+    uuid_text,
+)
 from tests.sql.applying import GROUP_ID, Applier
 
 EXAMPLES = 40
@@ -19,6 +30,7 @@ PERSONS = st.integers(1, 4)
 ERASED = ("3", "4")
 KEYS = st.integers(1, 3)
 PARTITIONS = 2
+TABLES = ("trip", "hntb_trip", "user_rating", "users", "user_data")
 
 
 @st.composite
@@ -30,16 +42,31 @@ def sets_of_events(draw: st.DrawFn) -> list[tuple[str, Datum]]:
     for event_id in ids:
         version = {"event_id": uuid_text(event_id), "occurred_at": NOON + draw(st.integers(0, 3)) * SECOND}
         key, person = draw(KEYS), draw(PERSONS)
-        kind = draw(st.sampled_from(["trip", "rating", "pass"]))
+        kind = draw(st.sampled_from(["trip", "rating", "pass", "account"]))
         if kind == "trip":
             ended_on = draw(st.none() | st.just(NOON))
             data.append(("TripRecorded", trip(trip_id=key, user_id=person, ended_on=ended_on, **version)))
         elif kind == "rating":
             feedback = draw(st.none() | st.sampled_from(["", "a", "🚌", "'\\\x00%"]))
             data.append(("TripRated", rating(rating_id=key, trip_id=key, user_id=person, feedback=feedback, **version)))
+        elif kind == "account":
+            data.append(draw(of_account({"clerk_id": f"user_{key}", **version})))
         else:
             data.append(("BytemarkPassLogged", pass_logged(bytemark_pass_id=key, user_id=str(person), **version)))
     return data
+
+
+@st.composite
+def of_account(draw: st.DrawFn, beginning: Datum) -> tuple[str, Datum]:
+    """An event about a Clerk account that names its role, its status and its source, or doesn't."""
+    named = {name: draw(st.none() | st.sampled_from(["a", "b"])) for name in ("role", "status")}
+    source = draw(st.sampled_from(["invite", "admin"]))
+    about = draw(st.sampled_from(["UserCreated", "UserUpdated", "UserDataSet"]))
+    if about == "UserCreated":
+        return about, user_created(**beginning, **named, signup_source=draw(st.none() | st.just(source)))
+    if about == "UserUpdated":
+        return about, user_updated(**beginning, **named)
+    return about, user_data(**beginning, key="signup_source", value=f'"{source}"')
 
 
 @st.composite
@@ -92,7 +119,7 @@ def test_one_by_one_and_all_at_once_give_the_same_tables(
             applier.write(*(applier.slice(topic, piece) for topic, piece in pieces.items()))
         applier.close()
         assert_drained(database, applier.log, GROUP_ID)
-        tables.append({name: _without_origin(database.rows(name)) for name in ("trip", "hntb_trip", "user_rating")})
+        tables.append({name: _without_origin(database.rows(name)) for name in TABLES})
     assert tables[0] == tables[1]
 
 

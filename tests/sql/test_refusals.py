@@ -21,6 +21,7 @@ from tests.balance import assert_row_ledger
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, rating, trip, uuid_text
 from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.test_campaign import statements_sent
 
 REFUSED: list[tuple[str, Any]] = [
     ("travel_mode", "x" * 33),
@@ -120,6 +121,24 @@ def test_what_a_refused_record_had_superseded_takes_its_place(database: Database
     assert sorted(record.offset for record, _ in written.rejected) == [2, 3]
     assert (written.records.written, written.records.superseded, written.records.dead_lettered) == (1, 1, 2)
     assert outcomes(written, "user_rating") == (1, 0, 0, 0)
+
+
+def test_many_refused_versions_of_one_row_are_found_in_one_round(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by a statement with its row alone, and none with the whole slice."""
+    data = [
+        ("TripRated", rating(rating=number % 5 + 1, occurred_at=NOON + number, event_id=uuid_text(number)))
+        for number in range(50)
+    ]
+    slice_ = slice_of(applier, [*data, ("TripRated", rating(rating_id=9, event_id=uuid_text(99)))])
+    for offset in range(10, 50):
+        with_values(slice_, offset, rating=999)
+    sent = statements_sent(monkeypatch)
+    (written,) = applier.write(slice_)
+    assert sorted(record.offset for record, _ in written.rejected) == list(range(10, 50))
+    assert sorted(row["rating"] for row in database.rows("user_rating")) == [4, 9 % 5 + 1]
+    assert [count for count in sent if count > 1] == [2, 2, 2]
 
 
 def test_refused_records_do_not_disturb_counts(database: Database, applier: Applier) -> None:

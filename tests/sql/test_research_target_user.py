@@ -22,6 +22,7 @@ from tests.events import NOON, SECOND, Datum, target_user, uuid_text
 from tests.keys import HASH_KEY, OLDER_HASH_KEY
 from tests.sql import applying
 from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.test_campaign import assert_conflicts, statements_sent
 from tests.sql.test_erasure import sweep, sweeping
 from tests.stores import HASHER
 from tests.waiting import wait_for
@@ -95,12 +96,77 @@ def test_a_repeated_registration_is_a_duplicate(database: Database, applier: App
     assert database.count("dead_letter") == 0
 
 
-def test_a_registration_under_a_known_id_is_a_newer_state_and_no_error(database: Database, applier: Applier) -> None:
-    applier.apply(selected(1, target_user_id=5, user_id="7"))
-    assert outcomes(applier.apply(selected(2, target_user_id=5, user_id="8")), TABLE) == (0, 1, 0, 0)
-    assert outcomes(applier.apply(selected(1, target_user_id=5, user_id="7")), TABLE) == (0, 0, 1, 0)
-    assert [row["hash_id"] for row in database.rows(TABLE)] == [HASHER.hash_id(STUDY, "8")]
+def test_a_newer_registration_of_the_same_user_is_a_newer_state(database: Database, applier: Applier) -> None:
+    applier.apply(selected(1, target_user_id=5))
+    assert outcomes(applier.apply(selected(2, target_user_id=5, created_on=NOON)), TABLE) == (0, 1, 0, 0)
+    assert outcomes(applier.apply(selected(1, target_user_id=5)), TABLE) == (0, 0, 1, 0)
     assert_drained(database, applier.log, GROUP_ID)
+
+
+FIRST, SECOND_ONE = selected(2, target_user_id=5, user_id="7"), selected(3, target_user_id=5, user_id="8")
+OLDER_ONE = selected(1, target_user_id=5, user_id=None, hash_id="f" * 64)
+
+
+@pytest.mark.parametrize("later", [SECOND_ONE, OLDER_ONE], ids=["newer", "older"])
+@pytest.mark.parametrize("is_one_batch", [True, False], ids=["in one batch", "one by one"])
+def test_an_id_belongs_to_its_first_participant(
+    database: Database, applier: Applier, later: Selected, is_one_batch: bool
+) -> None:
+    again = selected(9, target_user_id=5, user_id="7")
+    for batch in [[FIRST, later, again]] if is_one_batch else [[FIRST], [later], [again]]:
+        applier.apply(*batch)
+    assert [row["hash_id"] for row in database.rows(TABLE)] == [HASHER.hash_id(STUDY, "7")]
+    (letter,) = database.rows("dead_letter")
+    assert (letter["kafka_offset"], letter["reason"], letter["record_value"]) == (1, "conflict", None)
+    assert_conflicts(database, applier, 1)
+
+
+def test_many_versions_of_another_participant_are_found_together(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [selected(number, target_user_id=5, user_id="8") for number in range(100, 200)]
+    sent = statements_sent(monkeypatch)
+    assert len(applier.apply(FIRST, *others).rejected) == 100
+    assert len(sent) <= 5
+    assert_conflicts(database, applier, *range(1, 101))
+
+
+def test_an_id_that_is_read_again_still_belongs_to_its_first_participant(database: Database, applier: Applier) -> None:
+    log = [FIRST, SECOND_ONE, OLDER_ONE, FIRST]
+    applier.apply(*log)
+    before = database.rows(TABLE)
+    for rewrites in (False, True):
+        again = Applier(database, group_id=f"again {rewrites}", resolves=True, rewrites=rewrites)
+        written = again.apply(*log)
+        again.close()
+        assert outcomes(written, TABLE) == (0, 0, 1, 0)
+        assert sorted(record.offset for record, _ in written.rejected) == [1, 2]
+    assert database.rows(TABLE) == before
+    assert [(letter["kafka_offset"], letter["attempts"]) for letter in database.rows("dead_letter")] == [(1, 3), (2, 3)]
+
+
+def test_an_id_whose_first_participant_is_erased_is_free(database: Database, applier: Applier) -> None:
+    applier.apply(FIRST)
+    applier.apply(erased(user_id="7"))
+    sweep(database)
+    assert outcomes(applier.apply(FIRST, SECOND_ONE), TABLE) == (1, 0, 0, 1)
+    assert [row["hash_id"] for row in database.rows(TABLE)] == [HASHER.hash_id(STUDY, "8")]
+    assert database.count("dead_letter") == 0
+
+
+def test_a_participant_under_a_newer_key_is_the_same_and_another_one_is_not(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setitem(applying.READERS, TOPIC, SchemaStore(hasher=Hasher.parse(OLDER_HASH_KEY)).readers(TOPIC))
+        applier.apply(FIRST)
+    assert outcomes(applier.apply(SECOND_ONE, selected(9, target_user_id=5, user_id="7")), TABLE) == (0, 1, 0, 0)
+    (row,) = database.rows(TABLE)
+    assert (row["hash_id"], row["key_id"]) == (HASHER.hash_id(STUDY, "7"), HASHER.key_id)
+    assert [letter["reason"] for letter in database.rows("dead_letter")] == ["conflict"]
+    with monkeypatch.context() as patched:  # that key was thrown away: the event is still the one that wrote the row
+        patched.setitem(applying.READERS, TOPIC, SchemaStore(hasher=Hasher.parse(OLDER_HASH_KEY)).readers(TOPIC))
+        assert outcomes(applier.apply(selected(9, target_user_id=5, user_id="7")), TABLE) == (0, 0, 1, 0)
 
 
 def test_one_hash_under_two_ids_is_kept(database: Database, applier: Applier) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from stream.catalog import ROLLUPS, STREAMS
 from stream.catalog.bytemark_pass import PASSES
@@ -31,7 +31,6 @@ from stream.operate.redrive import Redrive
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import shadow_of
 from stream.settings import Settings
-from stream.stages.compact import TableRows
 from tests import events
 from tests.consumers import CHECKOUT
 from tests.databases import Database
@@ -260,8 +259,8 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
     other = Applier(database, "other", "another group")
     real_before = changes.before
 
-    def before_and_another(connection: Connection, table: TableRows, late_before: int) -> Any:
-        seen = real_before(connection, table, late_before)
+    def before_and_another(*look: Any, **how: Any) -> Any:
+        seen = real_before(*look, **how)
         monkeypatch.setattr(changes, "before", real_before)
         other.apply(logged(1, 0))
         return seen

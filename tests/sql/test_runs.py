@@ -18,7 +18,7 @@ RANGE = Range("trip", 0, TOPIC_ID, 0, 2)
 
 def test_a_run_is_found_again_as_it_was_begun(database: Database, applier: Applier) -> None:
     applier.apply(("TripRecorded", trip(trip_id=9)))
-    begun = runs.create(database.engine(), [RANGE, Range("trip", 3, TOPIC_ID, 40, 70)])
+    begun = runs.create(database.engine(), [RANGE, Range("trip", 3, TOPIC_ID, 40, 70)], rewrites=True)
     assert runs.load(database.engine(), begun.run_id) == begun
     assert sum(begun.rows_before["trip"].values()) == 1
     assert runs.next_offsets(database.engine(), begun) == {TopicPartition("trip", 0): 0, TopicPartition("trip", 3): 40}

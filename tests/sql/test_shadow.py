@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
-from stream.catalog import STREAMS
+from stream.catalog import METADATA, STREAMS
 from stream.mysql.digests import digests
 from stream.mysql.rows import WrittenSlice
-from stream.records import TopicPartition
+from stream.records import Range, TopicPartition
+from stream.replay.preview import outcomes_of
 from stream.replay.shadow_tables import Shadow, key_of, shadow_of
+from stream.replay.verify import Comparison, Outcome, Verified
 from tests import events
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, Datum, samples, trip, uuid_text
-from tests.sql.applying import DECODER, Applier
+from tests.sql.applying import DECODER, Applier, outcomes
 
 TABLES = [table for stream in STREAMS.values() for table in stream.tables]
 LINEAGE = ("kafka_partition", "kafka_offset", "loaded_on")
@@ -73,6 +76,49 @@ def test_the_guard_and_known_erasures_count_in_a_shadow(database: Database) -> N
         assert [row["id"] for row in shadowed(shadow)["trip"]] == [1]
         assert shadowed(shadow)["trip"][0]["event_time"] == shadowed(shadow)["trip"][0]["modified_on"]
         assert str(shadowed(shadow)["trip"][0]["event_id"]) == str(bytes.fromhex(uuid_text(2).replace("-", "")))
+
+
+ADMIN_MADE = "UserCreated", events.user_created(role="admin", occurred_at=NOON, event_id=uuid_text(1))
+ACCOUNT_CHANGED = "UserUpdated", events.user_updated(occurred_at=NOON + SECOND, event_id=uuid_text(2))
+
+
+def test_what_an_event_names_that_has_left_the_log_is_not_provable(database: Database, applier: Applier) -> None:
+    applier.apply(ADMIN_MADE, ACCOUNT_CHANGED)
+    assert [row["role"] for row in database.rows("users")] == ["admin"]
+    assert verified_accounts(database, ACCOUNT_CHANGED) == [Verified("users", Outcome.NOT_PROVABLE, 1)]
+    assert verified_accounts(database, ADMIN_MADE, ACCOUNT_CHANGED) == [Verified("users", Outcome.SAME, 1)]
+    database.execute("UPDATE users SET role = 'user', email = NULL")
+    (count, fault) = verified_accounts(database, ACCOUNT_CHANGED)
+    assert (count.outcome, fault.columns) == (Outcome.DIFFERS, "email")
+
+
+def verified_accounts(database: Database, *in_log: tuple[str, Datum]) -> list[Verified]:
+    """The comparison of `users` with the last of the two records' log."""
+    topic, from_offset = "user.lifecycle", 2 - len(in_log)
+    with database.engine().connect() as live, shadow_of(database.engine(), TABLES) as shadow:
+        for name, datum in in_log:
+            apply(shadow, name, datum)
+        ranges = [Range(topic, 0, "id", from_offset, 2)]
+        return Comparison(topic, METADATA.tables["users"], ranges, database.engine()).run(live, shadow)
+
+
+@pytest.mark.parametrize(
+    ("stored", "replayed", "outcome"),
+    [
+        ([ACCOUNT_CHANGED], ADMIN_MADE, "updated"),
+        ([ACCOUNT_CHANGED, ADMIN_MADE], ADMIN_MADE, "unchanged"),
+        ([ADMIN_MADE], ACCOUNT_CHANGED, "updated"),
+    ],
+)
+def test_a_dry_run_knows_what_an_older_event_names(
+    database: Database, applier: Applier, stored: list[tuple[str, Datum]], replayed: tuple[str, Datum], outcome: str
+) -> None:
+    applier.apply(*stored)
+    users = METADATA.tables["users"]
+    with database.engine().connect() as live, shadow_of(database.engine(), TABLES) as shadow:
+        apply(shadow, *replayed)
+        assert outcomes_of(live, shadow, users) == {("users", outcome): 1}
+    assert outcomes(applier.apply(replayed), "users") == {"updated": (0, 1, 0, 0), "unchanged": (0, 0, 1, 0)}[outcome]
 
 
 def test_shadows_are_gone_with_their_connection_and_others_never_see_them(database: Database) -> None:

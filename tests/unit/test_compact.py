@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 from typing import Any
 
 from hypothesis import given
@@ -14,7 +15,7 @@ from stream.records import Record
 from stream.stages.compact import Compacted, compact
 from stream.stages.decode import decode_record
 from tests import events
-from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, uuid_text
+from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, user_updated, uuid_text
 from tests.stores import STORE
 
 READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
@@ -154,6 +155,20 @@ def test_of_one_table_two_events_may_each_keep_a_part() -> None:
     rows = {table.feed.table.name: table for table in compacted.tables}["user_data"]
     assert [record.offset for record in rows.records] == [1, 0]
     assert (compacted.written_count, compacted.superseded_count) == (2, 0)
+
+
+def test_beside_the_newest_event_the_newest_that_names_a_column_is_kept() -> None:
+    named = [(None, "a"), ("x", "b"), ("y", None), (None, None), (None, None)]
+    told = [
+        ("UserUpdated", user_updated(role=role, status=status, occurred_at=NOON + at, event_id=uuid_text(9 - at)))
+        for at, (role, status) in enumerate(named)
+    ]
+    for data in permutations(told):
+        compacted = compact(accepted([*data, data[0]]))
+        (rows,) = [table.rows for table in compacted.tables if table.feed.table.name == "users"]
+        assert [row[-3] - NOON for row in rows] == [1, 2, 4], "its status, its role, and all the rest"
+        # Each told of a name as well, which is a row of its own.
+        assert (compacted.written_count, compacted.superseded_count) == (5, 1)
 
 
 def test_a_row_is_made_only_where_its_condition_holds() -> None:

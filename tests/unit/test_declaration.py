@@ -12,7 +12,7 @@ from stream.catalog import METADATA, STREAMS
 from stream.catalog.message import MESSAGE_HISTORY, MESSAGE_RECIPIENTS
 from stream.catalog.trip import TRIPS
 from stream.catalog.user_label import AUTH_USER_LABEL
-from stream.declaration import Event, PersonKind, Stream, app, column, erases, into, rolled_up, upserted_table
+from stream.declaration import Event, PersonKind, Stream, app, column, erases, into, named, rolled_up, upserted_table
 from stream.declaration.tables import business_time_of, other_unique_columns
 from stream.declaration.types import EntityId, Micros, TextId32
 from stream.errors import ConfigurationError
@@ -131,6 +131,14 @@ def test_sums_that_the_rollup_does_not_hold_are_refused(sums: dict[str, Any]) ->
     table = upserted_table("t", *parts(KEY, ON), persons=[], comment="", business_time="paid_on")
     with pytest.raises(ConfigurationError, match="rollup_trips lacks the sums"):
         rolled_up(table, TRIPS, **sums)
+
+
+@pytest.mark.parametrize("other", [{"business_time": "paid_on"}, {"set_of": METADATA.tables["trip"]}])
+def test_a_column_that_goes_by_its_own_version_is_neither_of_a_set_nor_beside_a_business_time(other: Any) -> None:
+    columns = [column("id", EntityId, primary_key=True), *named("role", TextId32, otherwise="user", comment="")]
+    with pytest.raises(ConfigurationError, match="each column must be of the row's version"):
+        upserted_table("t", *columns, column("paid_on", Micros), persons=[app("id")], comment="", **other)
+    upserted_table("t", *columns, persons=[app("id")], comment="")
 
 
 def test_what_the_catalog_declares_can_be_served() -> None:

@@ -59,9 +59,15 @@ def test_every_topic_can_be_named() -> None:
     assert all(topic in done.stderr for topic in STREAMS)
 
 
+@pytest.mark.parametrize("rewrites", [True, False])
+def test_a_run_that_goes_on_rewrites_as_it_began(rewrites: bool) -> None:
+    run = Run("20260301-120000-3fa2", [Range("trip", 3, "id", 0, 10)], rewrites, {})
+    assert engine_options(config.load(SETTINGS), run).rewrites is rewrites
+
+
 def test_a_partition_that_stops_in_a_replay_is_told_to_resume_the_replay() -> None:
     """`stream offsets accept` would move the live group instead."""
-    run = Run("20260301-120000-3fa2", [Range("trip", 3, "id", 0, 10)], {})
+    run = Run("20260301-120000-3fa2", [Range("trip", 3, "id", 0, 10)], False, {})
     remedy = engine_options(config.load(SETTINGS), run).stop_remedy
     assert "stream replay --resume 20260301-120000-3fa2" in remedy.format(partition="trip/3")
     assert "offsets accept" not in remedy

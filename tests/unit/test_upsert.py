@@ -14,7 +14,7 @@ from sqlalchemy.dialects import mysql
 from stream.catalog import STREAMS
 from stream.counts import RecordCounts, RowCounts
 from stream.declaration.persons import OnErasure
-from stream.declaration.tables import LINEAGE_COLUMNS, other_unique_columns, persons_of, written_columns
+from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, owner_of, persons_of, written_columns
 from stream.mysql.rows import ROWS_MAX
 from stream.operate.check import PACKET_BYTES_MIN
 from stream.stages import upsert
@@ -82,20 +82,21 @@ def test_the_version_is_assigned_last(table: Any) -> None:
     assigned = re.findall(r"(?<!\.)`(\w+)` = ", update)  # behind a dot it is compared
     keys = {column.name for column in table.primary_key}
     # A history's key is the event's id, so there only the time is left of the version.
-    last = [name for name in ("event_id", "event_time") if name not in keys]
+    last = [name for name in ("event_id", *named_columns(table).values(), "event_time") if name not in keys]
     assert assigned[-len(last) :] == last
     assert len(assigned) == len(set(assigned))
-    assert set(assigned) == {column.name for column in written_columns(table)} - keys
+    versions = set(named_columns(table).values())
+    assert set(assigned) == {column.name for column in written_columns(table)} - keys | versions
     assert set(LINEAGE_COLUMNS) < set(assigned)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_a_row_that_is_met_by_a_second_unique_column_is_left_alone(table: Any) -> None:
-    """It may be another's: then nothing of it is assigned, not even its time."""
+def test_a_row_that_is_met_and_has_another_key_has_the_statement_refused(table: Any) -> None:
+    """By its key a row meets its own; a unique index of any other column may lead it to another's."""
     update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
-    (key, *_) = (column.name for column in table.primary_key)
-    guards = update.count(f"IF(new.`{key}` = `{table.name}`.`{key}`")
-    assert guards == (update.count("` = IF(") if other_unique_columns(table) else 0)
+    new, old = (", ".join(f"{side}.`{key.name}`" for key in table.primary_key) for side in ("new", f"`{table.name}`"))
+    assert update.lstrip().startswith(f"`kafka_partition` = IF(({new}) = ({old})")
+    assert update.count(upsert.REFUSE) == 1
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
@@ -103,9 +104,9 @@ def test_no_value_becomes_null_unseen(table: Any) -> None:
     """JSON_TABLE's default for what is missing or does not fit is NULL."""
     statement = upsert.upsert_statement(table, 0, b"[]").decode()
     paths = statement.count(" PATH ")
-    # All but modified_on, partition and loaded_on, and each person whose erasure changes what is written.
+    # All but modified_on, partition and loaded_on, each person whose erasure changes what is written, and an owner.
     joined = [person for person in persons_of(table) if person.is_joined]
-    assert paths == len(written_columns(table)) - 3 + len(joined)
+    assert paths == len(written_columns(table)) - 3 + len(joined) + (owner_of(table) is not None)
     assert statement.count("ERROR ON EMPTY ERROR ON ERROR") == paths
 
 

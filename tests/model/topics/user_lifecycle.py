@@ -87,7 +87,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "TelegramUserDeleted": {**EVENT, "telegram_user_id": number(1, TELEGRAM_ID_MAX)},
 }
 
-DEFAULTS = {"first_name": "", "last_name": "", "role": "user", "status": "active", "signup_source": "clerk"}
+DEFAULTS = {"first_name": "", "last_name": ""}
 """The values that stand for null in a Clerk account."""
 
 PERSON_FIELDS = {"app": "user_id", "clerk": "clerk_id", "telegram": "telegram_user_id"}
@@ -172,7 +172,7 @@ def _signup_rows(event: Event) -> list[Row]:
     assert created_on is not None
     values = {
         "signup_date": f'"{created_on.isoformat(timespec="microseconds")}Z"',
-        "signup_source": f'"{event["signup_source"]}"',
+        "signup_source": event["signup_source"] and f'"{event["signup_source"]}"',
     }
     return [
         {"clerk_id": event["clerk_id"], "key": key, "value": value, "created_on": created_on}
@@ -227,10 +227,16 @@ TOPIC = TopicModel(
     tables={
         "auth_user": TableModel(("id",), {"AppUserSaved": only(_app_user_row)}, {"id": "app"}),
         "users": TableModel(
-            ("clerk_id",), {"UserCreated": only(_account_row), "UserUpdated": only(_account_row)}, {"clerk_id": "clerk"}
+            ("clerk_id",),
+            {"UserCreated": only(_account_row), "UserUpdated": only(_account_row)},
+            {"clerk_id": "clerk"},
+            named={"role": "user", "status": "active"},
         ),
         "user_data": TableModel(
-            ("clerk_id", "key"), {"UserCreated": _signup_rows, "UserDataSet": only(_data_row)}, {"clerk_id": "clerk"}
+            ("clerk_id", "key"),
+            {"UserCreated": _signup_rows, "UserDataSet": only(_data_row)},
+            {"clerk_id": "clerk"},
+            named={"value": '"clerk"'},
         ),
         "user_name_history": TableModel(
             ("event_id",), {"UserUpdated": _name_rows}, {"clerk_id": "clerk"}, {"changed_by": ("clerk", "changed_by")}

@@ -63,16 +63,14 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> E
     are not pooled: a lane keeps its own, and a command needs one. A URL that may change is asked for anew by each
     connection. Raises ConfigurationError for a URL that is not one."""
     asked = url if callable(url) else lambda: url
-    limits: dict[str, Any] = (
-        {"read_timeout": READ_TIMEOUT_SECONDS, "write_timeout": READ_TIMEOUT_SECONDS} if for_lane else {}
-    )
-
     known = connect_arguments(asked())
+    answer_seconds_max = READ_TIMEOUT_SECONDS if for_lane else None
 
     def open_connection() -> BoundedConnection:
         nonlocal known
         with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
             known = connect_arguments(asked())
+        limits = {"read_timeout": answer_seconds_max, "write_timeout": answer_seconds_max}
         connection = BoundedConnection(**{**known, **limits})
         on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:

@@ -64,7 +64,7 @@ class Reason(_Noted):
     # validate
     MISSING_FIELD = "missing_field", "a required field is absent, or null"
     WRONG_TYPE = "wrong_type", "a field has a value of another type"
-    TOO_LONG = "too_long", "a text has more characters than its column"
+    TOO_LONG = "too_long", "a text has more characters than its column, or a list more items than it may"
     TOO_SHORT = "too_short", "a text that must say something is empty"
     OUT_OF_RANGE = "out_of_range", "a number or a decimal is outside what its field allows"
     BEFORE_2000 = "before_2000", "a moment lies before 2000: milliseconds or seconds where microseconds belong?"

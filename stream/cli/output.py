@@ -60,11 +60,11 @@ def _show_table(rows: Sequence[Mapping[str, Any]], empty: str) -> None:
     for name, value in rows[0].items():
         table.add_column(name, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if value is None else visible(str(value))) for value in row.values()))
+        table.add_row(*(Text("" if value is None else _visible(str(value))) for value in row.values()))
     console.print(table, highlight=False)
 
 
-def visible(text: str) -> str:
+def _visible(text: str) -> str:
     """The text with what a terminal would act upon written out: \\x1b for the beginning of an escape sequence."""
     return UNPRINTABLE.sub(lambda matched: ascii(matched[0])[1:-1], text)
 

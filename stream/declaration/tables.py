@@ -109,7 +109,9 @@ def upserted_table(
 
 
 def _require_found_by_key(name: str, why: str, columns: Sequence[Column[Any]], *, is_history_fit: bool = False) -> None:
-    """Raises ConfigurationError where writes can't look for stored rows by a key of one column, sent as it is kept."""
+    """Raises ConfigurationError where writes can't look for stored rows by their key: one column, sent as it is kept.
+    They do so before they overwrite rows that have a business time, after rows that another unique column may refuse,
+    and for the parents of sets."""
     key = [column for column in columns if column.primary_key]
     if not key and is_history_fit:  # a history's rows are never overwritten, so nobody looks for them
         return

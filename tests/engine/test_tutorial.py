@@ -100,7 +100,9 @@ def files(folder: Path) -> dict[str, bytes]:
 def assert_is_made_of_new_files_alone(before: dict[str, bytes], after: dict[str, bytes]) -> None:
     """One folder of schemas, one file of the catalog, one migration; pages that are written from code apart."""
     changed = {name for name, content in before.items() if after.get(name) != content}
-    assert changed == {f"docs/{name}" for name in ("asyncapi.json", "commands.md", "dictionary.md", "events.md")}
+    assert changed == {
+        f"docs/{name}" for name in ("asyncapi.json", "commands.md", "dictionary.md", "events.md", "quality.md")
+    }
     added = [name for name in sorted(after.keys() - before.keys()) if not name.startswith(f"schemas/{TOPIC}/")]
     migration, catalog = added
     assert migration.startswith("migrations/versions/")

@@ -9,7 +9,7 @@ see. Only a batch that has such dates looks closer; what changed nothing (a dupl
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from operator import itemgetter
@@ -21,13 +21,15 @@ from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
 from stream.counts import RowCounts
+from stream.declaration.persons import OnErasure
 from stream.declaration.rollups import PERIOD_MICROS, PERIOD_MINUTES, share_of
-from stream.declaration.service_tables import LATE_CHANGE, ROLLUP_TOUCHED
-from stream.declaration.tables import business_time_of
+from stream.declaration.service_tables import ERASURE, LATE_CHANGE, ROLLUP_TOUCHED
+from stream.declaration.tables import business_time_of, persons_of
+from stream.declaration.types import BINARY_COLLATION
 from stream.errors import TransactionConflict, Trouble
 from stream.mysql.connection import answers
 from stream.stages.compact import TableRows
-from stream.stages.upsert import EPOCH, json_keys, json_type, keys_of, sent_names, with_json
+from stream.stages.upsert import EPOCH, json_keys, json_type, sent_names, with_json
 
 FIRST_DAY = date(1970, 1, 1)
 DAY_MICROS = 24 * 3600 * 1_000_000
@@ -127,13 +129,15 @@ class Before:
     rewritten_since: datetime | None
     """The server's moment of this look, where an event may change the row that it wrote before; else None."""
 
-    @property
-    def rows_max(self) -> int:
-        """The most of the sent rows that may find a row of their key: a stored one, or another that is sent."""
-        (key,) = self.table.feed.table.primary_key
-        place = sent_names(self.table.feed.table).index(key.name)
-        repeated = len(self.table.rows) - len({row[place] for row in self.table.rows})
-        return sum(self.rows_by_period.values()) + repeated
+    def inserts(self, connection: Connection, counts: RowCounts) -> int:
+        """The rows that sending inserted if none came between: one for each key that had no stored row, but for keys
+        of erased persons alone."""
+        sent = Counter(_keys(self.table))
+        absent = len(sent) - sum(self.rows_by_period.values())
+        if not counts.suppressed:
+            return absent
+        erased = [key for key, is_absent in _erased_rows(connection, self.table) if is_absent]
+        return absent - sum(number == sent[key] for key, number in Counter(erased).items())
 
 
 def before(connection: Connection, table: TableRows, late_before: int, *, rewrites: bool = False) -> Before | None:
@@ -160,7 +164,7 @@ def after(connection: Connection, before: Before | None, counts: RowCounts) -> C
     if before is None or not counts.inserted + counts.updated:
         return Changes()
     table = before.table.feed.table
-    if _are_overwritten(table, before.rewritten_since) and counts.updated + counts.unchanged > before.rows_max:
+    if _are_overwritten(table, before.rewritten_since) and counts.inserted < before.inserts(connection, counts):
         raise TransactionConflict(Trouble.ROW_CAME_BETWEEN, 0)
     changes = Changes()
     share = share_of(table)
@@ -199,7 +203,37 @@ def _rows_by_period(connection: Connection, table: TableRows, moment: Column[Any
         f"STRAIGHT_JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_value} "
         "GROUP BY period FOR UPDATE"
     )
-    return dict(answers(connection, with_json(statement, keys_of(table.feed.table, table.rows))))
+    keys = msgspec.json.encode(list(dict.fromkeys(_keys(table))))
+    return dict(answers(connection, with_json(statement, keys)))
+
+
+def _keys(table: TableRows) -> list[Any]:
+    """The keys of the sent rows."""
+    (key,) = table.feed.table.primary_key
+    return list(map(itemgetter(sent_names(table.feed.table).index(key.name)), table.rows))
+
+
+def _erased_rows(connection: Connection, table: TableRows) -> Sequence[tuple[Any, int]]:
+    """The keys of the sent rows that are left out for an erased person, each with whether no row is stored under it."""
+    (key,) = table.feed.table.primary_key
+    key_type, key_expression = json_type(key)
+    persons = [person for person in persons_of(table.feed.table) if person.on_erasure is OnErasure.DELETE_ROW]
+    numbers = range(len(persons))
+    unpacked = "".join(f", p{number} VARCHAR(256) CHARACTER SET utf8mb4 PATH '$[{number + 1}]'" for number in numbers)
+    is_erased = " OR ".join(
+        f"EXISTS (SELECT 1 FROM `{ERASURE.name}` e WHERE e.person_kind = '{persons[number].kind}' "  # noqa: S608
+        f"AND e.person_id = j.p{number} COLLATE {BINARY_COLLATION})"
+        for number in numbers
+    )
+    statement = (
+        f"SELECT j.k, t.`{key.name}` IS NULL "  # noqa: S608
+        f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (k {key_type} PATH '$[0]'{unpacked})) j "
+        f"LEFT JOIN `{table.feed.table.name}` t ON t.`{key.name}` = {key_expression.format('j.k')} WHERE {is_erased}"
+    )
+    names = [key.name, *(person.column for person in persons)]
+    places = [sent_names(table.feed.table).index(name) for name in names]
+    told = [[row[place] for place in places] for row in table.rows]
+    return answers(connection, with_json(statement, msgspec.json.encode(told)))
 
 
 def _late_rows(

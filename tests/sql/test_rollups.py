@@ -36,7 +36,7 @@ from tests.consumers import CHECKOUT
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, cents, uuid_text
 from tests.model.rules import moment
-from tests.sql.applying import DECODER, TOPIC_ID, Applier
+from tests.sql.applying import DECODER, TOPIC_ID, Applier, outcomes
 from tests.waiting import wait_for
 
 PLAIN = {
@@ -273,6 +273,41 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
     other.close()
     refresh(database)
     assert passes(database) == {moment(YEAR_2000 + PERIOD_MICROS): 1}
+
+
+def test_a_row_that_comes_between_is_noticed_beside_rows_of_erased_persons(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are left out find no row, though there is one that is to be swept."""
+    applier.apply(logged(2, 0, user_id="7"), logged(4, 0, user_id="8", event_id=uuid_text(4)))
+    database.erase(["7"])
+    other = Applier(database, "other", "another group")
+    real_before = changes.before
+
+    def before_and_another(*look: Any, **how: Any) -> Any:
+        seen = real_before(*look, **how)
+        monkeypatch.setattr(changes, "before", real_before)
+        other.apply(logged(1, 0, user_id="8"))
+        return seen
+
+    monkeypatch.setattr(changes, "before", before_and_another)
+    later = {"occurred_at": NOON + SECOND}
+    batch = [
+        logged(1, PERIOD_MICROS, user_id="8", **later),
+        *(logged(number, 0, user_id="7", **later) for number in (2, 3)),
+        logged(4, PERIOD_MICROS, user_id="8", event_id=uuid_text(5), **later),
+        logged(4, PERIOD_MICROS, user_id="7", event_id=uuid_text(6), **later),
+        logged(5, PERIOD_MICROS, user_id="7", event_id=uuid_text(7), **later),
+        logged(5, PERIOD_MICROS, user_id="8", event_id=uuid_text(8), **later),
+    ]
+    slice_ = applier.slice("bytemark.pass", [events.record(*each) for each in batch])
+    with pytest.raises(TransactionConflict):
+        applier.write(slice_)
+    (written,) = applier.write(slice_)
+    other.close()
+    assert outcomes(written, "bytemark_pass") == (1, 2, 0, 4)
+    refresh(database)
+    assert_summed(database)
 
 
 def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier: Applier) -> None:

@@ -67,7 +67,10 @@ class SchemaMutator:
                     self._chance.choice(self._changes)(source)
                 except (KeyError, TypeError, AttributeError, IndexError, ValueError):
                     continue  # an earlier change left nothing to be changed
-            text = json.dumps(source)
+            try:
+                text = json.dumps(source)
+            except RecursionError:
+                text = "[" * 3000  # as deep as Python would have written
             yield text if self._chance.random() < 0.95 else self._bent(text)
 
     def _bent(self, text: str) -> str:

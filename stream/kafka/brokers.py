@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream import moments
-from stream.errors import ConfigurationError, KafkaUnavailable
+from stream.errors import ConfigurationError, KafkaUnavailable, release_frames
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, admin_client, our_partitions
 from stream.records import TopicPartition
 
@@ -93,6 +93,7 @@ class Brokers:
         try:
             yield self._admin
         except (KafkaException, TimeoutError) as error:
+            release_frames(error)
             self._admin = admin_client(self._properties)
             code = f" ({error.args[0].name()})" if isinstance(error, KafkaException) else ""
             raise KafkaUnavailable(complaint + code) from None

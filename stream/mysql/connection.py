@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
-from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
+from stream.errors import ConfigurationError, DatabaseUnavailable, StreamError, Trouble, release_frames
 from stream.mysql.errnos import error_of
 
 READ_TIMEOUT_SECONDS = 60
@@ -104,12 +104,15 @@ def translated_errors() -> Iterator[None]:
     """Turn the driver's errors into ours; their texts, which may hold values, go no further."""
     try:
         yield
-    except exc.DBAPIError as error:
-        raise error_of(error.orig) from None
-    except pymysql.MySQLError as error:
-        raise error_of(error) from None
-    except OSError as error:
-        raise DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno) from None
+    except (exc.DBAPIError, pymysql.MySQLError, OSError) as error:
+        release_frames(error)
+        raise _translated(error) from None
+
+
+def _translated(error: exc.DBAPIError | pymysql.MySQLError | OSError) -> StreamError:
+    if isinstance(error, OSError):
+        return DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno)
+    return error_of(error.orig if isinstance(error, exc.DBAPIError) else error)
 
 
 @contextmanager

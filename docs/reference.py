@@ -120,6 +120,7 @@ def metrics() -> str:
         name = f"{metric._name}_total" if metric._type == "counter" else metric._name
         labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"
         lines.append(f"| `{name}` ({metric._type}) | {labels} | {metric._documentation} |")
+    lines.append("\nBeside these are `process_…` (memory, CPU, open files) and `python_info`, of Prometheus' own library.")
     lines += ["\n## Reasons for a dead letter\n", "| reason | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {reason.note} |" for reason in Reason]
     return NOTE + "\n".join(lines) + "\n"

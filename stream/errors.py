@@ -203,8 +203,8 @@ class Rejection(StreamError):
 
 
 def release_frames(error: BaseException | None) -> None:
-    """Part an error, and those that led to it, from the calls that they ended. Drivers keep the error in a variable of a
-    call that the error itself keeps: only the collector of cycles, which looks seldom, would find that circle, and a
+    """Part an error, and those that led to it, from the calls that they ended. Drivers keep the error in a variable of
+    a call that the error itself keeps: only the collector of cycles, which looks seldom, would find that circle, and a
     statement of megabytes is in it."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

@@ -106,7 +106,9 @@ class Broker:
 
     def _ends_or_none(self) -> Mapping[Any, int]:
         try:
-            partitions = [each for topic in self.brokers.topics(STREAMS).values() for each in topic.partitions]
+            partitions = [
+                each for topic in self.brokers.describe(STREAMS).readable.values() for each in topic.partitions
+            ]
             return self.brokers.high_watermarks(partitions)
         except KafkaUnavailable:
             return {}

@@ -62,7 +62,9 @@ class HttpServer:
         if not self._thread.is_alive():
             return
         self._server.task_dispatcher.shutdown(timeout=LOOK_SECONDS)
-        self._server.trigger.pull_trigger(lambda: close_all(self._sockets, ignore_all=True))  # in the thread they are in
+        self._server.trigger.pull_trigger(
+            lambda: close_all(self._sockets, ignore_all=True)
+        )  # in the thread they are in
         self._thread.join(LOOK_SECONDS)
 
 

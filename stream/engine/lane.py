@@ -14,7 +14,8 @@ import structlog
 from stream.engine.messages import BatchApplied, BatchFenced, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
-from stream.errors import Fenced, RegistryUnavailable, TransientError, Trouble
+from stream.engine.waiting import Waiting
+from stream.errors import Fenced, RegistryUnavailable, Trouble
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Batch, Claim
@@ -36,6 +37,9 @@ PING_SECONDS = 2.0
 UNKNOWN_ID_GRACE_SECONDS = 10.0
 """The age at which an id that the registry doesn't know is the record's own fault: the registry may be a replica that
 lags. Counted from Kafka's timestamp, so that a log full of such records is not waited for one by one."""
+
+MYSQL, KAFKA, REGISTRY = "MySQL", "Kafka", "the schema registry"
+"""Whom a lane asks, as /readyz names them."""
 
 TopicIds = Callable[[Collection[str]], Mapping[str, str]]
 """Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
@@ -61,7 +65,8 @@ class Lane(threading.Thread):
         self._report = report
         self._inbox: SimpleQueue[Batch | Claim | Review | None] = SimpleQueue()
         self._stopping = threading.Event()
-        self._retry = Retry(name, metrics, self._stopping, keep_alive=writer.ping)
+        self.waiting = Waiting(name, metrics)
+        self._retry = Retry(self.waiting, self._stopping, keep_alive=writer.keep_alive)
         self._changed = threading.Condition()
         self._batches_pending = 0
         """Raised by the poller, lowered by the lane, under `_changed`."""
@@ -78,7 +83,7 @@ class Lane(threading.Thread):
         decoded = [decode_slice(each, self._decoder.readers[each.topic_partition.topic]) for each in batch.held_slices]
         decoded_at = time.monotonic()
         try:
-            written = self._retry(lambda: self._writer.write(_held(decoded)), while_=lambda: batch.held_slices)
+            written = self._retry(MYSQL, lambda: self._writer.write(_held(decoded)), while_=lambda: batch.held_slices)
         except Fenced as fenced:
             self._give_up([each.claim for each in batch.held_slices], fenced)
             return
@@ -90,7 +95,7 @@ class Lane(threading.Thread):
         """Give up what may come from a recreated topic: its offsets have nothing to do with our progress. The poller
         looks once a second, and the client goes on in the new topic as if nothing had happened. A lane that asks after
         records were fetched, and finds the topic that was claimed, has that topic's records."""
-        ids = self._retry(lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
+        ids = self._retry(KAFKA, lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
         recreated = [each.claim for each in batch.held_slices if each.claim.is_of_another_topic(ids)]
         if recreated:
             self._give_up(recreated, Fenced([claim.topic_partition for claim in recreated]))
@@ -107,7 +112,7 @@ class Lane(threading.Thread):
             for header, latest_ms in readers.unknown_headers(each.records).items():
                 grace_ends_at = time.monotonic() + UNKNOWN_ID_GRACE_SECONDS - max(0.0, time.time() - latest_ms / 1000)
                 learn = partial(_learn, registry, readers, header, grace_ends_at)
-                self._retry(learn, while_=lambda: batch.held_slices, topic=topic, partition=partition)
+                self._retry(REGISTRY, learn, while_=lambda: batch.held_slices, topic=topic, partition=partition)
 
     def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
         """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
@@ -165,14 +170,6 @@ class Lane(threading.Thread):
         self._stopping.set()
         self._inbox.put(None)
 
-    @property
-    def moved_at(self) -> float:
-        return self._retry.moved_at
-
-    @property
-    def trouble(self) -> str | None:
-        return self._retry.trouble
-
     # What the thread does.
 
     def run(self) -> None:
@@ -184,11 +181,11 @@ class Lane(threading.Thread):
                 self._writer.close()
 
     def _take_turn(self) -> None:
-        self._retry.moved_at = time.monotonic()
+        self.waiting.moved_at = time.monotonic()
         try:
             work = self._inbox.get(timeout=PING_SECONDS)
         except Empty:
-            self._writer.ping()
+            self._retry.once(MYSQL, self._writer.ping)
             return
         match work:
             case Batch():
@@ -209,7 +206,8 @@ class Lane(threading.Thread):
 
     def _claim(self, claim: Claim) -> None:
         topic, partition = claim.topic_partition
-        self._retry(lambda: self._writer.claim(claim), while_=lambda: claim.is_held, topic=topic, partition=partition)
+        grant = partial(self._writer.claim, claim)
+        self._retry(MYSQL, grant, while_=lambda: claim.is_held, topic=topic, partition=partition)
         if claim.is_granted:
             self._report(claim)
 
@@ -222,11 +220,8 @@ class Lane(threading.Thread):
         """
         held = {claim: end for claim, end in review.ends.items() if claim.is_held}
         at_end = [claim for claim, end in held.items() if end is not None and claim.next_offset >= end]
-        try:
-            stale = self._writer.review(list(held), at_end, review.asked_at_ms)
-        except TransientError as error:
-            self._metrics.retries.labels(error.reason).inc()
-            return  # the poller asks again within seconds
+        # Where no answer comes, the poller asks again within seconds.
+        stale = self._retry.once(MYSQL, lambda: self._writer.review(list(held), at_end, review.asked_at_ms))
         if stale:
             self._give_up(stale, Fenced([claim.topic_partition for claim in stale]))
 

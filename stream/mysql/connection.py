@@ -17,6 +17,9 @@ from sqlalchemy.pool import NullPool
 from stream.errors import ConfigurationError, DatabaseUnavailable, StreamError, Trouble, release_frames
 from stream.mysql.errnos import error_of
 
+CONNECT_SECONDS_MAX = 5
+"""The most that each answer may take until a connection is ready: an address may accept and say nothing."""
+
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
 
@@ -59,6 +62,10 @@ class BoundedConnection(pymysql.Connection):
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
 
+    def limit_answers(self, seconds: int | None) -> None:
+        """From now on wait so long for the server; until then the limit of connecting holds."""
+        self._read_timeout = self._write_timeout = seconds
+
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
         if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
@@ -66,10 +73,12 @@ class BoundedConnection(pymysql.Connection):
         return super().query(packet, unbuffered)
 
 
-def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
+def connect_engine(url: str, *, for_lane: bool = False, seconds_max: int | None = None) -> Engine:
     """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
-    are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL that is not
-    one."""
+    are not pooled: a lane keeps its own, and a command needs one. An answer may take `seconds_max`, by default
+    READ_TIMEOUT_SECONDS for a lane; a command waits as long as its user does. Raises ConfigurationError for a URL that
+    is not one."""
+    limit = READ_TIMEOUT_SECONDS if for_lane and seconds_max is None else seconds_max
     try:
         parsed = make_url(url).set(drivername="mysql+pymysql")
         arguments, options = parsed.get_dialect()().create_connect_args(parsed)
@@ -80,9 +89,9 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
     options.update(
         charset="utf8mb4",
         client_flag=options.get("client_flag", 0) & ~CLIENT.FOUND_ROWS,
-        connect_timeout=5,
-        read_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
-        write_timeout=READ_TIMEOUT_SECONDS if for_lane else None,
+        connect_timeout=CONNECT_SECONDS_MAX,
+        read_timeout=CONNECT_SECONDS_MAX,
+        write_timeout=CONNECT_SECONDS_MAX,
         autocommit=False,
         conv=CONVERSIONS,
     )
@@ -94,6 +103,7 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
                 cursor.execute(statement)
             cursor.execute("SELECT @@max_allowed_packet")
             (connection.packet_bytes_max,) = cursor.fetchone() or (0,)
+        connection.limit_answers(limit)
         return connection
 
     return create_engine(parsed, creator=open_connection, poolclass=NullPool)

@@ -10,7 +10,7 @@ from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
 from stream.mysql import migrate, views
-from stream.mysql.connection import connect_engine, read_connection, server_name
+from stream.mysql.connection import READ_TIMEOUT_SECONDS, connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
@@ -122,7 +122,7 @@ def records() -> Iterator[tuple[str, str]]:
 
 def check_database(url: str) -> Iterator[Finding]:
     """The server's settings, the migrations, and the tables column by column."""
-    with read_connection(connect_engine(url)) as connection:
+    with read_connection(connect_engine(url, seconds_max=READ_TIMEOUT_SECONDS)) as connection:
         yield Finding("database", "server", server_name(connection))
         yield from _server_settings(connection)
         if missing := migrate.pending(connection):

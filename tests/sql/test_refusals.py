@@ -175,7 +175,7 @@ def test_a_null_is_called_a_missing_field(
 
 def frames_after(work: Callable[[], object]) -> list[str]:
     """The calls that stay, with all that they hold, after some work that fails."""
-    return [found.f_code.co_qualname for found in unreachable_after(work) if isinstance(found, FrameType)]
+    return [left.f_code.co_qualname for left in unreachable_after(work) if isinstance(left, FrameType)]
 
 
 def test_a_statement_that_failed_is_freed_at_once(database: Database, applier: Applier) -> None:

@@ -77,7 +77,12 @@ def test_what_is_not_there_is_not_found_and_nothing_is_taken(server: HttpServer)
     assert ask(server, "/livez", "POST")[0] == 405
 
 
-UNFINISHED = [b"", b"GET /livez HTT", b"GET /livez HTTP/1.1\r\nX: y\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"]
+UNFINISHED = [
+    b"",
+    b"GET /livez HTT",
+    b"GET /livez HTTP/1.1\r\nX: y\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("sent", UNFINISHED, ids=["nothing", "half a line", "half a header", "no body"])

@@ -32,6 +32,9 @@ from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+HOST_CHARACTERS_MAX = 200
+"""The room for it in the column of a partition's owner, beside what follows; Linux' host names have 64."""
+
 QUERY_SECONDS_MAX = 5
 """The most that a question of the poller or the surveyor to MySQL may take: the group takes a poller that is silent for
 minutes for dead, and a stop waits for it."""
@@ -162,4 +165,4 @@ def _partitions(topics: Topics, *, is_until_caught_up: bool) -> dict[str, int]:
 
 def new_owner() -> str:
     """A name that tells this service from all others that write, in this process or elsewhere."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    return f"{socket.gethostname()[:HOST_CHARACTERS_MAX]}-{os.getpid()}-{secrets.token_hex(2)}"

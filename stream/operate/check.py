@@ -173,3 +173,6 @@ def check_topics(brokers: Brokers) -> Iterator[Finding]:
         for each in differing:
             todo = "run `stream topics create`" if each.subject == "missing" else "alter the topic, or its declaration"
             yield Finding("topics", topic, f"{each.subject}: {each.actual}, declared {each.declared}", todo)
+    if by_producers := topics.by_producers_clocks(brokers, STREAMS.values()):
+        state = "CreateTime: producers' clocks say through which moment tables are complete (docs/freshness.md), of "
+        yield Finding("topics", "message.timestamp.type", state + ", ".join(by_producers))

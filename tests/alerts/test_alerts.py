@@ -65,7 +65,9 @@ def test_a_rule_speaks_of_metrics_and_labels_that_there_are(rule: Rule) -> None:
     labels = labels_by_metric()
     assert metrics <= labels.keys()
     known = LABELS_OF_TARGETS.union(*(labels[metric] for metric in metrics))
-    grouped = {label for names in re.findall(r"\b(?:by|on|without) \(([^)]*)\)", expression) for label in names.split(", ")}
+    grouped = {
+        label for names in re.findall(r"\b(?:by|on|without) \(([^)]*)\)", expression) for label in names.split(", ")
+    }
     matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
     assert grouped | matched | set(re.findall(r"\$labels\.(\w+)", rule.text)) <= known
 

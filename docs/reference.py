@@ -32,8 +32,8 @@ STATIC_MEMBERSHIP = (
     "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
     "(a StatefulSet's pod name): then a restart disturbs nobody else, if the process is back within the session's "
     f"timeout. That is {SESSION_TIMEOUT_MS_NAMED // 1000} s with such a name, and {SESSION_TIMEOUT_MS // 1000} s "
-    "without (`STREAM_KAFKA_SESSION_TIMEOUT_MS`); so long, too, wait the partitions of one that is stopped or killed and "
-    "does not come back. With `group.protocol=consumer` the brokers say how long."
+    "without (`STREAM_KAFKA_SESSION_TIMEOUT_MS`); so long, too, wait the partitions of one that is stopped or killed "
+    "and does not come back. With `group.protocol=consumer` the brokers say how long."
 )
 
 REPORTS_INTRODUCTION = """\

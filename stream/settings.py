@@ -83,7 +83,10 @@ class Settings(BaseModel):
     quality_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
         default=60, description="how often each check of data quality is run, in minutes; 0 for never"
     )
-    http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
+    http_host: str = Field(
+        default="127.0.0.1",
+        description="the address that /metrics, /livez and /readyz listen on; `::` is all of them, IPv4 included",
+    )
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9108, description="their port; 0 takes a free one and logs it"
     )

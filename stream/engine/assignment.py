@@ -131,7 +131,7 @@ class Assignment:
     def _asking(self) -> Iterator[None]:
         """Ask the brokers; where no answer comes, note why, and leave them alone for a while."""
         try:
-            with self.waiting.asking("Kafka"):
+            with self.waiting.asking("an answer"):
                 yield
         except KafkaUnavailable as error:
             self.waiting.note(error, ASK_AGAIN_SECONDS)

@@ -18,7 +18,7 @@ from stream.engine.waiting import Waiting
 from stream.errors import Fenced, RegistryUnavailable, Trouble
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
-from stream.records import Batch, Claim
+from stream.records import Batch, Claim, summary
 from stream.schemas.decoder import Decoder
 from stream.schemas.framing import confluent_id
 from stream.schemas.readers import Readers
@@ -121,7 +121,7 @@ class Lane(threading.Thread):
         self._metrics.retries.labels(fenced.reason).inc()
         log.warning(
             "fenced",
-            partitions=[str(partition) for partition in fenced.partitions],
+            partitions=summary(fenced.partitions),
             effect="nothing was written; asking the group whether the partitions are still ours",
         )
         self._report(BatchFenced(claims))

@@ -129,7 +129,10 @@ class Engine:
         """End a run that could never reach its goal; one that goes on for good has /readyz to tell."""
         failures = self._workers.failures() if self._goal else []
         if failures:
-            raise TerminalError("\n".join(failures))
+            raise TerminalError(
+                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log line "
+                "`worker fails` says where. What is applied stays"
+            )
 
     # From polled records to lanes.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from stream.engine.metrics import Metrics
-from stream.errors import TransientError
+from stream.errors import TransientError, Trouble
 from stream.every import Clock, Every
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Waiting:
         """The one that is asked just now, and since when."""
         self._failures = 0
         self._is_logged = False
-        self._logs = defaultdict[str, Every](lambda: Every(LOG_SECONDS, clock))
+        self._logs = defaultdict[Trouble, Every](lambda: Every(LOG_SECONDS, clock))
 
     @contextmanager
     def asking(self, whom: str) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Waiting:
         self.trouble = why
         self._failures += 1
         self._metrics.retries.labels(error.reason).inc()
-        if self._logs[why].take():
+        if self._logs[error.reason].take():
             self._is_logged = True
             wait = {} if wait_seconds is None else {"wait_seconds": round(wait_seconds, 2)}
             attempt = {"attempt": self._failures, **wait, **where}

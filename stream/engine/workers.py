@@ -142,7 +142,9 @@ class Worker(threading.Thread):
 
     def why(self) -> str | None:
         """The reason why the work isn't done; None where it is, or where that is a matter of seconds."""
-        return self.failure or self.waiting.why(TROUBLE_SECONDS_TOLD)
+        if self.failure is not None:
+            return f"fails ({self.failure}); it is tried again, and the log line `worker fails` says where"
+        return self.waiting.why(TROUBLE_SECONDS_TOLD)
 
     def run(self) -> None:
         with crash_reported(self.name, self._report):
@@ -178,7 +180,7 @@ class Worker(threading.Thread):
         calls = calls_of(error)
         # Our own errors' words hold no values; others' may.
         what = str(error) if isinstance(error, StreamError) else f"{type(error).__name__} in {calls[-1]}"
-        self.failure = f"fails ({what}); it is tried again, and the log line `worker fails` says where"
+        self.failure = what
         if self._logs.take() or what != self._logged:
             self._logged = what
             log.error(
@@ -223,7 +225,7 @@ class Workers:
 
     def failures(self) -> list[str]:
         """The workers that fail by a fault of ours, each with what is wrong."""
-        return [f"{worker.name} {worker.failure}" for worker in self.all.values() if worker.failure]
+        return [f"{worker.name} ({worker.failure})" for worker in self.all.values() if worker.failure]
 
     def have_finished(self) -> bool:
         """Whether erasures are swept, and rollups summed as far as they were touched until then. Raises

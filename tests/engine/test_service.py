@@ -105,6 +105,6 @@ def test_a_worker_that_fails_ends_a_run_that_could_never_catch_up(
     with closing(live_service(settings, [], is_until_caught_up=True)) as service:
         leash = threading.Timer(20, service.stop)
         leash.start()
-        with pytest.raises(TerminalError, match=r"refresher fails \(ZeroDivisionError in test_service.py:\d+ fail\)"):
+        with pytest.raises(TerminalError, match=r"refresher \(ZeroDivisionError in test_service.py:\d+ fail\)"):
             service.run()
         leash.cancel()

@@ -130,8 +130,8 @@ class Engine:
         failures = self._workers.failures() if self._goal else []
         if failures:
             raise TerminalError(
-                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log line "
-                "`worker fails` says where. What is applied stays"
+                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log "
+                "line `worker fails` says where. What is applied stays"
             )
 
     # From polled records to lanes.

@@ -46,6 +46,8 @@ class ScriptedWriter:
         self.attempts: list[Any] = []
         self.written: list[Sequence[DecodedSlice]] = []
         self.is_closed = False
+        self.away: Exception | None = None
+        """The answer to a ping, where there is none."""
         self.gone: list[TopicPartition] = []
         """Where progress is not as we left it."""
         self.before: Callable[[], None] = lambda: None
@@ -73,7 +75,9 @@ class ScriptedWriter:
         self._next()
         return [claim for claim in claims if claim.topic_partition in self.gone]
 
-    def ping(self) -> None: ...
+    def ping(self) -> None:
+        if self.away is not None:
+            raise self.away
 
     def keep_alive(self) -> None: ...
 
@@ -257,6 +261,19 @@ def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
     one.is_held = False
     assert running.lane.wait_until_idle(10)
     assert running.lane.waiting.trouble is None, "what is given up is no trouble any more"
+
+
+def test_an_idle_lane_says_that_mysql_is_away_and_that_it_is_back(
+    run: RunLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "PING_SECONDS", 0.01)
+    writer = ScriptedWriter()
+    writer.away = DatabaseUnavailable(Trouble.UNREACHABLE, 2003)
+    running = run(writer)
+    wait_for(lambda: "unreachable" in (running.lane.waiting.why() or ""), "its trouble")
+    assert running.retries("unreachable") >= 1
+    writer.away = None
+    wait_for(lambda: running.lane.waiting.why() is None, "the end of its trouble")
 
 
 def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:

@@ -41,7 +41,7 @@ RECONNECT_BACKOFF_MS_MAX = 1_000
 METADATA_REFRESH_MS = 5_000
 """The time after which partitions that were added to a topic are noticed."""
 
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 60.0
 """The rest between two log lines about the same error: while the brokers are away it comes twenty times a second."""
 
 LOOK_SECONDS = 0.5

@@ -16,6 +16,7 @@ from docs.dictionary import dictionary
 from docs.events import events
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
+from stream.kafka.client import SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS_NAMED
 from stream.quality.checks import CHECKS
 from stream.reports import REPORTS, Parameter
 from stream.settings import KAFKA_SECRETS, PREFIX, SECRETS, Settings
@@ -33,7 +34,10 @@ RENEWAL = (
 )
 STATIC_MEMBERSHIP = (
     "Recommended: `STREAM_KAFKA_GROUP_INSTANCE_ID`, another one for each process and the same after its restart "
-    "(a StatefulSet's pod name): then a restart disturbs nobody else."
+    "(a StatefulSet's pod name): then a restart disturbs nobody else, if the process is back within the session's "
+    f"timeout. That is {SESSION_TIMEOUT_MS_NAMED // 1000} s with such a name, and {SESSION_TIMEOUT_MS // 1000} s "
+    "without (`STREAM_KAFKA_SESSION_TIMEOUT_MS`); so long, too, wait the partitions of one that is stopped or killed "
+    "and does not come back. With `group.protocol=consumer` the brokers say how long."
 )
 
 REPORTS_INTRODUCTION = """\
@@ -131,6 +135,9 @@ def metrics() -> str:
         name = f"{metric._name}_total" if metric._type == "counter" else metric._name
         labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"
         lines.append(f"| `{name}` ({metric._type}) | {labels} | {metric._documentation} |")
+    lines.append(
+        "\nBeside these are `process_…` (memory, CPU, open files) and `python_info`, of Prometheus' own library."
+    )
     lines += ["\n## Reasons for a dead letter\n", "| reason | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {reason.note} |" for reason in Reason]
     return NOTE + "\n".join(lines) + "\n"

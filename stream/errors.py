@@ -17,6 +17,7 @@ The *type* decides what happens next; nothing reads a message to find out. Messa
 and coordinates, never a value and never a driver's own text: both may be personal.
 """
 
+import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
@@ -241,3 +242,12 @@ class Rejection(StreamError):
         self.stage = stage
         self.reason = reason
         self.field = field
+
+
+def release_frames(error: BaseException | None) -> None:
+    """Part an error, and those that led to it, from the calls that they ended. Drivers keep the error in a variable of
+    a call that the error itself keeps: only the collector of cycles, which looks seldom, would find that circle, and a
+    statement of megabytes is in it."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.with_traceback(None).__context__

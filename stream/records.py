@@ -3,8 +3,11 @@
 Nothing here knows Kafka's client or MySQL, so every stage can share these types.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 RECORD_BYTES_MAX = 4 * 1024 * 1024
@@ -22,6 +25,20 @@ class TopicPartition(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}"
+
+
+def summary(partitions: Iterable[TopicPartition]) -> list[str]:
+    """The partitions, a text for each topic: `trip/0-5,7`."""
+    texts = []
+    for topic, group in groupby(sorted(partitions), key=itemgetter(0)):
+        # Consecutive numbers are as far from their places as each other.
+        runs = groupby(enumerate(number for _, number in group), key=lambda placed: placed[1] - placed[0])
+        texts.append(f"{topic}/" + ",".join(_span([number for _, number in run]) for _, run in runs))
+    return texts
+
+
+def _span(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,9 @@ class Claim:
     next_offset: int = 0
     """The next offset to apply, as of the last transaction that this owner committed; before the grant, the first
     offset that the log has. Moved by the lane, read by the poller and by health."""
+    complete_through_ms: int | None = None
+    """The moment, in Kafka's milliseconds, through which the partition is complete; None: nothing was applied yet.
+    Moved by the lane, read by the poller."""
     is_held: bool = True
     """Whether records under this claim are still ours to apply. Poller and lane may set it to False, nobody sets it
     back."""
@@ -84,9 +104,18 @@ class Claim:
         claimed topic."""
         return topic_ids.get(self.topic_partition.topic, self.topic_id) != self.topic_id
 
-    def grant(self, topic_id: str, epoch: int, next_offset: int) -> None:
+    def grant(self, topic_id: str, epoch: int, next_offset: int, complete_through_ms: int | None = None) -> None:
         """Take over what progress says; by the lane."""
         self.topic_id, self.next_offset, self.epoch = topic_id, next_offset, epoch
+        self.complete_through_ms = complete_through_ms
+
+    def move_on(self, next_offset: int, through_ms: int | None) -> None:
+        """Take over what was committed; by the lane. Timestamps are producers', and nothing is complete through a
+        moment that is yet to come."""
+        self.next_offset = next_offset
+        if through_ms is not None:
+            through_ms = min(through_ms, time.time_ns() // 1_000_000)
+            self.complete_through_ms = max(through_ms, self.complete_through_ms or through_ms)
 
     def give_up(self) -> None:
         """Throw away what is still queued under this claim; by the poller or the lane."""

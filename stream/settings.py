@@ -6,6 +6,7 @@ property on to librdkafka: `STREAM_KAFKA_BOOTSTRAP_SERVERS` is `bootstrap.server
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ KAFKA_SECRETS = {
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.config",
 }
+INSTANCE_ID = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+"""Kafka's rule for the names of static members. The column of a partition's owner has room for more."""
+
 LOOK_BACK_DAYS = 7
 """The dashboards' windows of our sources are a week; Amazon QuickSight has no default to go by."""
 
@@ -89,7 +93,10 @@ class Settings(BaseModel):
     quality_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
         default=60, description="how often each check of data quality is run, in minutes; 0 for never"
     )
-    http_host: str = Field(default="127.0.0.1", description="the address that /metrics, /livez and /readyz listen on")
+    http_host: str = Field(
+        default="127.0.0.1",
+        description="the address that /metrics, /livez and /readyz listen on; `::` is all of them, IPv4 included",
+    )
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9108, description="their port; 0 takes a free one and logs it"
     )
@@ -182,6 +189,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     rest = {name.removeprefix(PREFIX).lower(): text for name, text in fixed.items()}
     if "kafka" in rest:
         raise ConfigurationError("STREAM_KAFKA is no setting: name the property, as in STREAM_KAFKA_BOOTSTRAP_SERVERS")
+    name = kafka.get("group.instance.id")
+    if name and not INSTANCE_ID.fullmatch(name):
+        raise ConfigurationError(
+            "STREAM_KAFKA_GROUP_INSTANCE_ID: Kafka takes 1 to 249 letters, digits, dots, underscores and dashes, and "
+            "neither `.` nor `..`"
+        )
     try:
         settings = Settings(**rest, kafka=kafka)  # type: ignore[arg-type]
     except ValidationError as error:

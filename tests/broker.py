@@ -9,7 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from deploy.local import Kafka
 from stream.catalog import STREAMS
@@ -98,6 +110,24 @@ class Broker:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         self.admin.incremental_alter_configs([resource])[resource].result()
 
+    @contextmanager
+    def denied(self, topic: str, operation: str) -> Iterator[None]:
+        """Within the block nobody may do this to the topic."""
+        everybody = ("User:*", "*")
+        topic_alone = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
+        denial = AclBinding(*topic_alone, *everybody, AclOperation[operation], AclPermissionType.DENY)
+        # A topic with any rule is closed to who isn't named in one.
+        others = AclBinding(*topic_alone, *everybody, AclOperation.ALL, AclPermissionType.ALLOW)
+        for created in self.admin.create_acls([denial, others]).values():
+            created.result()
+        try:
+            yield
+        finally:
+            anybody: list[Any] = [None, None, AclOperation.ANY, AclPermissionType.ANY]
+            named = AclBindingFilter(*topic_alone, *anybody)
+            for removed in self.admin.delete_acls([named]).values():
+                removed.result()
+
     def _existing(self) -> list[str]:
         return list(self.admin.list_topics(timeout=10).topics)
 
@@ -106,7 +136,9 @@ class Broker:
 
     def _ends_or_none(self) -> Mapping[Any, int]:
         try:
-            partitions = [each for topic in self.brokers.topics(STREAMS).values() for each in topic.partitions]
+            partitions = [
+                each for topic in self.brokers.describe(STREAMS).readable.values() for each in topic.partitions
+            ]
             return self.brokers.high_watermarks(partitions)
         except KafkaUnavailable:
             return {}

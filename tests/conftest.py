@@ -162,6 +162,9 @@ def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kaf
         "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
         "group.consumer.min.heartbeat.interval.ms": quick,
         "group.consumer.heartbeat.interval.ms": quick,
+        # Rights are asked for, and everybody has them but where a test takes them away.
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
     }
     with start_kafka(data_folder / "kafka", is_brief=True, **overrides) as server:
         report.tell(f"tested on kafka: {server.name} {server.version}")

@@ -100,7 +100,7 @@ class Running(ABC):
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET."""
-        port = self.wait_logged("started")["http_port"]
+        port = self.wait_logged("listening")["http_port"]
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()

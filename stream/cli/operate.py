@@ -49,7 +49,9 @@ def run_command(
 def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
     """Say how far MySQL is behind Kafka, per partition, from MySQL's own progress.
 
-    lag_seconds is the time since the last record that was applied, where any is left.
+    lag_records counts what is in the log and not in the tables, records behind an open transaction too. lag_seconds is
+    the time since the moment through which the partition is complete, where any record is left. The metrics tell the
+    same.
 
     Examples:
 

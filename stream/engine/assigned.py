@@ -10,7 +10,9 @@ WAITING ──claim asked──▶ CLAIMING ──claimed──▶ SEEKING ─�
 from dataclasses import dataclass
 from enum import Enum
 
+from stream import moments
 from stream.kafka.source import Fetched
+from stream.operate.standing import Applied, Lag, lag
 from stream.records import Claim, Slice, TopicPartition
 
 
@@ -42,8 +44,12 @@ class Assigned:
     """The offset of the next record to be polled; older ones are echoes of an earlier position."""
     informed_offset: int = 0
     """The offset that Kafka was last informed of."""
-    oldest_unapplied_ms: int | None = None
-    """Kafka's timestamp of the oldest record that is polled and not yet applied."""
+    end_offset: int | None = None
+    """The end of its log, as of the last survey that was answered; None before the first."""
+    is_led: bool = True
+    """Whether a broker answered for it at the last survey."""
+    stored: Applied | None = None
+    """The progress that it has in MySQL, as far as a survey found while it couldn't be claimed."""
     resting_for: str | None = None
     """The reason of a stop or a suspension; None once the partition is read again."""
     rest_until: float = 0.0
@@ -57,6 +63,18 @@ class Assigned:
     def applied_offset(self) -> int | None:
         """The next offset to apply, once MySQL granted the claim."""
         return self.claim.next_offset if self.claim is not None and self.claim.is_granted else None
+
+    @property
+    def lag(self) -> Lag | None:
+        """The lag, as far as both the end and the progress are known."""
+        if self.end_offset is None:
+            return None
+        if self.claim is not None and self.claim.is_granted:
+            through_ms = self.claim.complete_through_ms
+            through = None if through_ms is None else moments.from_millis(through_ms)
+            return lag(self.end_offset, self.claim.next_offset, through)
+        stored = self.stored
+        return None if stored is None else lag(self.end_offset, stored.next_offset, stored.complete_through)
 
     def give_up_claim(self) -> None:
         if self.claim is not None:
@@ -75,15 +93,4 @@ class Assigned:
         self.read_offset = next_offset
         if records:
             slice_.complete_through_ms = max(record.timestamp_ms for record in records)
-            if self.oldest_unapplied_ms is None:
-                self.oldest_unapplied_ms = records[0].timestamp_ms
         return slice_
-
-    def on_applied(self, slice_: Slice) -> None:
-        """Note that a slice is applied, unless it was cut under an earlier claim."""
-        if self.claim is not slice_.claim:
-            return
-        if slice_.next_offset == self.read_offset:
-            self.oldest_unapplied_ms = None
-        elif slice_.records:
-            self.oldest_unapplied_ms = slice_.records[-1].timestamp_ms

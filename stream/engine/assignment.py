@@ -1,21 +1,26 @@
 """The partitions that the group gave to this process, on their way to being read: the poller's bookkeeping."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
 
 from stream.engine.assigned import Assigned, State
 from stream.engine.lane import Lane
+from stream.engine.messages import Survey
 from stream.engine.metrics import Metrics
+from stream.engine.waiting import Waiting
 from stream.errors import KafkaUnavailable, StopReason
 from stream.every import Clock, Every
+from stream.kafka.brokers import Watermarks
 from stream.kafka.source import Source
 from stream.operate.standing import stop_reason
 from stream.records import Claim, TopicPartition
 
 log = structlog.get_logger(__name__)
+
+POLLER = "poller"
 
 LOOK_AGAIN_SECONDS = 5.0
 """The period in which a stopped partition is claimed anew, to see whether an operator has said how to go on."""
@@ -44,8 +49,10 @@ class Assignment:
         self.partitions: dict[TopicPartition, Assigned] = {}
         self._fetched: set[Assigned] = set()
         """The partitions that the client was last told to fetch."""
-        self.brokers_trouble: str | None = None
-        """The reason why the brokers' last answer is missing; None while all is well."""
+        self.unreadable: Mapping[str, str] = {}
+        """Topics that can't be read, as of the last survey, each with the reason and the remedy."""
+        self.waiting = Waiting(POLLER, metrics, clock)
+        """The poller's questions to the brokers, as health and the log tell of them."""
         self._clock = clock
         self._questions = Every(ASK_AGAIN_SECONDS, clock)
         """Restarted only where an answer is missing."""
@@ -69,7 +76,7 @@ class Assignment:
     # What the group says.
 
     def add(self, partitions: Iterable[TopicPartition]) -> None:
-        self.brokers_trouble = None
+        self.waiting.end()
         for partition in partitions:
             self.partitions[partition] = Assigned(partition)
 
@@ -124,12 +131,11 @@ class Assignment:
     def _asking(self) -> Iterator[None]:
         """Ask the brokers; where no answer comes, note why, and leave them alone for a while."""
         try:
-            yield
+            with self.waiting.asking("an answer"):
+                yield
         except KafkaUnavailable as error:
-            self.brokers_trouble = str(error)
+            self.waiting.note(error, ASK_AGAIN_SECONDS)
             self._questions.restart()
-            self._metrics.retries.labels(error.reason).inc()
-            log.warning("asking the brokers again", why=str(error), effect="the client connects again by itself")
 
     def _fetch(self) -> None:
         """Here alone the client is told what to fetch: between polls, and not within what the group says."""
@@ -145,23 +151,30 @@ class Assignment:
             return
         ids = self._topic_ids(waiting)
         known = [assigned for assigned in waiting if assigned.topic_partition.topic in ids]
-        if len(known) < len(waiting):
-            self._questions.restart()
-        watermarks = self._source.brokers.watermarks([assigned.topic_partition for assigned in known])
-        for assigned in known:
+        for assigned, (low, _) in self._watermarks(known):
             partition = assigned.topic_partition
             assigned.topic_id = ids[partition.topic]
-            assigned.claim = Claim(partition, assigned.topic_id, next_offset=watermarks[partition].low)
+            assigned.claim = Claim(partition, assigned.topic_id, next_offset=low)
             assigned.state = State.CLAIMING
             self._lane_of(partition).request_claim(assigned.claim)
+        if any(assigned.state is State.WAITING for assigned in waiting):  # a topic is gone, or a leader
+            self._questions.restart()
+
+    def _watermarks(self, partitions: Sequence[Assigned]) -> list[tuple[Assigned, Watermarks]]:
+        """The ends of their logs, of those partitions that have a leader."""
+        watermarks = self._source.brokers.watermarks([assigned.topic_partition for assigned in partitions])
+        led = [assigned for assigned in partitions if assigned.topic_partition in watermarks]
+        return [(assigned, watermarks[assigned.topic_partition]) for assigned in led]
 
     def _begin(self, seeking: Sequence[Assigned]) -> None:
         """Start reading where progress says; stop a partition whose log doesn't have that place."""
-        watermarks = self._source.brokers.watermarks([assigned.topic_partition for assigned in seeking])
-        for assigned in seeking:
+        begun = self._watermarks(seeking)
+        if len(begun) < len(seeking):
+            self._questions.restart()
+        for assigned, marks in begun:
             assert assigned.claim is not None
             assigned.read_offset = assigned.claim.next_offset
-            reason = stop_reason(assigned.read_offset, *watermarks[assigned.topic_partition])
+            reason = stop_reason(assigned.read_offset, *marks)
             if reason is not None:
                 self._stop(assigned, reason)
             else:
@@ -179,26 +192,27 @@ class Assignment:
                     assigned.state = State.WAITING
             if reading := self.all_in(State.READING):
                 self._notice_recreated(reading)
-                self.brokers_trouble = None
+                self.waiting.end()
         for assigned in self.all_in(State.STOPPED, State.SUSPENDED):
             if self._clock() >= assigned.rest_until:
                 assigned.state = State.WAITING
 
-    def ends(self) -> dict[TopicPartition, int]:
-        """The present ends of the partitions that are read; empty while the brokers don't answer."""
-        with self._asking():
-            if self._questions.is_due():
-                partitions = [assigned.topic_partition for assigned in self.all_in(State.READING)]
-                return self._source.high_watermarks(partitions)
-        return {}
+    def on_survey(self, survey: Survey) -> None:
+        """Note what the brokers told the surveyor; say what can't be read from now on."""
+        for partition, assigned in self.partitions.items():
+            assigned.is_led = partition not in survey.leaderless
+            assigned.end_offset = survey.ends.get(partition, assigned.end_offset)
+            assigned.stored = survey.stored.get(partition, assigned.stored)
+        for topic, why in survey.unreadable.items():
+            if self.unreadable.get(topic) != why:
+                log.error("topic not read", topic=topic, why=why, effect="the other topics go on")
+        for topic in self.unreadable.keys() - survey.unreadable.keys():
+            log.info("topic can be read again", topic=topic)
+        self.unreadable = survey.unreadable
 
     def _topic_ids(self, partitions: Iterable[Assigned]) -> dict[str, str]:
-        """Kafka's ids of the partitions' topics; says so where a topic is gone."""
-        topics = {assigned.topic_partition.topic for assigned in partitions}
-        ids = self._source.brokers.topic_ids(topics)
-        for topic in sorted(topics - ids.keys()):
-            log.warning("topic is gone", topic=topic, todo="create it again, or leave it out with --topic")
-        return ids
+        """Kafka's ids of the partitions' topics, without those that can't be read: the survey says so."""
+        return self._source.brokers.topic_ids({assigned.topic_partition.topic for assigned in partitions})
 
     def _notice_recreated(self, reading: Sequence[Assigned]) -> None:
         """A new topic's records must not pass for the old topic's: offsets of the two mean different things."""

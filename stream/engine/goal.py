@@ -3,13 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from stream.engine.assigned import Assigned
+from stream.engine.waiting import Waiting
 from stream.errors import TransientError
 from stream.records import TopicPartition
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,6 +17,7 @@ class Goal:
     applied_offsets: Callable[[], Mapping[TopicPartition, int]]
     have_workers_finished: Callable[[], bool]
     """Whether nothing is left to erase or to sum; may raise TransientError."""
+    waiting: Waiting
 
     def is_reached(self, held: Mapping[TopicPartition, Assigned]) -> bool:
         """Whether it is, but for partitions that rest; `held` are the partitions of this process."""
@@ -29,10 +27,12 @@ class Goal:
         try:
             applied = self.applied_offsets() if missing else {}
             are_others_done = all(applied.get(each, 0) >= self.ends[each] for each in missing)
-            return are_others_done and self.have_workers_finished()
+            is_reached = are_others_done and self.have_workers_finished()
         except TransientError as error:
-            log.info("asking MySQL again how far others are", why=str(error))
+            self.waiting.note(error)
             return False
+        self.waiting.end()
+        return is_reached
 
 
 def _is_behind(assigned: Assigned, end: int) -> bool:

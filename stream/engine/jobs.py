@@ -114,9 +114,12 @@ class Kept:
 
 
 def keep_house(connection: Connection, metrics: Metrics, kept: Kept) -> float | None:
-    """Empty dead letters that waited too long, remove what nobody needs any more, and tell what waits and how fresh
-    tables are.
+    """Tell what waits and how fresh tables are, empty dead letters that waited too long, and remove what nobody needs
+    any more. A server that takes no writes still tells.
     """
+    with connection.begin():
+        metrics.observe_waiting(selection.count_waiting(connection))
+        metrics.observe_freshness(freshness.freshness(connection))
     expired = _step(connection, dead_letters.expire_some, kept.content).total()
     if expired:
         metrics.expired_dead_letters.inc(expired)
@@ -129,9 +132,6 @@ def keep_house(connection: Connection, metrics: Metrics, kept: Kept) -> float | 
         removed += rows
     for table, count in removed.items():
         metrics.removed_rows.labels(table).inc(count)
-    with connection.begin():
-        metrics.observe_waiting(selection.count_waiting(connection))
-        metrics.observe_freshness(freshness.freshness(connection))
     return AT_ONCE if expired or removed else None
 
 

@@ -6,6 +6,7 @@ Decoding overlaps with the server's work on another lane's batch. A partition is
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -13,10 +14,11 @@ import structlog
 from stream.engine.messages import BatchApplied, BatchFenced, Report, Review, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import Retry
-from stream.errors import DatabaseUnavailable, Fenced, TransientError
+from stream.engine.waiting import Waiting
+from stream.errors import Fenced
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
-from stream.records import Batch, Claim
+from stream.records import Batch, Claim, summary
 from stream.schemas.decoder import Decoder
 from stream.schemas.questions import GivenUp, Questions
 from stream.stages.decode import DecodedSlice, decode_slice
@@ -29,6 +31,9 @@ of one lane: with less room the poller waits for the full lane while the other h
 
 PING_SECONDS = 2.0
 """The period in which an idle lane shows the server that it lives, well within `IDLE_SECONDS_MAX`."""
+
+MYSQL, KAFKA, REGISTRY = "MySQL", "Kafka", "the schema registry"
+"""Whom a lane asks, as /readyz names them."""
 
 TopicIds = Callable[[Collection[str]], Mapping[str, str]]
 """Asks for Kafka's ids of topics; may raise KafkaUnavailable."""
@@ -54,7 +59,8 @@ class Lane(threading.Thread):
         self._report = report
         self._inbox: SimpleQueue[Batch | Claim | Review | None] = SimpleQueue()
         self._stopping = threading.Event()
-        self._retry = Retry(name, metrics, self._stopping, keep_alive=writer.ping)
+        self.waiting = Waiting(name, metrics)
+        self._retry = Retry(self.waiting, self._stopping, keep_alive=writer.keep_alive)
         self._given_up_ids: GivenUp = {}
         self._changed = threading.Condition()
         self._batches_pending = 0
@@ -72,7 +78,7 @@ class Lane(threading.Thread):
         decoded = [decode_slice(each, self._decoder.readers[each.topic_partition.topic]) for each in batch.held_slices]
         decoded_at = time.monotonic()
         try:
-            written = self._retry(lambda: self._writer.write(_held(decoded)), while_=lambda: batch.held_slices)
+            written = self._retry(MYSQL, lambda: self._writer.write(_held(decoded)), while_=lambda: batch.held_slices)
         except Fenced as fenced:
             self._give_up([each.claim for each in batch.held_slices], fenced)
             return
@@ -84,7 +90,7 @@ class Lane(threading.Thread):
         """Give up what may come from a recreated topic: its offsets have nothing to do with our progress. The poller
         looks once a second, and the client goes on in the new topic as if nothing had happened. A lane that asks after
         records were fetched, and finds the topic that was claimed, has that topic's records."""
-        ids = self._retry(lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
+        ids = self._retry(KAFKA, lambda: self._topic_ids(batch.topics), while_=lambda: batch.held_slices) or {}
         recreated = [each.claim for each in batch.held_slices if each.claim.is_of_another_topic(ids)]
         if recreated:
             self._give_up(recreated, Fenced([claim.topic_partition for claim in recreated]))
@@ -98,7 +104,9 @@ class Lane(threading.Thread):
         for each in batch.slices:
             questions.add(self._decoder.readers[each.topic_partition.topic], each.records)
         if questions:
-            self._retry(questions.ask_until_known, while_=lambda: batch.held_slices, topics=sorted(batch.topics))
+            self._retry(
+                REGISTRY, questions.ask_until_known, while_=lambda: batch.held_slices, topics=sorted(batch.topics)
+            )
 
     def _give_up(self, claims: Sequence[Claim], fenced: Fenced) -> None:
         """These partitions have to be claimed and read again: of a transaction all, for it failed as a whole."""
@@ -107,7 +115,7 @@ class Lane(threading.Thread):
         self._metrics.retries.labels(fenced.reason).inc()
         log.warning(
             "fenced",
-            partitions=[str(partition) for partition in fenced.partitions],
+            partitions=summary(fenced.partitions),
             effect="nothing was written; asking the group whether the partitions are still ours",
         )
         self._report(BatchFenced(claims))
@@ -156,14 +164,6 @@ class Lane(threading.Thread):
         self._stopping.set()
         self._inbox.put(None)
 
-    @property
-    def moved_at(self) -> float:
-        return self._retry.moved_at
-
-    @property
-    def trouble(self) -> str | None:
-        return self._retry.trouble
-
     # What the thread does.
 
     def run(self) -> None:
@@ -175,11 +175,11 @@ class Lane(threading.Thread):
                 self._writer.close()
 
     def _take_turn(self) -> None:
-        self._retry.moved_at = time.monotonic()
+        self.waiting.moved_at = time.monotonic()
         try:
             work = self._inbox.get(timeout=PING_SECONDS)
         except Empty:
-            self._writer.ping()
+            self._retry.once(MYSQL, self._writer.ping)
             return
         match work:
             case Batch():
@@ -200,7 +200,8 @@ class Lane(threading.Thread):
 
     def _claim(self, claim: Claim) -> None:
         topic, partition = claim.topic_partition
-        self._retry(lambda: self._writer.claim(claim), while_=lambda: claim.is_held, topic=topic, partition=partition)
+        grant = partial(self._writer.claim, claim)
+        self._retry(MYSQL, grant, while_=lambda: claim.is_held, topic=topic, partition=partition)
         if claim.is_granted:
             self._report(claim)
 
@@ -213,13 +214,8 @@ class Lane(threading.Thread):
         """
         held = {claim: end for claim, end in review.ends.items() if claim.is_held}
         at_end = [claim for claim, end in held.items() if end is not None and claim.next_offset >= end]
-        try:
-            stale = self._writer.review(list(held), at_end, review.asked_at_ms)
-        except TransientError as error:
-            self._metrics.retries.labels(error.reason).inc()
-            self._retry.trouble = str(error) if isinstance(error, DatabaseUnavailable) else None
-            return  # the poller asks again within seconds
-        self._retry.trouble = None
+        # Where no answer comes, the poller asks again within seconds.
+        stale = self._retry.once(MYSQL, lambda: self._writer.review(list(held), at_end, review.asked_at_ms))
         if stale:
             self._give_up(stale, Fenced([claim.topic_partition for claim in stale]))
 

@@ -1,10 +1,10 @@
-"""Messages between the poller and its lanes: requests and batches go to a lane, reports come back.
+"""Messages between the poller and other threads: requests and batches go to a lane, reports come back.
 
-A lane or a worker that ends unexpectedly reports that as well.
+A survey is a report too, and so is the unexpected end of a thread.
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 
 from stream.mysql.rows import WrittenSlice
-from stream.records import Claim
+from stream.operate.standing import Applied
+from stream.records import Claim, TopicPartition
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,23 @@ class Crashed:
     error: BaseException
 
 
-Report = Claim | BatchApplied | BatchFenced | Crashed
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The brokers' answers to the surveyor."""
+
+    asked_at_ms: int
+    """The moment of the question, in Kafka's milliseconds."""
+    ends: Mapping[TopicPartition, int]
+    """The offset behind the last record of each of our partitions, open transactions included."""
+    leaderless: Collection[TopicPartition]
+    """Those of our partitions that no broker answers for."""
+    unreadable: Mapping[str, str]
+    """Topics that we can't read, each with the reason and the remedy."""
+    stored: Mapping[TopicPartition, Applied]
+    """The progress of partitions that we hold and couldn't claim yet, as far as MySQL tells."""
+
+
+Report = Claim | BatchApplied | BatchFenced | Survey | Crashed
 """A claim is reported once MySQL has granted it."""
 
 
@@ -57,8 +74,11 @@ def crash_reported(thread: str, report: Callable[[Crashed], None]) -> Iterator[N
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - as above
-        # The calls that led to it, the innermost last; not its text, which may hold values.
-        frames = traceback.extract_tb(error.__traceback__)
-        calls = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-        log.error("thread crashed", thread=thread, error=type(error).__name__, calls=calls)
+        log.error("thread crashed", thread=thread, error=type(error).__name__, calls=calls_of(error))
         report(Crashed(thread, error))
+
+
+def calls_of(error: BaseException) -> list[str]:
+    """The calls that led to an error, the innermost last; not its text, which may hold values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

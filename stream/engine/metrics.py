@@ -6,12 +6,22 @@ an error's text.
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from stream import __version__, moments
+from stream.catalog import STREAMS
+from stream.errors import Trouble
 from stream.mysql.freshness import Freshness
 from stream.mysql.rollups import Backlog
 from stream.mysql.rows import WrittenSlice
@@ -22,18 +32,26 @@ LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 36
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SIZE_BUCKETS = (1, 10, 100, 500, 1000, 2500, 5000, 10_000, 25_000)
 
+RECORD_OUTCOMES = ("written", "superseded", "dead_lettered")
+ROW_OUTCOMES = ("inserted", "updated", "unchanged", "suppressed")
+
 LATENCY_SAMPLES_MAX = 20
 """Events of a slice whose latency is observed: to observe all would cost more than decoding them."""
 
 
-class Metrics:
-    """One process's metrics, in a registry of their own."""
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a quarter of all series, which nobody asks for
 
-    def __init__(self) -> None:
+
+class Metrics:
+    """One process's metrics, in a registry of their own, with those of the process itself (`process_…`)."""
+
+    def __init__(self, topics: Collection[str] = ()) -> None:
+        """Counters by topic begin at 0 for these topics, so that `increase()` sees the first raise."""
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
-        histogram = partial(Histogram, registry=self.registry)
         self.records_received = counter("stream_records_received", "Records polled from Kafka", ["topic"])
         self.records = counter(
             "stream_records", "Records by what became of them: written, superseded, dead_lettered", ["topic", "outcome"]
@@ -65,6 +83,21 @@ class Metrics:
         self.floods = counter("stream_floods", "Times that dead letters suspended a topic", ["topic", "reason"])
         self.retries = counter("stream_retries", "Transactions, claims and questions to Kafka tried again", ["reason"])
         self.rebalances = counter("stream_rebalances", "Partitions assigned, revoked and lost", ["kind"])
+        self.quality_faults = gauge(
+            "stream_quality_faults_rows",
+            "Rows at fault by the check of data quality, as found last; every process tells the same",
+            ["check"],
+        )
+        self.worker_failures = counter(
+            "stream_worker_failures", "Steps of a worker that failed by a fault of ours", ["worker"]
+        )
+        self.build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
+        self.build.labels(__version__, platform.python_version()).set(1)
+        self._declare_durations(partial(Histogram, registry=self.registry))
+        self._declare_partitions(gauge)
+        self._begin_at_zero(topics)
+
+    def _declare_durations(self, histogram: Callable[..., Histogram]) -> None:
         self.batch_records = histogram("stream_batch_records", "Records in a batch", buckets=SIZE_BUCKETS)
         duration = partial(histogram, buckets=BATCH_BUCKETS)
         self.batch_decode_seconds = duration("stream_batch_decode_seconds", "Time to decode a batch")
@@ -73,8 +106,16 @@ class Metrics:
         self.latency_seconds = histogram(
             "stream_latency_seconds", "Time from occurred_at to commit, sampled", ["topic"], buckets=LATENCY_BUCKETS
         )
-        self.lag_records = gauge("stream_lag_records", "Records between progress and the end", ["topic", "partition"])
-        self.lag_seconds = gauge("stream_lag_seconds", "Age of the oldest record not applied", ["topic", "partition"])
+
+    def _declare_partitions(self, gauge: Callable[..., Gauge]) -> None:
+        self.lag_records = gauge(
+            "stream_lag_records", "Records between progress and the end of the log", ["topic", "partition"]
+        )
+        self.lag_seconds = gauge(
+            "stream_lag_seconds",
+            "Time since the moment through which the partition is complete; 0 where no record is left",
+            ["topic", "partition"],
+        )
         self.partitions_assigned = gauge("stream_partitions_assigned", "Partitions held", ["topic"])
         self.partitions_paused = gauge("stream_partitions_paused", "Partitions waiting for a full lane", ["topic"])
         self.partitions_stopped = gauge(
@@ -85,22 +126,30 @@ class Metrics:
             "Partitions that rest because too many of their topic's records are rejected",
             ["topic", "partition", "reason"],
         )
-        self.quality_faults = gauge(
-            "stream_quality_faults_rows",
-            "Rows at fault by the check of data quality, as found last; every process tells the same",
-            ["check"],
-        )
-        build = gauge("stream_build_info", "Always 1; the labels tell what runs", ["version", "python"])
-        build.labels(__version__, platform.python_version()).set(1)
+
+    def _begin_at_zero(self, topics: Collection[str]) -> None:
+        """Make the counters whose labels are known beforehand. Not the dead letters by reason: they are hundreds, and
+        `stream_records_total` has their sum."""
+        for topic in topics:
+            self.records_received.labels(topic)
+            for outcome in RECORD_OUTCOMES:
+                self.records.labels(topic, outcome)
+            for feed in STREAMS[topic].tables:
+                for outcome in ROW_OUTCOMES:
+                    self.rows.labels(feed.name, outcome)
+        for trouble in Trouble:
+            self.retries.labels(trouble)
+        for kind in ("assigned", "revoked", "lost"):
+            self.rebalances.labels(kind)
 
     def observe_written(self, written: Sequence[WrittenSlice]) -> None:
         """Count what a transaction did."""
         for each in written:
             topic = each.slice.topic_partition.topic
-            for outcome in ("written", "superseded", "dead_lettered"):
+            for outcome in RECORD_OUTCOMES:
                 self.records.labels(topic, outcome).inc(getattr(each.records, outcome))
             for table, rows in each.rows.items():
-                for outcome in ("inserted", "updated", "unchanged", "suppressed"):
+                for outcome in ROW_OUTCOMES:
                     self.rows.labels(table, outcome).inc(getattr(rows, outcome))
             for _, rejection in each.rejected:
                 self.dead_letters.labels(topic, rejection.stage, rejection.reason).inc()

@@ -22,15 +22,16 @@ from stream.engine.assignment import SUSPENDED_SECONDS, Assignment
 from stream.engine.flood_guard import FloodGuard
 from stream.engine.goal import Goal
 from stream.engine.lane import Lane
-from stream.engine.messages import BatchApplied, BatchFenced, Crashed, Report, Review
+from stream.engine.messages import BatchApplied, BatchFenced, Crashed, Report, Review, Survey
 from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
-from stream.engine.workers import Worker, Workers
+from stream.engine.waiting import Waiting
+from stream.engine.workers import Workers
 from stream.errors import TerminalError, Trouble
 from stream.every import Every
 from stream.kafka.source import Fetched, Source
 from stream.mysql.rows import WrittenSlice
-from stream.records import Batch, Claim, TopicPartition
+from stream.records import Batch, Claim, TopicPartition, summary
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +43,8 @@ CHORES_SECONDS = 1.0
 """The period in which offsets go to Kafka, gauges are set and doubts are looked into."""
 
 REVIEW_SECONDS = 5.0
-"""The period in which lanes compare claims with progress, and note which partitions have reached their ends. A restored
-backup, or a replica that lagged and took over, may set progress back where no record comes that would meet the fence;
-and by so much an idle partition seems to be behind at most."""
+"""The period in which lanes compare claims with progress, where no survey comes. A restored backup, or a replica that
+lagged and took over, may set progress back where no record comes that would meet the fence."""
 
 REVOKE_SECONDS_MAX = 5.0
 """A revocation's longest wait for batches in flight; the heir reads the rest again."""
@@ -96,7 +96,8 @@ class Engine:
         try:
             topics = self.options.topics
             if self.options.is_until_caught_up:
-                self._goal = Goal(self._source.end_offsets(topics), self._applied_offsets, self._workers.have_finished)
+                ends, waiting = self._source.end_offsets(topics), Waiting("goal", self.metrics)
+                self._goal = Goal(ends, self._applied_offsets, self._workers.have_finished, waiting)
             self._source.subscribe(topics, on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
             ending = self._loop()
             return ending if self._drain() else Ending.UNFINISHED
@@ -118,10 +119,20 @@ class Engine:
                 lane.offer(batch, FULL_LANE_WAIT_SECONDS)
             if self._chores.take():
                 self._do_chores()
+                self._give_up_on_failures()
                 if self._goal and self.has_joined and self._goal.is_reached(self._assignment.partitions):
                     is_any_resting = any(each.is_resting for each in self._assignment.partitions.values())
                     return Ending.UNFINISHED if is_any_resting else Ending.CAUGHT_UP
         return Ending.DRAINED
+
+    def _give_up_on_failures(self) -> None:
+        """End a run that could never reach its goal; one that goes on for good has /readyz to tell."""
+        failures = self._workers.failures() if self._goal else []
+        if failures:
+            raise TerminalError(
+                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log "
+                "line `worker fails` says where. What is applied stays"
+            )
 
     # From polled records to lanes.
 
@@ -155,6 +166,9 @@ class Engine:
                     self._assignment.on_claimed(report)
                 case BatchFenced():
                     self._assignment.on_fenced(report.claims)
+                case Survey():
+                    self._assignment.on_survey(report)
+                    self._request_reviews(report)
                 case Crashed():
                     raise TerminalError(
                         f"thread {report.thread} ended unexpectedly; the log line `thread crashed` says where. Nothing "
@@ -166,9 +180,6 @@ class Engine:
             if ERASURE.name in written.rows:
                 self._workers.wake_eraser()
             self._guard_against_flood(written)
-            assigned = self._assignment.partitions.get(written.slice.topic_partition)
-            if assigned is not None:
-                assigned.on_applied(written.slice)
 
     def _guard_against_flood(self, written: WrittenSlice) -> None:
         topic = written.slice.topic_partition.topic
@@ -191,7 +202,7 @@ class Engine:
         self.has_joined = True
         self.metrics.rebalances.labels("assigned").inc()
         self._assignment.add(partitions)
-        log.info("assigned", partitions=list(map(str, partitions)))
+        log.info("assigned", partitions=summary(partitions))
         self._count_partitions()
 
     def on_revoke(self, partitions: list[TopicPartition]) -> None:
@@ -203,14 +214,14 @@ class Engine:
         self._inform([held[partition] for partition in partitions if partition in held], wait=True)
         self._assignment.forget(partitions)
         self._count_partitions()
-        log.info("revoked", partitions=list(map(str, partitions)))
+        log.info("revoked", partitions=summary(partitions))
 
     def on_lost(self, partitions: list[TopicPartition]) -> None:
         """They are another's already: throw everything away. A write under way is fenced."""
         self.metrics.rebalances.labels("lost").inc()
         self._assignment.forget(partitions)
         self._count_partitions()
-        log.warning("lost", partitions=list(map(str, partitions)), effect="the group gives them out again")
+        log.warning("lost", partitions=summary(partitions), effect="the group gives them out again")
 
     # Once a second.
 
@@ -220,10 +231,10 @@ class Engine:
         self._assignment.look_again()
         self._inform(self._assignment.partitions.values())
         for assigned in self._assignment.partitions.values():
-            watch.tell_lag(self.metrics, assigned, self._source.cached_high_watermark(assigned.topic_partition))
+            watch.tell_lag(self.metrics, assigned)
         self._count_partitions()
-        if self._reviews.take():
-            self._request_reviews()
+        if self._reviews.is_due():
+            self._request_reviews(None)
 
     def _join_anew(self) -> None:
         """Kafka's client is of no more use: begin again with another, as after a restart."""
@@ -244,10 +255,10 @@ class Engine:
         for assigned, offset in moved.items():
             assigned.informed_offset = offset
 
-    def _request_reviews(self) -> None:
-        """Have the lanes compare their claims with progress, and with the ends that partitions have at this moment."""
-        asked_at_ms = int(time.time() * 1000)
-        ends = self._assignment.ends()
+    def _request_reviews(self, survey: Survey | None) -> None:
+        """Have the lanes compare their claims with progress, and with the ends that a survey found."""
+        self._reviews.restart()
+        ends, asked_at_ms = ({}, 0) if survey is None else (survey.ends, survey.asked_at_ms)
         claims = [assigned.claim for assigned in self._assignment.all_in(State.READING) if assigned.claim]
         for lane in self.lanes:
             own = [claim for claim in claims if self._lane_of(claim.topic_partition) is lane]
@@ -265,7 +276,11 @@ class Engine:
         self._inform(self._assignment.partitions.values(), wait=True)
         return is_drained
 
-    # What health, and whoever watches a replay, ask from their own threads.
+    # What health, the surveyor, and whoever watches a replay ask from their own threads.
+
+    def assigned(self) -> list[Assigned]:
+        """The partitions that this process holds."""
+        return list(self._assignment.partitions.values())
 
     def applied(self) -> dict[TopicPartition, int]:
         """The next offset to apply, of each partition that this process has claimed."""
@@ -273,12 +288,13 @@ class Engine:
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def stuck(self) -> list[str]:
-        return watch.stuck([*self.lanes, *self._workers.all.values()], self.turned_at, time.monotonic())
+        waits = [*(lane.waiting for lane in self.lanes), *(each.waiting for each in self._workers.all.values())]
+        return watch.stuck(waits, self.turned_at, time.monotonic())
 
     def unready(self) -> list[str]:
-        threads: list[Lane | Worker] = [*self.lanes, *self._workers.all.values()]
+        workers = self._workers.all.values()
         trouble = self._source.trouble
-        return watch.unready(self._assignment, threads, has_joined=self.has_joined, kafka_trouble=trouble)
+        return watch.unready(self._assignment, self.lanes, workers, has_joined=self.has_joined, kafka_trouble=trouble)
 
 
 def _wait_until_idle(lanes: Iterable[Lane], seconds: float) -> bool:

@@ -1,19 +1,22 @@
-"""The workers: the threads beside the lanes, each with a job that it does again and again on a connection of its own.
+"""The workers: the threads beside the lanes, each with a task that it does again and again.
 
     eraser       removes what was stored of erased persons; looks soon after a lane has written a marker
     refresher    sums the rollups' touched periods
-    housekeeper  ends what was kept long enough, and tells how fresh tables are
+    housekeeper  tells how fresh tables are, and ends what was kept long enough
     inspector    runs the checks of data quality
+    surveyor     asks the brokers how far the logs go, and which topics can be read
 
-/livez watches them as it watches lanes, and a worker that dies ends the process.
+A step that fails is tried again, whatever the reason: the rows of the lanes are worth more than what a worker adds to
+them, so no worker ends the process. /readyz, the log and a metric tell; /livez watches workers as it watches lanes.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
@@ -28,9 +31,12 @@ from stream.engine.jobs import (
     sweep_erasures,
     sweepable,
 )
-from stream.engine.messages import Crashed, crash_reported
+from stream.engine.messages import Report, calls_of, crash_reported
 from stream.engine.metrics import Metrics
-from stream.errors import DatabaseUnavailable, TransientError
+from stream.engine.retry import wait_seconds
+from stream.engine.waiting import Waiting
+from stream.errors import StreamError, TransientError
+from stream.every import Every
 from stream.mysql import rollups
 from stream.mysql.connection import read_connection, translated_errors
 from stream.settings import Settings
@@ -46,9 +52,17 @@ HOUSEKEEPER_SECONDS = 15.0
 INSPECTOR_SECONDS = 30.0
 """A round of all checks takes some ten minutes."""
 
-Job = Callable[[Connection], float | None]
-"""Takes a step; the seconds to rest afterwards, None: the worker's usual rest. May raise TransientError, or the
-driver's own errors."""
+RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 1.0, 15.0
+"""The rests between attempts that the environment refuses."""
+
+FAILURE_SECONDS_FIRST, FAILURE_SECONDS_MAX = 5.0, 300.0
+"""The rests between attempts that fail by a fault of ours: the next one rarely does better."""
+
+FAILURE_LOG_SECONDS = 3600.0
+"""The rest between two log lines about the same fault of ours."""
+
+TROUBLE_SECONDS_TOLD = 5.0
+"""The time after which a worker's trouble counts as waiting: a deadlock is over with the next attempt."""
 
 KEPT_REST_SECONDS_MAX = 5.0
 """The longest rest over which a worker keeps its connection: well within `IDLE_SECONDS_MAX`, after which the server
@@ -57,34 +71,65 @@ closes it. To open a connection costs the client 60 to 95 ms, for its certificat
 JOIN_SECONDS_MAX = 2.0
 """The longest wait for the workers' steps at a stop. The server rolls back what a thread leaves undone."""
 
+Job = Callable[[Connection], float | None]
+"""Takes a step; the seconds to rest afterwards, None: the task's usual rest. May raise TransientError, or the driver's
+own errors."""
 
-class Worker(threading.Thread):
-    """Does its job until it is stopped, through every fault of the environment. The service's thread starts, wakes and
-    stops it; health's thread reads `moved_at` and `trouble`."""
 
-    def __init__(
-        self,
-        name: str,
-        job: Job,
-        seconds: float,
-        database: DatabaseEngine,
-        metrics: Metrics,
-        report: Callable[[Crashed], None],
-    ) -> None:
-        """`seconds` is the usual rest between two steps, and the rest before another attempt."""
-        super().__init__(name=name, daemon=True)
-        self.moved_at = time.monotonic()
-        """The last moment at which the thread showed that it isn't stuck, in `time.monotonic()` seconds."""
-        self.trouble: str | None = None
-        """The reason why the database refuses its connection or its step; None while all is well."""
+class Task(Protocol):
+    """The work of a worker."""
+
+    def step(self) -> float:
+        """Do some of it; the seconds to rest afterwards."""
+
+    def close(self) -> None:
+        """Give back what is kept between steps."""
+
+
+class DatabaseTask:
+    """A job on a connection of its own, which is kept over short rests."""
+
+    def __init__(self, database: DatabaseEngine, job: Job, seconds: float) -> None:
+        """`seconds` is the usual rest between two steps."""
+        self._database = database
         self._job = job
         self._seconds = seconds
-        self._database = database
-        self._metrics = metrics
-        self._report = report
         self._connection: Connection | None = None
+
+    def step(self) -> float:
+        with translated_errors():
+            self._connection = self._connection or self._database.connect()
+            rest = self._job(self._connection)
+            self._connection.rollback()  # a transaction that a job has left would stay open over the rest
+        rest = self._seconds if rest is None else rest
+        if rest > KEPT_REST_SECONDS_MAX:
+            self.close()
+        return rest
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+class Worker(threading.Thread):
+    """Does its task until it is stopped, through every failure. The service's thread starts, wakes and stops it;
+    health's threads read `waiting` and `failure`."""
+
+    def __init__(self, name: str, task: Task, metrics: Metrics, report: Callable[[Report], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self.waiting = Waiting(name, metrics)
+        self.failure: str | None = None
+        """The fault of ours by which the last step failed; None where it didn't."""
+        self._failures = 0
+        self._task = task
+        self._failed = metrics.worker_failures.labels(name)
+        self._report = report
         self._woken = threading.Event()
         self._is_stopping = False
+        self._logged = ""
+        self._logs = Every(FAILURE_LOG_SECONDS)
 
     def wake(self) -> None:
         """End the worker's rest."""
@@ -95,87 +140,97 @@ class Worker(threading.Thread):
         self._is_stopping = True
         self._woken.set()
 
+    def why(self) -> str | None:
+        """The reason why the work isn't done; None where it is, or where that is a matter of seconds."""
+        if self.failure is not None:
+            return f"fails ({self.failure}); it is tried again, and the log line `worker fails` says where"
+        return self.waiting.why(TROUBLE_SECONDS_TOLD)
+
     def run(self) -> None:
         with crash_reported(self.name, self._report):
             try:
                 while not self._is_stopping:
-                    self._rest(self._take_step())
+                    self._woken.wait(self._take_step())
+                    self._woken.clear()
             finally:
-                self._disconnect()
+                self._task.close()
 
     def _take_step(self) -> float:
         """The seconds to rest afterwards."""
-        self.moved_at = time.monotonic()
+        self.waiting.moved_at = time.monotonic()
         try:
-            with translated_errors():
-                self._connection = self._connection or self._database.connect()
-                rest = self._job(self._connection)
-                self._connection.rollback()  # a transaction that a job has left would stay open over the rest
+            rest = self._task.step()
         except TransientError as error:
-            self.trouble = str(error) if isinstance(error, DatabaseUnavailable) else None
-            self._disconnect()
-            self._metrics.retries.labels(error.reason).inc()
-            log.warning(
-                "worker tries again",
-                worker=self.name,
-                why=str(error),
-                todo=error.reason.note,
-                wait_seconds=self._seconds,
+            self._task.close()
+            rest = wait_seconds(self._failures, RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX)
+            self.waiting.note(error, rest)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must not die of it
+            self._task.close()
+            rest = wait_seconds(self._failures, FAILURE_SECONDS_FIRST, FAILURE_SECONDS_MAX)
+            self._note_failure(error)
+        else:
+            self.waiting.end()
+            self.failure, self._failures = None, 0
+            return rest
+        self._failures += 1
+        return rest
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failed.inc()
+        calls = calls_of(error)
+        # Our own errors' words hold no values; others' may.
+        what = str(error) if isinstance(error, StreamError) else f"{type(error).__name__} in {calls[-1]}"
+        self.failure = what
+        if self._logs.take() or what != self._logged:
+            self._logged = what
+            log.error(
+                "worker fails", worker=self.name, why=what, calls=calls, todo="tell us; the lanes go on meanwhile"
             )
-            return self._seconds
-        self.trouble = None
-        return self._seconds if rest is None else rest
-
-    def _rest(self, seconds: float) -> None:
-        if seconds > KEPT_REST_SECONDS_MAX:
-            self._disconnect()
-        self._woken.wait(seconds)
-        self._woken.clear()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
 
 
 class Workers:
-    """The workers of one service. A replay leaves house and inspections to processes that run for good."""
+    """The workers of one service. A replay leaves house, inspections and surveys to processes that run for good."""
 
     def __init__(
         self,
         settings: Settings,
         database: DatabaseEngine,
+        queries: DatabaseEngine,
         metrics: Metrics,
-        report: Callable[[Crashed], None],
+        report: Callable[[Report], None],
         *,
-        is_replay: bool,
+        surveyor: Task | None,
     ) -> None:
-        """Raises ConfigurationError for a key that is too short."""
-        self._database = database
+        """`queries` is for the poller's questions, which may take little time; `surveyor` is None in a replay. Raises
+        ConfigurationError for a key that is too short."""
+        self._queries = queries
         self._hasher = settings.hasher()
         self._entry_awaited: int | None = None
         sweeping = partial(sweep_erasures, hasher=self._hasher, look_back_days=settings.look_back_days)
-        jobs: dict[str, tuple[Job, float]] = {
-            "eraser": (sweeping, ERASER_SECONDS),
-            "refresher": (partial(refresh_rollups, metrics=metrics), ROLLUP_SECONDS),
+        tasks: dict[str, Task] = {
+            "eraser": DatabaseTask(database, sweeping, ERASER_SECONDS),
+            "refresher": DatabaseTask(database, partial(refresh_rollups, metrics=metrics), ROLLUP_SECONDS),
         }
-        if not is_replay:
-            interval = timedelta(minutes=settings.quality_minutes)
-            jobs["housekeeper"] = partial(keep_house, metrics=metrics, kept=Kept.of(settings)), HOUSEKEEPER_SECONDS
-            jobs["inspector"] = partial(inspect_quality, metrics=metrics, interval=interval), INSPECTOR_SECONDS
-        self.all = {
-            name: Worker(name, job, seconds, database, metrics, report) for name, (job, seconds) in jobs.items()
-        }
+        if surveyor is not None:
+            keep = partial(keep_house, metrics=metrics, kept=Kept.of(settings))
+            inspect = partial(inspect_quality, metrics=metrics, interval=timedelta(minutes=settings.quality_minutes))
+            tasks["housekeeper"] = DatabaseTask(database, keep, HOUSEKEEPER_SECONDS)
+            tasks["inspector"] = DatabaseTask(database, inspect, INSPECTOR_SECONDS)
+            tasks["surveyor"] = surveyor
+        self.all: Mapping[str, Worker] = {name: Worker(name, task, metrics, report) for name, task in tasks.items()}
 
     def wake_eraser(self) -> None:
         """Have it look soon: a lane has written a marker."""
         self.all["eraser"].wake()
 
+    def failures(self) -> list[str]:
+        """The workers that fail by a fault of ours, each with what is wrong."""
+        return [f"{worker.name} ({worker.failure})" for worker in self.all.values() if worker.failure]
+
     def have_finished(self) -> bool:
         """Whether erasures are swept, and rollups summed as far as they were touched until then. Raises
         DatabaseUnavailable."""
-        with read_connection(self._database) as connection:
+        with read_connection(self._queries) as connection:
             if sweepable(connection, self._hasher):
                 return False
             if self._entry_awaited is None:  # asked for once nothing is left to sweep: sweeping touches periods, too

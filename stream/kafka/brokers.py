@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
@@ -15,15 +16,22 @@ from confluent_kafka import (
     TopicCollection,
 )
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream import moments
-from stream.errors import ConfigurationError, KafkaUnavailable, Trouble
+from stream.errors import ConfigurationError, KafkaUnavailable, Trouble, release_frames
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, TROUBLES, ErrorLog, admin_client, our_partitions
 from stream.records import TopicPartition
 
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
 """The client gives up by itself a second before."""
+
+DENIED = "may not be read: grant our Kafka account READ on it"
+UNREADABLE = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "does not exist: run `stream topics create`",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: DENIED,
+}
+"""The brokers' codes that speak of one topic alone."""
 
 EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -35,6 +43,22 @@ class Topic:
     topic_id: str
     """Kafka's own id, which tells a topic from another one that later takes its name."""
     partitions: Sequence[TopicPartition]
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The answer about some topics, by name."""
+
+    readable: Mapping[str, Topic]
+    unreadable: Mapping[str, str]
+    """The reason why we can't read it, and the remedy."""
+
+    def required(self) -> Mapping[str, Topic]:
+        """All of them. Raises ConfigurationError where any can't be read."""
+        if self.unreadable:
+            whys = "; ".join(f"{name} {why}" for name, why in self.unreadable.items())
+            raise ConfigurationError(f"not all topics can be read: {whys}")
+        return self.readable
 
 
 class Watermarks(NamedTuple):
@@ -95,6 +119,7 @@ class Brokers:
         try:
             yield admin
         except (KafkaException, TimeoutError) as error:
+            release_frames(error)
             self._admin = None
             refusal = error.args[0] if isinstance(error, KafkaException) else None
             code = "" if refusal is None else f" ({refusal.name()})"
@@ -111,44 +136,48 @@ class Brokers:
                 raise KafkaUnavailable(f"{complaint} ({error})") from None
         return admin
 
-    def topics(self, names: Collection[str]) -> dict[str, Topic]:
-        """Topics by name, without those that don't exist."""
+    def describe(self, names: Collection[str], *, with_rights: bool = True) -> Topics:
+        """Topics by name: those that we may read, and those that we can't. Without our rights it is a quicker question,
+        and a topic that we see counts as one that we may read."""
         with self.asking(f"the brokers did not describe {', '.join(names)}") as admin:
-            futures = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_SECONDS)
+            futures = admin.describe_topics(
+                TopicCollection(list(names)),
+                include_authorized_operations=with_rights,
+                request_timeout=REQUEST_TIMEOUT_SECONDS,
+            )
             answers = {name: _topic(name, future) for name, future in futures.items()}
-        return {name: topic for name, topic in answers.items() if topic is not None}
-
-    def existing_topics(self, names: Collection[str]) -> dict[str, Topic]:
-        """Topics by name. Raises ConfigurationError where a topic doesn't exist."""
-        topics = self.topics(names)
-        for name in names:
-            if name not in topics:
-                raise ConfigurationError(f"topic {name} does not exist: run `stream topics create`")
-        return topics
+        return Topics(
+            readable={name: answer for name, answer in answers.items() if isinstance(answer, Topic)},
+            unreadable={name: answer for name, answer in answers.items() if isinstance(answer, str)},
+        )
 
     def topic_ids(self, names: Collection[str]) -> dict[str, str]:
-        """Kafka's own ids of topics, without those that don't exist."""
-        return {name: topic.topic_id for name, topic in self.topics(names).items()}
+        """Kafka's own ids of topics, without those that we don't see."""
+        return {name: topic.topic_id for name, topic in self.describe(names, with_rights=False).readable.items()}
 
     def logs(self, names: Collection[str]) -> dict[TopicPartition, Log]:
-        """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a missing topic."""
-        topics = self.existing_topics(names)
+        """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a topic that can't
+        be read, and KafkaUnavailable where a partition has no leader as well."""
+        topics = self.describe(names).required()
         partitions = sorted(each for topic in topics.values() for each in topic.partitions)
         watermarks = self.watermarks(partitions)
         ends = self._offsets(partitions, LATEST, IsolationLevel.READ_COMMITTED)
+        if leaderless := [str(each) for each in partitions if each not in watermarks or each not in ends]:
+            raise KafkaUnavailable(f"no broker tells where {', '.join(leaderless)} begins and ends")
         return {each: Log(topics[each.topic].topic_id, *watermarks[each], ends[each]) for each in partitions}
 
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
-        """The first offset that each partition still has, and the one after its last."""
+        """The first offset that each partition still has, and the one after its last; without partitions that no
+        broker answers for, such as those without a leader."""
         low, high = self._offsets(partitions, EARLIEST), self.high_watermarks(partitions)
-        return {each: Watermarks(low[each], high[each]) for each in low}
+        return {each: Watermarks(low[each], high[each]) for each in low if each in high}
 
     def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset after the last of each partition, records of open transactions included."""
+        """The offset after the last of each partition, records of open transactions included; likewise."""
         return self._offsets(partitions, LATEST)
 
     def end_offsets(self, names: Collection[str]) -> dict[TopicPartition, int]:
-        """The ends of topics' partitions, for readers of committed records. Raises ConfigurationError, likewise."""
+        """The ends of topics' partitions, for readers of committed records. Raises what `logs` does."""
         return {partition: log.committed_end for partition, log in self.logs(names).items()}
 
     def offsets_at(self, partitions: Collection[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
@@ -156,7 +185,7 @@ class Brokers:
         without such a record are left out.
         """
         at = OffsetSpec.for_timestamp(max(moments.to_millis(moment), 0))  # less means something else, such as the end
-        return {each: offset for each, offset in self._offsets(partitions, at).items() if offset >= 0}
+        return self._offsets(partitions, at)
 
     def _offsets(
         self,
@@ -164,13 +193,21 @@ class Brokers:
         at: Any,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[TopicPartition, int]:
+        """The offsets, by partition, where there are any. Raises KafkaUnavailable where there is no answer at all."""
         if not partitions:
             return {}
         wanted = {KafkaPartition(*each): at for each in partitions}
         with self.asking("the brokers did not tell where partitions begin and end") as admin:
             futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
-            offsets = [future.result(ANSWER_SECONDS_MAX).offset for future in futures.values()]
-        return dict(zip(our_partitions(futures), offsets, strict=True))
+            answers = dict(zip(our_partitions(futures), map(_offset_or_error, futures.values()), strict=True))
+            errors = [answer for answer in answers.values() if isinstance(answer, Exception)]
+            if len(errors) == len(answers):
+                raise errors[0]
+        if any(
+            isinstance(error, TimeoutError) for error in errors
+        ):  # a leader is gone, and this client hasn't heard of it
+            self._admin = admin_client(self._properties)
+        return {each: answer for each, answer in answers.items() if isinstance(answer, int) and answer >= 0}
 
     def group(self, group_id: str) -> Group:
         """The group, as its coordinator has it; one that never was is empty."""
@@ -209,15 +246,29 @@ def _reason(admin: AdminClient, errors: ErrorLog, refusal: KafkaError | None) ->
     return told or errors.trouble or Trouble.KAFKA_UNAVAILABLE
 
 
-def _topic(name: str, future: Any) -> Topic | None:
-    """A topic that was asked for; None where it doesn't exist."""
+def _topic(name: str, future: Any) -> Topic | str:
+    """A topic that was asked for; else the reason why it can't be read, and the remedy."""
     try:
         topic = future.result(ANSWER_SECONDS_MAX)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return None
-        raise
+        remedy = UNREADABLE.get(error.args[0].code())
+        if remedy is None:
+            raise
+        release_frames(error)
+        return remedy
+    operations = topic.authorized_operations
+    if operations and AclOperation.READ not in operations:
+        return DENIED
     return Topic(str(topic.topic_id), [TopicPartition(name, each.id) for each in topic.partitions])
+
+
+def _offset_or_error(future: Any) -> int | KafkaException | TimeoutError:
+    try:
+        offset = int(future.result(ANSWER_SECONDS_MAX).offset)
+    except KafkaException as error:
+        release_frames(error)
+        return error
+    return TimeoutError() if offset == OFFSET_INVALID else offset
 
 
 def _member(member: Any) -> Member:

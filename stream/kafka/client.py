@@ -26,6 +26,10 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 SESSION_TIMEOUT_MS = 6_000
 """A killed process's partitions are at work elsewhere after about this long; the brokers' default minimum."""
 
+SESSION_TIMEOUT_MS_NAMED = 30_000
+"""The same of a process with a `group.instance.id`: a restart within this time disturbs nobody. `stream` is back after
+3 to 7 s; the rest is for whoever restarts it. The partitions of one that is gone for good wait as long."""
+
 QUEUED_KBYTES_MAX = 2 * 1024
 """The most that librdkafka fetches ahead: some 20,000 small records. It counts payload only, and keeps 400 bytes beside
 each record."""
@@ -39,7 +43,7 @@ RECONNECT_BACKOFF_MS_MAX = 1_000
 METADATA_REFRESH_MS = 5_000
 """The time after which partitions that were added to a topic are noticed."""
 
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 60.0
 """The rest between two log lines about the same error: while the brokers are away it comes twenty times a second."""
 
 LOOK_SECONDS = 0.5
@@ -76,7 +80,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
     """The configuration of a consumer, with nothing that matters left to a default."""
     classic = properties.get("group.protocol", "classic") == "classic"
     group = {
-        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "session.timeout.ms": SESSION_TIMEOUT_MS_NAMED if properties.get("group.instance.id") else SESSION_TIMEOUT_MS,
         "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 4,
         "partition.assignment.strategy": "range",
     }

@@ -124,10 +124,6 @@ class RangeSource(Source):
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
         """Kafka is told nothing: no group reads this."""
 
-    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002
-        """None: what is read again completes nothing."""
-        return {}
-
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         return self._holds(topic_partition)
 

@@ -35,7 +35,7 @@ class RecordReader:
     def read(self, topic_id: str, where: TopicPartition, offsets: Sequence[int]) -> dict[int, Record]:
         """The records at these offsets; those that the log no longer has are left out. A topic that was made anew has
         none of the older one's. Raises KafkaUnavailable, and ConfigurationError where the topic doesn't exist."""
-        if self._brokers.existing_topics([where.topic])[where.topic].topic_id != topic_id:
+        if self._brokers.describe([where.topic]).required()[where.topic].topic_id != topic_id:
             return {}
         low, high = self._brokers.watermarks([where])[where]
         wanted = sorted(offset for offset in offsets if low <= offset < high)

@@ -158,18 +158,7 @@ class Source:
         except KafkaException as error:
             log.info("offsets not committed to kafka", error=error.args[0].name(), effect="lag tools lag behind")
 
-    def cached_high_watermark(self, topic_partition: TopicPartition) -> int | None:
-        """The partition's end as of the last fetch; None where nothing was fetched."""
-        try:
-            _, high = self._consumer.get_watermark_offsets(KafkaPartition(*topic_partition), cached=True)
-        except KafkaException:
-            return None
-        return high if high >= 0 else None
-
     # Questions to the brokers, which raise KafkaUnavailable. A source of ranges answers these by itself.
-
-    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        return self.brokers.high_watermarks(partitions)
 
     def end_offsets(self, topics: Collection[str]) -> dict[TopicPartition, int]:
         return self.brokers.end_offsets(topics)

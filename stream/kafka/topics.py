@@ -49,6 +49,14 @@ def differences(brokers: Brokers, streams: Iterable[Stream]) -> list[TopicDiffer
     return [difference for stream in streams for difference in _differences(brokers, existing, stream)]
 
 
+def by_producers_clocks(brokers: Brokers, streams: Iterable[Stream]) -> list[str]:
+    """The topics whose records have the timestamps of their producers, and not of the brokers. Raises
+    KafkaUnavailable."""
+    existing = _existing_partitions(brokers)
+    names = [stream.topic for stream in streams if stream.topic in existing]
+    return [name for name in names if _config(brokers, name)["message.timestamp.type"] == "CreateTime"]
+
+
 def _differences(brokers: Brokers, existing: Mapping[str, int], stream: Stream) -> list[TopicDifference]:
     if stream.topic not in existing:
         return [TopicDifference(stream.topic, "missing", f"{stream.partitions} partitions", "no such topic")]

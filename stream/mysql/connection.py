@@ -12,10 +12,13 @@ from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
 
-from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
+from stream.errors import ConfigurationError, DatabaseUnavailable, StreamError, Trouble, release_frames
 from stream.mysql import session
 from stream.mysql.address import connect_arguments
 from stream.mysql.errnos import LOCK_WAIT, MetadataLock, error_of
+
+CONNECT_SECONDS_MAX = 5
+"""The most that each answer may take until a connection is ready: an address may accept and say nothing."""
 
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
@@ -40,6 +43,10 @@ class BoundedConnection(pymysql.Connection):
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
 
+    def limit_answers(self, seconds: int | None) -> None:
+        """From now on wait so long for the server; until then the limit of connecting holds."""
+        self._read_timeout = self._write_timeout = seconds
+
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
         if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
@@ -58,19 +65,20 @@ class BoundedConnection(pymysql.Connection):
         return "MariaDB" in str(self.get_server_info())  # type: ignore[no-untyped-call]
 
 
-def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> Engine:
+def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seconds_max: int | None = None) -> Engine:
     """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
     are not pooled: a lane keeps its own, and a command needs one. A URL that may change is asked for anew by each
-    connection. Raises ConfigurationError for a URL that is not one."""
+    connection. An answer may take `seconds_max`, by default READ_TIMEOUT_SECONDS for a lane; a command waits as long as
+    its user does. Raises ConfigurationError for a URL that is not one."""
     asked = url if callable(url) else lambda: url
     known = connect_arguments(asked())
-    answer_seconds_max = READ_TIMEOUT_SECONDS if for_lane else None
+    limit = READ_TIMEOUT_SECONDS if for_lane and seconds_max is None else seconds_max
 
     def open_connection() -> BoundedConnection:
         nonlocal known
         with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
             known = connect_arguments(asked())
-        limits = {"read_timeout": answer_seconds_max, "write_timeout": answer_seconds_max}
+        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CONNECT_SECONDS_MAX)
         connection = BoundedConnection(**{**known, **limits})
         on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:
@@ -78,6 +86,7 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False) -> E
                 cursor.execute(statement)
             cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout")
             connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
+        connection.limit_answers(limit)
         return connection
 
     return create_engine("mysql+pymysql://", creator=open_connection, poolclass=NullPool)
@@ -88,14 +97,15 @@ def translated_errors() -> Iterator[None]:
     """Turn the driver's errors into ours; their texts, which may hold values, go no further."""
     try:
         yield
-    except exc.DBAPIError as error:
-        raise error_of(error.orig) from None
-    except pymysql.MySQLError as error:
-        raise error_of(error) from None
-    except ssl.SSLError as error:
-        raise error_of(error) from None
-    except OSError as error:
-        raise DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno) from None
+    except (exc.DBAPIError, pymysql.MySQLError, OSError) as error:
+        release_frames(error)
+        raise _translated(error) from None
+
+
+def _translated(error: exc.DBAPIError | pymysql.MySQLError | OSError) -> StreamError:
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return DatabaseUnavailable(Trouble.CONNECTION_LOST, error.errno)
+    return error_of(error.orig if isinstance(error, exc.DBAPIError) else error)
 
 
 @contextmanager

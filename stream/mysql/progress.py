@@ -21,15 +21,17 @@ from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
 
 
-def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int]:
-    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch and next offset. A
-    partition that was never applied begins as the claim says."""
+def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int, int | None]:
+    """Raise the partition's epoch, in this transaction, and read where to go on: topic id, epoch, next offset, and the
+    moment through which it is complete (Kafka's milliseconds). A partition that was never applied begins as the claim
+    says."""
     partition = claim.topic_partition
     fresh = _fresh(group_id, partition, claim.topic_id, next_offset=claim.next_offset, owner=owner, owner_epoch=1)
     raised = {"owner_epoch": PROGRESS.c.owner_epoch + 1, "owner": owner, "updated_on": func.utc_timestamp(6)}
     connection.execute(fresh.on_duplicate_key_update(raised))
     row = connection.execute(select(PROGRESS).where(_is_row(group_id, partition))).one()
-    return row.topic_id, row.owner_epoch, row.next_offset
+    through_ms = None if row.complete_through is None else moments.to_millis(row.complete_through)
+    return row.topic_id, row.owner_epoch, row.next_offset, through_ms
 
 
 def prepare(connection: Connection, group_id: str, positions: Mapping[TopicPartition, tuple[str, int]]) -> None:
@@ -165,9 +167,11 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
 
 
 def _not_before(timestamp_ms: int) -> Any:
-    """The next value of complete_through, which never goes back."""
+    """The next value of complete_through, which goes neither back nor beyond now. Timestamps are those of producers,
+    whose clocks may be ahead: what is now is for MySQL's clock to say, which all processes share."""
     through = moments.from_millis(timestamp_ms)
-    return func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
+    latest = func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
+    return func.least(latest, func.utc_timestamp(6))
 
 
 def _is_own(group_id: str, claim: Claim) -> Any:

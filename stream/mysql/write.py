@@ -12,7 +12,7 @@ The order of effects, numbered here and in `Writer.write`:
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
@@ -88,7 +88,7 @@ class Writer:
             # 7. commit, by leaving the block
         self._in_doubt = []
         for each in written:
-            each.slice.claim.next_offset = each.slice.next_offset
+            each.slice.claim.move_on(each.slice.next_offset, each.slice.complete_through_ms)
         return written
 
     def claim(self, claim: Claim) -> None:
@@ -102,14 +102,20 @@ class Writer:
         through a moment (Kafka's milliseconds)."""
         with self._transaction() as connection:
             progress.complete(connection, self.group_id, at_end, moment_ms)
-            return progress.stale(connection, self.group_id, claims)
+            stale = progress.stale(connection, self.group_id, claims)
+        for claim in at_end:
+            claim.move_on(claim.next_offset, moment_ms)
+        return stale
 
     def ping(self) -> None:
-        """Keep an idle connection from being closed for its silence."""
+        """See that the server answers; an idle connection is not closed for its silence then."""
+        with self._transaction() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def keep_alive(self) -> None:
+        """Keep the connection, if there is one, from being closed for its silence."""
         if self._connection is not None:
-            # Where it is gone, the next call opens another.
-            with suppress(DatabaseUnavailable), self._transaction() as connection:
-                connection.execute(text("SELECT 1"))
+            self.ping()
 
     def close(self) -> None:
         if self._connection is not None:

@@ -10,7 +10,7 @@ from stream.errors import ConfigurationError, StreamError
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
 from stream.mysql import grants, migrate, tables, views
-from stream.mysql.connection import connect_engine, read_connection, server_name
+from stream.mysql.connection import READ_TIMEOUT_SECONDS, connect_engine, read_connection, server_name
 from stream.reports import VIEWS
 from stream.schemas.compatibility import incompatibilities
 from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
@@ -135,7 +135,7 @@ def records() -> Iterator[tuple[str, str]]:
 
 def check_database(url: str) -> Iterator[Finding]:
     """The server's settings, the migrations, and the tables column by column."""
-    with read_connection(connect_engine(url)) as connection:
+    with read_connection(connect_engine(url, seconds_max=READ_TIMEOUT_SECONDS)) as connection:
         yield Finding("database", "server", server_name(connection))
         yield from _server_settings(connection)
         if migrate.is_newer(connection):
@@ -215,3 +215,6 @@ def check_topics(brokers: Brokers) -> Iterator[Finding]:
         for each in differing:
             todo = "run `stream topics create`" if each.subject == "missing" else "alter the topic, or its declaration"
             yield Finding("topics", topic, f"{each.subject}: {each.actual}, declared {each.declared}", todo)
+    if by_producers := topics.by_producers_clocks(brokers, STREAMS.values()):
+        state = "CreateTime: producers' clocks say through which moment tables are complete (docs/freshness.md), of "
+        yield Finding("topics", "message.timestamp.type", state + ", ".join(by_producers))

@@ -7,6 +7,7 @@ the rule by which a partition stops.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -71,11 +72,36 @@ def look(brokers: Brokers, connection: Connection, group_id: str, topics: Collec
     """The places of all partitions that topics have now, in the order of topics and partitions. Progress is read before
     the logs, so that no lag is told too small, and no progress seems to be ahead of its log. Raises KafkaUnavailable,
     DatabaseUnavailable, and ConfigurationError where a topic doesn't exist."""
+    stored = applied(connection, group_id, topics)
+    return [Place(partition, log, stored.get(partition)) for partition, log in brokers.logs(topics).items()]
+
+
+def applied(connection: Connection, group_id: str, topics: Collection[str]) -> dict[TopicPartition, Applied]:
+    """The progress of a group's partitions, whoever owns them; those of which nothing was applied yet are left out."""
     own = PROGRESS.c
     columns = (own.topic_id, own.next_offset, own.owner_epoch, own.owner, own.complete_through)
     query = select(own.topic, own.kafka_partition, *columns).where(own.group_id == group_id, own.topic.in_(topics))
-    applied = {TopicPartition(*row[:2]): Applied(*row[2:]) for row in connection.execute(query)}
-    return [Place(partition, log, applied.get(partition)) for partition, log in brokers.logs(topics).items()]
+    return {TopicPartition(*row[:2]): Applied(*row[2:]) for row in connection.execute(query)}
+
+
+class Lag(NamedTuple):
+    """The distance of a partition's progress from its end: what `stream lag` and the metrics tell."""
+
+    records: int
+    """Offsets up to the end of the log. Records behind an open transaction count: they are not in the tables."""
+    seconds: float | None
+    """0 where nothing is left to apply, else the time since the moment through which the partition is complete; None
+    where it never was."""
+
+
+def lag(end_offset: int, next_offset: int, complete_through: datetime | None) -> Lag:
+    """The lag, which is never negative: clocks differ."""
+    records = max(0, end_offset - next_offset)
+    if not records:
+        return Lag(0, 0.0)
+    if complete_through is None:
+        return Lag(records, None)
+    return Lag(records, max(0.0, (moments.now() - complete_through).total_seconds()))
 
 
 @dataclass(frozen=True)
@@ -88,20 +114,17 @@ class PartitionLag:
     next_offset: int | None
     lag_records: int
     lag_seconds: float | None
-    """0 where nothing is left to read, else the time since the last record that was applied."""
+    """0 where nothing is left to apply, else the time since `complete_through`."""
     complete_through: datetime | None
     owner: str | None
 
 
 def lag_of(place: Place) -> PartitionLag:
-    """The distance of a partition's progress from the end that readers of committed records see."""
-    end, applied = place.log.committed_end, place.applied
-    next_offset, through, owner = None, None, None
-    if applied is not None:
-        next_offset, through, owner = applied.next_offset, applied.complete_through, applied.owner
-    lag_records, lag_seconds = max(0, end - (next_offset or 0)), None
-    if not lag_records:
-        lag_seconds = 0.0
-    elif through is not None:
-        lag_seconds = round((moments.now() - through).total_seconds(), 1)
-    return PartitionLag(*place.partition, end, next_offset, lag_records, lag_seconds, through, owner)
+    """The distance of a partition's progress from the end of its log."""
+    end, stored = place.log.high, place.applied
+    if stored is None:
+        return PartitionLag(*place.partition, end, None, *lag(end, 0, None), None, None)
+    records, seconds = lag(end, stored.next_offset, stored.complete_through)
+    seconds = None if seconds is None else round(seconds, 1)
+    through = stored.complete_through
+    return PartitionLag(*place.partition, end, stored.next_offset, records, seconds, through, stored.owner)

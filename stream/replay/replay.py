@@ -13,8 +13,9 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from stream.catalog import STREAMS
 from stream.counts import Reached, Tell
+from stream.engine.metrics import Metrics
 from stream.engine.options import Ending, EngineOptions
-from stream.engine.service import Service, new_owner
+from stream.engine.service import QUERY_SECONDS_MAX, Service, new_owner
 from stream.errors import TerminalError, TransientError
 from stream.kafka.brokers import Brokers
 from stream.kafka.ranges import RangeSource
@@ -81,12 +82,13 @@ class Replay:
         self._settings = settings
         self._run = run
         self._owner = new_owner()
-        self._queries = connect_engine(database_url)
+        self._database = connect_engine(database_url)
+        self._queries = connect_engine(database_url, seconds_max=QUERY_SECONDS_MAX)  # the poller's
         self._brake = Brake(self._live_lag)
         source = RangeSource(kafka, run.group_id, run.ranges, holds=self._is_still_ours, is_held_back=self._brake.holds)
         self._brokers = source.brokers
         options = engine_options(settings, run)
-        self._service = Service(settings, options, source, owner=self._owner, is_replay=True)
+        self._service = Service(settings, options, source, Metrics(), owner=self._owner, is_replay=True)
         self.stop, self.close = self._service.stop, self._service.close
 
     def run(self, tell: Tell) -> bool:
@@ -95,7 +97,7 @@ class Replay:
         with _told(self._reached, tell):
             ending = self._service.run()
         if ending is Ending.CAUGHT_UP:
-            runs.end(self._queries, self._run)
+            runs.end(self._database, self._run)
         return ending is Ending.CAUGHT_UP
 
     def _reached(self) -> Reached:

@@ -10,7 +10,7 @@ from fastavro.read import SchemaResolutionError
 
 from stream.declaration.events import Event
 from stream.declaration.streams import Route
-from stream.errors import Reason, Rejection, Stage
+from stream.errors import Reason, Rejection, Stage, release_frames
 from stream.records import RECORD_BYTES_MAX, Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
 from stream.schemas.readers import Reader, Readers
@@ -50,6 +50,7 @@ def decode(records: Iterable[Record], readers: Readers) -> tuple[Accepted, Rejec
         try:
             accepted.append(decode_record(record, readers))
         except Rejection as rejection:
+            release_frames(rejection)  # this call, which holds the batch, is one of them
             rejected.append((record, rejection))
     return accepted, rejected
 

@@ -14,8 +14,8 @@ from tests.alerts.rules import FOLDER, Rule, alerts, labels_by_metric, rules
 
 CASES = sorted(Path(__file__).parent.glob("*.yml"))
 
-LABELS_OF_TARGETS = {"job", "instance"}
-"""Labels that Prometheus itself adds."""
+LABELS_OF_TARGETS = {"job", "instance", "pod"}
+"""Labels that Prometheus itself adds, or an operator's configuration."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,9 @@ def test_a_rule_speaks_of_metrics_and_labels_that_there_are(rule: Rule) -> None:
     labels = labels_by_metric()
     assert metrics <= labels.keys()
     known = LABELS_OF_TARGETS.union(*(labels[metric] for metric in metrics))
-    grouped = {label for names in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for label in names.split(", ")}
+    grouped = {
+        label for names in re.findall(r"\b(?:by|on|without) \(([^)]*)\)", expression) for label in names.split(", ")
+    }
     matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
     assert grouped | matched | set(re.findall(r"\$labels\.(\w+)", rule.text)) <= known
 
@@ -74,6 +76,17 @@ def test_a_rule_speaks_of_metrics_and_labels_that_there_are(rule: Rule) -> None:
 def test_an_alert_says_how_bad_it_is_and_what_it_is_about(alert: Rule) -> None:
     assert re.search(r"severity: (critical|warning)$", alert.text, re.MULTILINE)
     assert alert.annotation("description")
-    outermost = re.search(r"\bby \(([^)]*)\)", expanded(alert))
-    told_apart_by = set(outermost[1].split(", ")) if outermost else set()
-    assert told_apart_by <= set(re.findall(r"\$labels\.(\w+)", alert.annotation("summary")))
+    assert told_apart_by(expanded(alert)) <= set(re.findall(r"\$labels\.(\w+)", alert.annotation("summary")))
+
+
+def told_apart_by(expression: str) -> set[str]:
+    """The labels of its first metric that an expression keeps."""
+    metric = re.search(r"\bstream_\w+", expression)
+    if metric is None:
+        return set()
+    dropped = re.findall(r"\bwithout \(([^)]*)\)", expression[: metric.start()])
+    return labels_by_metric()[metric[0]] - {label for labels in dropped for label in labels.split(", ")}
+
+
+def test_no_rule_drops_what_tells_one_installation_from_another() -> None:
+    assert not [rule.name for rule in rules() if re.search(r"\b(by|on) \(", rule.expression)]

@@ -11,7 +11,7 @@ from io import StringIO
 
 import pytest
 
-from stream.engine import poller
+from stream.engine import poller, survey
 from stream.engine import service as service_module
 from stream.operate.check import require_fit_database
 from tests.commands import SERVICE_LOG, configure_log_by_thread, log_left_as_it_was
@@ -45,9 +45,10 @@ def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start_service(
-    request: pytest.FixtureRequest, stream_settings: dict[str, str], fit_once: None
+    request: pytest.FixtureRequest, stream_settings: dict[str, str], fit_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StartService]:
     """Start `stream run` on a thread: arguments as on the command line, keywords are settings (lanes=1)."""
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 1.0)
     threads = set(threading.enumerate())
     started: list[RunningService] = []
     log = StringIO()

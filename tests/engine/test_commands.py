@@ -59,6 +59,9 @@ def test_check_finds_everything_right(broker: Broker, mysql: Database, stream_se
     assert [one for one in findings if not one["is_right"]] == []
     assert done.returncode == 0
     assert {one["area"] for one in findings} == {"schemas", "compatibility", "database", "views", "topics"}
+    (clocks,) = (one["found"] for one in findings if one["subject"] == "message.timestamp.type")
+    assert clocks.startswith("CreateTime: producers' clocks")
+    assert "trip" in clocks
 
 
 def test_check_finds_what_differs(broker: Broker, mysql: Database, stream_settings: Settings) -> None:

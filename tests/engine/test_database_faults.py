@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 from sqlalchemy import make_url
 
+from stream.engine import waiting
+from stream.mysql import connection
 from tests.broker import Broker
 from tests.conftest import settings_for
 from tests.databases import Database
@@ -77,6 +83,35 @@ def test_a_connection_that_the_server_ends_is_replaced(work: Work) -> None:
             work.database.execute(f"KILL {connection_id}")
         work.wait_shown("connection_lost")
     work.assert_nothing_lost()
+
+
+@only_mysql
+def test_a_server_that_falls_silent_is_told_while_it_is_waited_for(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "ANSWER_SECONDS_TOLD", 1.0)
+    os.kill(work.database.server.pid, signal.SIGSTOP)
+    try:
+        work.publish(10)
+        told = re.compile("^lane-[01]: has waited for MySQL for [0-9]+ s$", re.MULTILINE)
+        wait_for(lambda: told.search(work.consumer.get("/readyz")[1]), "/readyz to say whom a lane waits for")
+        assert work.consumer.get("/readyz")[0] == 503
+        assert work.consumer.get("/livez")[0] == 200
+    finally:
+        os.kill(work.database.server.pid, signal.SIGCONT)
+    work.wait_applied()
+    work.consumer.wait_ready()
+
+
+def test_a_start_before_a_silent_database_is_told_and_ends(
+    stream_settings: dict[str, str], start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS_MAX", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        service = start_service(database_url=f"mysql+pymysql://a:b@127.0.0.1:{port}/c")
+        told = "starting: MySQL is asked whether its tables are as declared\n"
+        wait_for(lambda: service.get("/readyz") == (503, told), "/readyz to say what is waited for")
+        assert service.get("/livez")[0] == 200
+        service.assert_ends(75, 10)
 
 
 def test_a_locked_row_is_waited_for(work: Work) -> None:

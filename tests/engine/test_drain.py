@@ -155,8 +155,8 @@ def test_aborted_records_at_the_end_do_not_hold_up_the_end(
     assert_drained(mysql, broker.records(), stream_settings["STREAM_GROUP_ID"])
 
 
-def test_a_running_consumers_lag_reaches_0_behind_a_gap(
-    broker: Broker, mysql: Database, start_service: StartService
+def test_a_running_consumers_lag_is_told_behind_an_open_transaction_and_reaches_0_behind_a_gap(
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService
 ) -> None:
     consumer = start_service()
     consumer.wait_ready()
@@ -164,6 +164,10 @@ def test_a_running_consumers_lag_reaches_0_behind_a_gap(
         for name, datum in some_events(20):
             if name == "TripRecorded":
                 producer.produce("trip", encode(name, datum), key_of(name, datum))
+        producer.flush(30)
+        wait_for(lambda: consumer.metric("stream_lag_records") == 20, "the lag behind an open transaction")
+        wait_for(lambda: consumer.metric("stream_lag_seconds") > 0, "its age")
+        assert lag_records(stream_settings) == 20
     wait_for(lambda: mysql.count("trip") == 20, "the committed events")
     ends = {(one.topic, one.partition): end for one, end in broker.ends().items()}
     progress = "SELECT topic, kafka_partition, next_offset FROM progress"

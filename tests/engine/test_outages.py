@@ -83,6 +83,9 @@ def test_an_outage_pauses_the_partitions_and_costs_no_memory(
         for n in range(100, 60_100)
     )
     wait_for(lambda: consumer.metric("stream_partitions_paused") > 0, "a pause", 60)
+    waits = 20_000 + 60_000
+    wait_for(lambda: consumer.metric("stream_lag_records") == waits, "the lag of all that waits, fetched or not")
+    assert consumer.metric("stream_lag_seconds") > 0
     peak = 0
 
     def has_polled_on() -> bool:

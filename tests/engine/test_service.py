@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from structlog.testing import capture_logs
 
 from stream import settings as config
 from stream.engine.options import Ending
@@ -21,6 +20,7 @@ from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.consumers import DEFAULTS
 from tests.databases import Database
+from tests.engine.conftest import StartService
 from tests.engine.logs import applied, put, synthetic
 from tests.waiting import wait_for
 
@@ -29,6 +29,7 @@ WORKERS = {
     "refresher": "stream.mysql.rollups.prepare",
     "housekeeper": "stream.mysql.dead_letters.expire_some",
     "inspector": "stream.quality.inspect.try_lock",
+    "surveyor": "stream.engine.survey.Survey",
 }
 """Each with what it calls in its first step."""
 
@@ -72,31 +73,38 @@ def test_all_workers_are_watched(stream_settings: dict[str, str]) -> None:
         assert workers.keys() == WORKERS.keys()
         assert livez(service) == "ok\n"
         for name, worker in workers.items():
-            worker.moved_at, before = -1e9, worker.moved_at
+            worker.waiting.moved_at, before = -1e9, worker.waiting.moved_at
             assert livez(service) == f"{name} has not moved\n"
-            worker.moved_at = before
+            worker.waiting.moved_at = before
 
 
-def test_a_worker_that_dies_of_a_bug_ends_the_process_as_a_lane_does(
+def fail(*_arguments: object) -> None:
+    raise ZeroDivisionError("a value")
+
+
+def test_a_worker_that_fails_is_told_and_the_lanes_go_on(
+    broker: Broker, mysql: Database, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for called in WORKERS.values():
+        monkeypatch.setattr(called, fail)
+    service = start_service(quality_minutes=60)
+    for name in WORKERS:
+        wait_for(lambda: f"{name}: fails (ZeroDivisionError in " in service.get("/readyz")[1], f"{name} to be told")  # noqa: B023
+        assert service.metric("stream_worker_failures_total", worker=name) >= 1
+    put(broker, synthetic(200, seed=6))
+    wait_for(lambda: applied(mysql) == 200, "all records")
+    assert service.get("/livez") == (200, "ok\n")
+    assert "a value" not in service.log_text()
+
+
+def test_a_worker_that_fails_ends_a_run_that_could_never_catch_up(
     stream_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_arguments: object) -> None:
-        raise ZeroDivisionError("a value")
-
-    settings = config.load({**DEFAULTS, **stream_settings, "STREAM_QUALITY_MINUTES": "60"})
-    for name, called in WORKERS.items():
-        with (
-            monkeypatch.context() as broken,
-            closing(live_service(settings, [], is_until_caught_up=False)) as service,
-            capture_logs() as lines,
-        ):
-            broken.setattr(called, fail)
-            leash = threading.Timer(20, service.stop)  # were the crash not reported, it would run for ever
-            leash.start()
-            with pytest.raises(TerminalError, match=f"thread {name} ended unexpectedly"):
-                service.run()
-            leash.cancel()
-            (line,) = [line for line in lines if line["event"] == "thread crashed"]
-            assert (line["thread"], line["error"]) == (name, "ZeroDivisionError")
-            assert line["calls"][-1].endswith(" fail")
-            assert "a value" not in str(lines)
+    monkeypatch.setattr(WORKERS["refresher"], fail)
+    settings = config.load({**DEFAULTS, **stream_settings})
+    with closing(live_service(settings, [], is_until_caught_up=True)) as service:
+        leash = threading.Timer(20, service.stop)
+        leash.start()
+        with pytest.raises(TerminalError, match=r"refresher \(ZeroDivisionError in test_service.py:\d+ fail\)"):
+            service.run()
+        leash.cancel()

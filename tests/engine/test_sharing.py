@@ -12,7 +12,7 @@ from tests.engine.conftest import StartService
 from tests.engine.group import EVEN_SHARE, PROTOCOLS, held
 from tests.engine.logs import applied, colliding_events, put, some_events, synthetic, wait_applied
 from tests.events import NOON, trip, uuid_text
-from tests.waiting import wait_for
+from tests.waiting import measure, wait_for
 
 
 def owners(database: Database) -> set[str]:
@@ -62,14 +62,13 @@ def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
     names = ("member-a", "member-b")
-    # A session long enough for a restart on a busy machine: within it nobody else gets the partitions.
-    long = {"kafka_session_timeout_ms": 30_000}
-    consumers = [start_consumer(kafka_group_instance_id=name, **long) for name in names]
+    usual = {"kafka_session_timeout_ms": "", "kafka_heartbeat_interval_ms": ""}  # and not the tests' short session
+    consumers = [start_consumer(kafka_group_instance_id=name, **usual) for name in names]
     wait_for(lambda: all(held(one) == EVEN_SHARE for one in consumers), "an even share", 60)
     rebalances = consumers[1].metric("stream_rebalances_total")
     consumers[0].kill()
-    back = start_consumer(kafka_group_instance_id=names[0], **long)
-    wait_for(lambda: held(back) == EVEN_SHARE, "its partitions")
+    back = start_consumer(kafka_group_instance_id=names[0], **usual)
+    measure(lambda: held(back) == EVEN_SHARE, "its partitions, after a kill and a restart under the same name")
     broker.publish(some_events(50))
     wait_for(lambda: applied(mysql) == 150, "all records")
     assert consumers[1].metric("stream_rebalances_total") == rebalances

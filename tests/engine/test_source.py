@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from stream.errors import KafkaUnavailable
 from stream.kafka.source import Source
 from stream.records import TopicPartition
 from tests.broker import Broker
@@ -153,3 +154,14 @@ def test_partitions_that_rest_and_go_on_again_and_again_lose_nothing(
     wait_for(lambda: reader.poll() and reader.positions == ends, "all records")
     assert reader.offsets == {one: list(range(end)) for one, end in ends.items()}
     reader.source.close()
+
+
+def test_a_partition_that_no_broker_answers_for_is_left_out(broker: Broker) -> None:
+    there, missing = TopicPartition("trip", 0), TopicPartition("trip", 99)
+    assert broker.brokers.high_watermarks([there, missing]) == {there: 0}
+    assert broker.brokers.watermarks([there, missing]) == {there: (0, 0)}
+    with pytest.raises(KafkaUnavailable, match="did not tell where partitions begin"):
+        broker.brokers.high_watermarks([missing])
+    topics = broker.brokers.describe(["trip", "no-such-topic"])
+    assert topics.readable.keys() == {"trip"}
+    assert topics.unreadable == {"no-such-topic": "does not exist: run `stream topics create`"}

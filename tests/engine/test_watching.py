@@ -111,5 +111,5 @@ def test_logs_are_json_lines_with_coordinates(broker: Broker, start_consumer: St
     consumer = start_consumer("--until-caught-up")
     consumer.assert_ends(0)
     lines = [json.loads(line) for line in consumer.log_text().splitlines()]
-    assert next(line["event"] for line in lines) == "started"
+    assert [line["event"] for line in lines[:2]] == ["listening", "started"]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)

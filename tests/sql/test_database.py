@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -90,6 +92,25 @@ def test_connections_are_encrypted_by_one_context(database: Database) -> None:
     assert first.ctx is second.ctx
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.parametrize("limits", [{"for_lane": True}, {}, {"seconds_max": 3}], ids=["lane", "command", "poller"])
+def test_an_address_that_accepts_and_says_nothing_is_given_up(
+    limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "CONNECT_SECONDS_MAX", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = edge.connect_engine(f"mysql+pymysql://a:b@127.0.0.1:{silent.getsockname()[1]}/c", **limits)
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable), read_connection(engine):
+            """Nobody answers."""
+        assert time.monotonic() - began < 2
+
+
+def test_a_server_that_falls_silent_is_given_up(database: Database) -> None:
+    engine = edge.connect_engine(database.url, seconds_max=1)
+    with pytest.raises(DatabaseUnavailable), read_connection(engine) as connection:
+        connection.execute(text("SELECT SLEEP(20)"))
 
 
 def test_a_frozen_lane_does_not_hold_its_locks_for_long(database: Database) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pymysql
 import pytest
 from sqlalchemy import event
 
+from stream import moments
 from stream.counts import RecordCounts
 from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict, TransientError
 from stream.mysql import dead_letters, progress, rows
@@ -150,6 +152,19 @@ def test_a_gap_moves_progress_without_records(database: Database, applier: Appli
     assert written.records.consumed == 0
     (row,) = database.rows("progress")
     assert (row["next_offset"], row["records_consumed"], row["complete_through"]) == (5, 0, None)
+
+
+def test_nothing_is_complete_through_a_moment_to_come(database: Database, applier: Applier) -> None:
+    """A producer's clock is 50 minutes ahead, and so is what an older version had noted."""
+    slice_ = applier.slice("trip", [events.record("TripRecorded", trip())])
+    slice_.slice.complete_through_ms = moments.to_millis(moments.now() + timedelta(minutes=50))
+    applier.write(slice_)
+    claim = slice_.slice.claim
+    for _ in range(2):
+        (row,) = database.rows("progress")
+        assert row["complete_through"] <= database.value("SELECT UTC_TIMESTAMP(6)")
+        database.execute("UPDATE progress SET complete_through = UTC_TIMESTAMP(6) + INTERVAL 50 MINUTE")
+        applier.writer.review([claim], [claim], moments.to_millis(moments.now()))
 
 
 def test_completeness_never_goes_back(database: Database, applier: Applier) -> None:

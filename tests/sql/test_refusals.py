@@ -6,7 +6,9 @@ Validation lets none of these through, so they are put behind it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from sqlalchemy import Connection
 from stream.errors import Reason, Stage
 from stream.moments import MICROS_MAX
 from stream.mysql import rows
+from stream.mysql.connection import connect_engine, read_connection
 from stream.stages.decode import DecodedSlice
 from tests import events
 from tests.balance import assert_row_ledger
+from tests.cycles import unreachable_after
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, rating, trip, uuid_text
 from tests.sql.applying import GROUP_ID, Applier, outcomes
@@ -186,3 +190,35 @@ def test_a_null_is_called_a_missing_field(
 ) -> None:
     (written,) = applier.write(with_values(slice_of(applier, trips(3)), 1, **{field: value}))
     assert [rejection.reason for _, rejection in written.rejected] == [reason]
+
+
+def frames_after(work: Callable[[], object]) -> list[str]:
+    """The calls that stay, with all that they hold, after some work that fails."""
+    return [left.f_code.co_qualname for left in unreachable_after(work) if isinstance(left, FrameType)]
+
+
+def test_a_statement_that_failed_is_freed_at_once(database: Database, applier: Applier) -> None:
+    """Python's collector of cycles looks seldom, and in an outage each attempt fails with megabytes."""
+    batch = slice_of(applier, trips(4))
+
+    def write_read_only() -> None:
+        connection = applier.writer._connection = applier.writer._connection or applier.writer.engine.connect()
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        connection.rollback()
+        applier.write(batch)
+
+    assert frames_after(write_read_only) == []
+    assert frames_after(lambda: reached("mysql+pymysql://a:b@127.0.0.1:1/nowhere")) == []
+
+
+def reached(url: str) -> None:
+    with read_connection(connect_engine(url)):
+        """Nobody listens there."""
+
+
+def test_a_batch_with_refused_records_is_freed_at_once(database: Database, applier: Applier) -> None:
+    def write_refused() -> None:
+        batch = slice_of(applier, [*trips(4), ("TripRecorded", trip(trip_id=0))])
+        applier.write(with_values(batch, batch.slice.start_offset + 2, travel_mode="x" * 33))
+
+    assert frames_after(write_refused) == []

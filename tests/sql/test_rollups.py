@@ -18,7 +18,7 @@ from stream.declaration.rollups import PERIOD_MICROS, shares_of
 from stream.declaration.service_tables import ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
 from stream.declaration.types import YEAR_2000
-from stream.engine.messages import Crashed
+from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
 from stream.engine.workers import Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
@@ -318,10 +318,9 @@ def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier
 
 def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: Database, applier: Applier) -> None:
     metrics = Metrics()
-    crashes: list[Crashed] = []
-    first, second = (
-        Workers(Settings(), database.engine(for_lane=True), metrics, crashes.append, is_replay=True) for _ in range(2)
-    )
+    crashes: list[Report] = []
+    engine = database.engine(for_lane=True)
+    first, second = (Workers(Settings(), engine, engine, metrics, crashes.append, surveyor=None) for _ in range(2))
     rng = random.Random(8)
     with first.at_work(), second.at_work():
         for number in range(1, 16):

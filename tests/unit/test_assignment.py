@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from stream import moments
+from stream.engine import watch
 from stream.engine.assigned import Assigned, State
 from stream.engine.assignment import ASK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS, SUSPENDED_SECONDS, Assignment
 from stream.engine.lane import Lane
+from stream.engine.messages import Survey
 from stream.engine.metrics import Metrics
 from stream.errors import KafkaUnavailable, StopReason
 from stream.kafka.brokers import Watermarks
 from stream.kafka.source import Source
+from stream.operate.standing import Applied, lag
 from stream.records import Claim, TopicPartition
 
 TRIP = TopicPartition("trip", 3)
@@ -30,6 +36,7 @@ class Brokers:
         self.low, self.high = 0, 100
         self.is_holding = True
         self.is_away = False
+        self.leaderless: set[TopicPartition] = set()
         self.asked = 0
         self.fetched: list[tuple[dict[TopicPartition, int], set[TopicPartition]]] = []
 
@@ -49,11 +56,7 @@ class Brokers:
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
         if partitions:
             self._answer()
-        return {one: Watermarks(self.low, self.high) for one in partitions}
-
-    def high_watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        self._answer()
-        return dict.fromkeys(partitions, self.high)
+        return {one: Watermarks(self.low, self.high) for one in partitions if one not in self.leaderless}
 
     def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
         self.fetched.append((dict(positions), set(anew)))
@@ -362,13 +365,13 @@ def test_brokers_that_do_not_answer_are_told_until_they_do(turns: Turns) -> None
     turns.read()
     turns.brokers.is_away = True
     turns.assignment.look_again()
-    assert turns.assignment.brokers_trouble == "away"
+    assert turns.assignment.waiting.trouble == "away"
     assert turns.metrics.registry.get_sample_value("stream_retries_total", {"reason": "kafka_unavailable"}) == 1
     turns.brokers.is_away = False
     turns.settle()
-    assert turns.assignment.brokers_trouble == "away", "nobody was asked"
+    assert turns.assignment.waiting.trouble == "away", "nobody was asked"
     turns.assignment.look_again()
-    assert turns.assignment.brokers_trouble is None
+    assert turns.assignment.waiting.trouble is None
 
 
 def test_the_groups_own_word_ends_the_trouble_with_brokers(turns: Turns) -> None:
@@ -376,10 +379,10 @@ def test_the_groups_own_word_ends_the_trouble_with_brokers(turns: Turns) -> None
     turns.brokers.is_away = True
     turns.assignment.add([TRIP])
     turns.settle()
-    assert turns.assignment.brokers_trouble == "away"
+    assert turns.assignment.waiting.trouble == "away"
     turns.assignment.forget([TRIP])
     turns.assignment.add([])
-    assert turns.assignment.brokers_trouble is None
+    assert turns.assignment.waiting.trouble is None
 
 
 def test_what_waits_for_a_full_lane_is_not_fetched_and_goes_on_where_it_stood(turns: Turns) -> None:
@@ -424,19 +427,103 @@ def test_a_position_that_the_log_lacks_is_claimed_again(turns: Turns) -> None:
     assert (turns.state(), one.claim.is_held) == (State.WAITING, False)
 
 
-def test_only_partitions_that_are_read_have_ends(turns: Turns) -> None:
-    """One that rests, or is only claimed so far, must not pass for complete."""
-    turns.read(TRIP)
-    turns.assignment.add([OTHER])
-    assert turns.assignment.ends() == {TRIP: 100}
-    turns.assignment.suspend(TRIP.topic, "flood")
-    assert turns.assignment.ends() == {}
+def survey(
+    ends: Mapping[TopicPartition, int],
+    *,
+    leaderless: Collection[TopicPartition] = (),
+    unreadable: Mapping[str, str] | None = None,
+    stored: Mapping[TopicPartition, Applied] | None = None,
+) -> Survey:
+    return Survey(0, ends, leaderless, unreadable or {}, stored or {})
 
 
-def test_brokers_that_are_away_tell_no_ends_and_are_left_alone(turns: Turns) -> None:
-    turns.read(TRIP)
-    turns.brokers.is_away = True
-    asked = turns.brokers.asked
-    assert turns.assignment.ends() == turns.assignment.ends() == {}
-    assert turns.brokers.asked == asked + 1
-    assert turns.assignment.brokers_trouble == "away"
+def test_a_partition_without_a_leader_holds_up_no_other(turns: Turns, clock: list[float]) -> None:
+    turns.brokers.leaderless = {TRIP}
+    turns.assignment.add([TRIP, OTHER])
+    turns.settle()
+    assert [claim.topic_partition for claim in turns.requested] == [OTHER]
+    assert turns.state() is State.WAITING
+    turns.claimed()
+    clock[0] += ASK_AGAIN_SECONDS
+    turns.settle()
+    assert turns.assignment.reading(OTHER)
+    turns.assignment.on_survey(survey({OTHER: 10}, leaderless={TRIP}))
+    assert unready(turns) == ["trip/3 has no leader: see to the brokers that have its replicas"]
+    turns.brokers.leaderless = set()
+    clock[0] += ASK_AGAIN_SECONDS
+    turns.settle()
+    turns.claimed()
+    turns.settle()
+    turns.assignment.on_survey(survey({OTHER: 10, TRIP: 100}))
+    assert unready(turns) == []
+
+
+def test_a_partition_that_lost_its_leader_begins_once_it_has_one(turns: Turns, clock: list[float]) -> None:
+    turns.assignment.add([TRIP])
+    turns.settle()
+    turns.claimed()
+    turns.brokers.leaderless = {TRIP}
+    turns.settle()
+    assert turns.state() is State.SEEKING
+    turns.brokers.leaderless = set()
+    clock[0] += ASK_AGAIN_SECONDS
+    turns.settle()
+    assert turns.state() is State.READING
+
+
+def test_a_topic_that_can_not_be_read_is_said_once_and_holds_up_no_other(turns: Turns) -> None:
+    turns.read(OTHER)
+    with capture_logs() as lines:
+        for _ in range(3):
+            turns.assignment.on_survey(survey({OTHER: 10}, unreadable={"trip": "may not be read: grant it"}))
+        assert unready(turns) == ["topic trip may not be read: grant it"]
+        turns.assignment.on_survey(survey({OTHER: 10}))
+    assert [line["event"] for line in lines] == ["topic not read", "topic can be read again"]
+    assert unready(turns) == []
+
+
+def unready(turns: Turns) -> list[str]:
+    return watch.unready(turns.assignment, [], [], has_joined=True)
+
+
+def lag_told(turns: Turns) -> tuple[float | None, float | None]:
+    watch.tell_lag(turns.metrics, turns.assignment.partitions[TRIP])
+    labels = {"topic": TRIP.topic, "partition": str(TRIP.partition)}
+    told = turns.metrics.registry.get_sample_value
+    return told("stream_lag_records", labels), told("stream_lag_seconds", labels)
+
+
+def test_the_lag_grows_while_nothing_is_fetched(turns: Turns) -> None:
+    assigned = turns.read(next_offset=10)
+    assert lag_told(turns) == (None, None)
+    assert assigned.claim is not None
+    assigned.claim.move_on(10, int(time.time() * 1000) - 90_000)
+    for end in (10, 400, 500):
+        turns.assignment.on_survey(survey({TRIP: end}))
+        records, seconds = lag_told(turns)
+        assert records == end - 10
+        assert seconds == pytest.approx(90 if records else 0, abs=5)
+    turns.assignment.on_survey(survey({}, leaderless={TRIP}))
+    assert lag_told(turns)[0] == 490, "the last end that was told"
+
+
+def test_the_lag_of_a_partition_that_can_not_be_claimed_is_told_by_mysql(turns: Turns) -> None:
+    turns.assignment.add([TRIP])
+    complete_through = moments.now() - timedelta(minutes=2)
+    turns.assignment.on_survey(survey({TRIP: 50}, stored={TRIP: Applied("id-1", 20, 1, "another", complete_through)}))
+    records, seconds = lag_told(turns)
+    assert records == 30
+    assert seconds == pytest.approx(120, abs=5)
+
+
+def test_no_lag_is_negative_and_nothing_is_complete_in_the_future(turns: Turns) -> None:
+    """A producer's clock is 50 minutes ahead; then nothing is applied any more."""
+    assigned = turns.read(next_offset=10)
+    assert assigned.claim is not None
+    now_ms = int(time.time() * 1000)
+    assigned.claim.move_on(10, now_ms + 50 * 60_000)
+    assert assigned.claim.complete_through_ms == pytest.approx(now_ms, abs=5_000)
+    turns.assignment.on_survey(survey({TRIP: 11}))
+    assert lag_told(turns)[1] == pytest.approx(0, abs=5)
+    assert lag(9, 10, None) == (0, 0)
+    assert lag(11, 10, moments.now() + timedelta(hours=1)).seconds == 0

@@ -79,6 +79,18 @@ def test_a_value_out_of_range_is_refused(name: str, value: str) -> None:
     assert name in refusal({name: value})
 
 
+@pytest.mark.parametrize("name", ["x" * 250, "pod 0", "pod/0", "pödchen", ".", ".."])
+def test_a_name_in_the_group_that_kafka_would_not_take_is_refused(name: str) -> None:
+    message = refusal({"STREAM_KAFKA_GROUP_INSTANCE_ID": name})
+    assert message.startswith("STREAM_KAFKA_GROUP_INSTANCE_ID: ")
+    assert "1 to 249" in message
+
+
+@pytest.mark.parametrize("name", ["x" * 249, "stream-0", "a.b_c", "...", ""])
+def test_a_name_in_the_group_is_passed_on(name: str) -> None:
+    assert load({"STREAM_KAFKA_GROUP_INSTANCE_ID": name}).kafka == {"group.instance.id": name}
+
+
 def test_every_fault_is_named_at_once() -> None:
     message = refusal({"STREAM_LANES": "0", "STREAM_LINGER_MS": "x", "STREAM_NONSENSE": "1"})
     assert all(name in message for name in ("STREAM_LANES", "STREAM_LINGER_MS", "STREAM_NONSENSE"))

@@ -47,6 +47,8 @@ class ScriptedWriter:
         self.attempts: list[Any] = []
         self.written: list[Sequence[DecodedSlice]] = []
         self.is_closed = False
+        self.away: Exception | None = None
+        """The answer to a ping, where there is none."""
         self.gone: list[TopicPartition] = []
         """Where progress is not as we left it."""
         self.before: Callable[[], None] = lambda: None
@@ -74,7 +76,11 @@ class ScriptedWriter:
         self._next()
         return [claim for claim in claims if claim.topic_partition in self.gone]
 
-    def ping(self) -> None: ...
+    def ping(self) -> None:
+        if self.away is not None:
+            raise self.away
+
+    def keep_alive(self) -> None: ...
 
     def close(self) -> None:
         self.is_closed = True
@@ -241,7 +247,7 @@ def test_the_environments_faults_are_tried_again_until_it_works(run: RunLane, er
     assert isinstance(running.report(), BatchApplied)
     assert len(writer.attempts) == 8
     assert running.retries(error.reason) == 7  # type: ignore[attr-defined]
-    assert running.lane.trouble is None
+    assert running.lane.waiting.trouble is None
 
 
 def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
@@ -249,13 +255,26 @@ def test_while_it_tries_again_it_says_why_and_moves(run: RunLane) -> None:
     running = run(writer)
     one = claim()
     running.lane.offer(batch(one), 0)
-    wait_for(lambda: running.lane.trouble, "its trouble")
-    assert "disk_full" in (running.lane.trouble or "")
-    before = running.lane.moved_at
-    wait_for(lambda: running.lane.moved_at > before, "a move")
+    wait_for(lambda: running.lane.waiting.trouble, "its trouble")
+    assert "disk_full" in (running.lane.waiting.trouble or "")
+    before = running.lane.waiting.moved_at
+    wait_for(lambda: running.lane.waiting.moved_at > before, "a move")
     one.is_held = False
     assert running.lane.wait_until_idle(10)
-    assert running.lane.trouble is None, "what is given up is no trouble any more"
+    assert running.lane.waiting.trouble is None, "what is given up is no trouble any more"
+
+
+def test_an_idle_lane_says_that_mysql_is_away_and_that_it_is_back(
+    run: RunLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.engine.lane.PING_SECONDS", 0.01)
+    writer = ScriptedWriter()
+    writer.away = DatabaseUnavailable(Trouble.UNREACHABLE, 2003)
+    running = run(writer)
+    wait_for(lambda: "unreachable" in (running.lane.waiting.why() or ""), "its trouble")
+    assert running.retries("unreachable") >= 1
+    writer.away = None
+    wait_for(lambda: running.lane.waiting.why() is None, "the end of its trouble")
 
 
 def test_each_new_trouble_is_said_with_what_to_do(run: RunLane) -> None:
@@ -352,7 +371,7 @@ def test_a_claim_that_nobody_wants_any_more_is_given_up(run: RunLane) -> None:
     running.lane.request_claim(requested)
     wait_for(lambda: len(writer.attempts) >= 3, "attempts")
     requested.give_up()
-    wait_for(lambda: running.lane.trouble is None, "the end of the attempts")
+    wait_for(lambda: running.lane.waiting.trouble is None, "the end of the attempts")
     writer.script.clear()
     running.lane.offer(batch(claim()), 0)
     assert isinstance(running.report(), BatchApplied), "no claim was reported before"
@@ -394,7 +413,7 @@ def test_a_crash_is_reported_and_the_connection_closed(run: RunLane) -> None:
 def test_a_stop_gives_up_what_is_tried_again(run: RunLane) -> None:
     running = run(ScriptedWriter(*[DatabaseUnavailable(Trouble.UNREACHABLE, 2003)] * 1_000_000))
     running.lane.offer(batch(claim()), 0)
-    wait_for(lambda: running.lane.trouble, "its trouble")
+    wait_for(lambda: running.lane.waiting.trouble, "its trouble")
     running.lane.stop()
     running.lane.join(5)
     assert not running.lane.is_alive()
@@ -437,8 +456,8 @@ def test_while_the_registry_is_down_the_lane_says_why_and_can_be_told_to_give_up
     running = run(writer, ScriptedRegistry(DOWN))
     work = confluent_batch(4)
     running.lane.offer(work, 0)
-    wait_for(lambda: running.lane.trouble, "its trouble")
-    assert "schema registry" in (running.lane.trouble or "")
+    wait_for(lambda: running.lane.waiting.trouble, "its trouble")
+    assert "schema registry" in (running.lane.waiting.trouble or "")
     work.slices[0].claim.is_held = False
     assert running.lane.wait_until_idle(10)
     assert writer.attempts == []
@@ -448,7 +467,7 @@ def test_a_stop_while_the_registry_is_down_rejects_nothing(run: RunLane) -> None
     writer = ScriptedWriter()
     running = run(writer, ScriptedRegistry(DOWN))
     running.lane.offer(confluent_batch(4), 0)
-    wait_for(lambda: running.lane.trouble, "its trouble")
+    wait_for(lambda: running.lane.waiting.trouble, "its trouble")
     running.lane.stop()
     running.lane.join(5)
     assert writer.attempts == []

@@ -23,7 +23,7 @@ SIBLINGS = [{"kafka", "mysql"}]
 """Edges that know nothing of each other, though one has to stand above the other."""
 
 PURE = ("declaration", "catalog", "schemas", "stages")
-IO_LIBRARIES = {"confluent_kafka", "httpx2", "pymysql", "socket", "http", "urllib", "wsgiref", "prometheus_client"}
+IO_LIBRARIES = {"confluent_kafka", "httpx2", "pymysql", "socket", "http", "urllib", "waitress", "prometheus_client"}
 
 OWNERS = {
     "confluent_kafka": {"kafka", "produce/publish.py", "schemas/registry.py"},  # the registry's client comes with it
@@ -31,7 +31,7 @@ OWNERS = {
     "pymysql": {"mysql"},
     "alembic": {"mysql/migrate.py", "mysql/tables.py"},
     "prometheus_client": {"engine"},
-    "wsgiref": {"engine/health.py"},
+    "waitress": {"engine/http_server.py"},
     "typer": {"cli"},
     "rich": {"cli"},
     "plotly": {"page"},

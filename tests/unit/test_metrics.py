@@ -15,7 +15,19 @@ from stream.errors import Reason, Rejection, Stage
 from stream.mysql.rows import WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
 
-UNITS = ("records", "rows", "seconds", "bytes", "letters", "retries", "rebalances", "floods", "info", "received")
+UNITS = (
+    "records",
+    "failures",
+    "rows",
+    "seconds",
+    "bytes",
+    "letters",
+    "retries",
+    "rebalances",
+    "floods",
+    "info",
+    "received",
+)
 LABELS_BOUNDED = {
     "topic",
     "partition",
@@ -28,6 +40,7 @@ LABELS_BOUNDED = {
     "rollup",
     "version",
     "python",
+    "worker",
 }
 MARKER = "marker-of-a-person"
 
@@ -49,6 +62,8 @@ def written_slice() -> WrittenSlice:
 
 def test_names_follow_the_grammar() -> None:
     for family in families(Metrics()):
+        if family.name.startswith(("process_", "python_")):
+            continue  # the client library's
         assert re.fullmatch(r"stream(_[a-z]+)+", family.name), family.name
         assert not family.name.endswith(("_total", "_count", "_sum", "_bucket", "_created")), family.name
         if family.type in ("histogram", "counter"):
@@ -71,6 +86,21 @@ def test_what_is_exposed_can_be_parsed() -> None:
     metrics.observe_written([written_slice()])
     parsed = list(text_string_to_metric_families(generate_latest(metrics.registry).decode()))
     assert {family.name for family in parsed} >= {"stream_records", "stream_rows", "stream_dead_letters"}
+
+
+def test_counters_begin_at_zero_so_that_their_first_raise_is_seen() -> None:
+    told = Metrics(["trip", "user.lifecycle"]).registry.get_sample_value
+    assert told("stream_records_total", {"topic": "trip", "outcome": "dead_lettered"}) == 0
+    assert told("stream_records_received_total", {"topic": "user.lifecycle"}) == 0
+    assert told("stream_rows_total", {"table": "user_rating", "outcome": "inserted"}) == 0
+    assert told("stream_retries_total", {"reason": "unreachable"}) == 0
+    assert told("stream_rebalances_total", {"kind": "lost"}) == 0
+
+
+def test_the_process_is_told_and_no_series_of_creation_times() -> None:
+    names = [line.split(" ")[0] for line in generate_latest(Metrics(["trip"]).registry).decode().splitlines()]
+    assert "process_resident_memory_bytes" in names
+    assert not any("_created" in name for name in names)
 
 
 def test_a_transaction_is_counted_by_outcome() -> None:

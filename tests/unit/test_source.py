@@ -31,6 +31,12 @@ def test_the_session_can_be_set_and_has_a_default() -> None:
     assert consumer_config({"session.timeout.ms": "9000"}, "g")["session.timeout.ms"] == "9000"
 
 
+def test_a_process_with_a_name_has_time_for_a_restart() -> None:
+    named = {"group.instance.id": "stream-0"}
+    assert consumer_config(named, "g")["session.timeout.ms"] == 30_000
+    assert consumer_config({**named, "session.timeout.ms": "9000"}, "g")["session.timeout.ms"] == "9000"
+
+
 def test_the_consumer_protocol_gets_nothing_that_it_refuses() -> None:
     config = consumer_config({"group.protocol": "consumer"}, "g")
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & set(config)

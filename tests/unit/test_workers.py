@@ -11,11 +11,17 @@ import pymysql
 import pytest
 from structlog.testing import capture_logs
 
-from stream.engine import watch
-from stream.engine.messages import Crashed
+from stream.engine import watch, workers
+from stream.engine.messages import Report
 from stream.engine.metrics import Metrics
-from stream.engine.workers import KEPT_REST_SECONDS_MAX, Worker
-from stream.errors import DatabaseUnavailable, TransactionConflict, Trouble
+from stream.engine.workers import (
+    FAILURE_SECONDS_FIRST,
+    FAILURE_SECONDS_MAX,
+    KEPT_REST_SECONDS_MAX,
+    DatabaseTask,
+    Worker,
+)
+from stream.errors import DatabaseUnavailable, DataRefused, Reason, TransactionConflict, Trouble
 from tests.waiting import wait_for
 
 LONG = 3600.0
@@ -69,9 +75,9 @@ class Bench:
     def __init__(self, job: Callable[[Any], float | None], seconds: float = LONG) -> None:
         self.database = FakeDatabase()
         self.metrics = Metrics()
-        self.crashes: list[Crashed] = []
+        self.crashes: list[Report] = []
         database: Any = self.database
-        self.worker = Worker("cleaner", job, seconds, database, self.metrics, self.crashes.append)
+        self.worker = Worker("cleaner", DatabaseTask(database, job, seconds), self.metrics, self.crashes.append)
 
     def retries(self, reason: str) -> float | None:
         return self.metrics.registry.get_sample_value("stream_retries_total", {"reason": reason})
@@ -116,53 +122,47 @@ def test_a_worker_that_rests_is_woken() -> None:
     ids=["ours", "a conflict", "the driver's", "the system's"],
 )
 def test_a_fault_of_the_environment_is_counted_said_and_tried_again_on_another_connection(
-    error: Exception, reason: str
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(workers, "RETRY_SECONDS_FIRST", SHORT)
     job = ScriptedJob(error, error)
-    bench = Bench(job, seconds=SHORT)
+    bench = Bench(job)
     with at_work(bench) as lines:
         wait_for(lambda: job.steps == 3, "the third attempt")
     assert bench.retries(reason) == 2
-    said = [line for line in lines if line["event"] == "worker tries again"]
-    assert len(said) == 2
-    assert all(line["worker"] == "cleaner" and line["wait_seconds"] == SHORT and line["todo"] for line in said)
+    said = [line for line in lines if line["event"] == "trying again"]
+    assert len(said) == 1
+    assert all(line["thread"] == "cleaner" and line["todo"] for line in said)
     assert all(reason in line["why"] and "own text" not in line["why"] for line in said)
     assert len(bench.database.connections) == 3
     assert bench.crashes == []
 
 
-def test_a_worker_says_that_the_database_refuses_it_until_it_no_longer_does() -> None:
-    job = ScriptedJob(DatabaseUnavailable(Trouble.ACCESS_DENIED, 1045))
-    bench = Bench(job)
-    with at_work(bench):
-        wait_for(lambda: bench.worker.trouble is not None, "the refusal")
-        assert "access_denied" in str(bench.worker.trouble)
-        bench.worker.wake()
-        wait_for(lambda: bench.worker.trouble is None, "the next step")
-
-
-def test_a_worker_that_meets_others_is_not_in_trouble() -> None:
-    job = ScriptedJob(TransactionConflict(Trouble.DEADLOCK, 1213), SHORT)
-    bench = Bench(job, seconds=SHORT)
-    with at_work(bench):
-        wait_for(lambda: job.steps == 1, "the conflict")
-        assert bench.worker.trouble is None
-
-
-def test_a_worker_that_dies_of_a_bug_reports_it_and_says_where_but_no_value() -> None:
-    def job(_connection: object) -> float | None:
-        raise KeyError("a person's name")
-
+def test_a_fault_of_ours_ends_no_worker_and_says_where_but_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "FAILURE_SECONDS_FIRST", 0.001)
+    names = ["a person's name", "another's"]
+    job = ScriptedJob(*map(KeyError, names), DataRefused(Reason.OUT_OF_RANGE, 1441))
     bench = Bench(job)
     with at_work(bench) as lines:
-        wait_for(lambda: bench.crashes, "the report")
-    (crash,) = bench.crashes
-    assert (crash.thread, type(crash.error)) == ("cleaner", KeyError)
-    (line,) = [line for line in lines if line["event"] == "thread crashed"]
-    assert (line["thread"], line["error"]) == ("cleaner", "KeyError")
-    assert line["calls"][-1].startswith("test_workers.py:")
-    assert line["calls"][-1].endswith(" job")
-    assert "person's name" not in str(line)
+        wait_for(lambda: job.steps == 4, "a step that works")
+        wait_for(lambda: bench.worker.why() is None, "it to be well")
+    assert bench.metrics.registry.get_sample_value("stream_worker_failures_total", {"worker": "cleaner"}) == 3
+    first, other = (line for line in lines if line["event"] == "worker fails")
+    assert (first["worker"], other["worker"]) == ("cleaner", "cleaner")
+    assert first["why"].startswith("KeyError in test_workers.py:")
+    assert first["calls"][-1].endswith(" __call__")
+    assert "out_of_range, errno 1441" in other["why"]
+    assert all(name not in str(lines) for name in names)
+    assert bench.crashes == []
+    assert len(bench.database.connections) == 4
+
+
+def test_a_worker_that_fails_says_so_and_looks_ever_more_seldom() -> None:
+    bench = Bench(ScriptedJob(*[ZeroDivisionError()] * 100))
+    rests = [bench.worker._take_step() for _ in range(12)]
+    assert "ZeroDivisionError" in (bench.worker.why() or "")
+    assert rests[0] <= FAILURE_SECONDS_FIRST
+    assert FAILURE_SECONDS_MAX / 2 <= rests[-1] <= FAILURE_SECONDS_MAX
 
 
 def test_a_connection_is_kept_over_short_rests_and_given_back_before_long_ones() -> None:
@@ -197,12 +197,12 @@ def test_a_worker_shows_that_it_moves_with_each_step_and_is_stuck_while_one_does
         return LONG
 
     bench = Bench(job)
-    bench.worker.moved_at = before = -1e9
+    bench.worker.waiting.moved_at = before = -1e9
     with at_work(bench):
         assert entered.wait(10)
-        moved_at = bench.worker.moved_at
+        moved_at = bench.worker.waiting.moved_at
         assert moved_at > before
         for seconds, lines in ((watch.STUCK_SECONDS, []), (watch.STUCK_SECONDS + 1, ["cleaner has not moved"])):
             now = moved_at + seconds
-            assert watch.stuck([bench.worker], turned_at=now, now=now) == lines
+            assert watch.stuck([bench.worker.waiting], turned_at=now, now=now) == lines
         step.set()

@@ -65,15 +65,21 @@ def compact(accepted: Sequence[Accepted]) -> Compacted:
             kept = newest.get(identity)
             if kept is None or kept[0] < version:
                 newest[identity] = (version, record, event, feed)
-            for column, attribute in feed.named:
-                if getattr(event, attribute) is not None:
-                    naming = naming_by_table.setdefault(feed.table.name, {})
-                    kept = naming.get((identity, column))
-                    if kept is None or kept[0] < version:
-                        naming[identity, column] = (version, record, event, feed)
+            if feed.named:
+                _keep_naming(naming_by_table.setdefault(feed.table.name, {}), identity, (version, record, event, feed))
     tables = [_rows(newest, naming_by_table.get(name, {})) for name, newest in newest_by_table.items()]
     written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
     return Compacted(tables, written_count, len(accepted) - written_count, erased)
+
+
+def _keep_naming(naming: dict[Any, Kept], identity: Any, told: Kept) -> None:
+    """Keep the event where it is the newest that names a column."""
+    version, _, event, feed = told
+    for column, attribute in feed.named:
+        if getattr(event, attribute) is not None:
+            kept = naming.get((identity, column))
+            if kept is None or kept[0] < version:
+                naming[identity, column] = told
 
 
 def superseded(accepted: Sequence[Accepted], table: TableRows) -> dict[int, list[tuple[Row, Record]]]:

@@ -7,8 +7,19 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
-from stream import moments
-from stream.declaration import Event, Person, PersonKind, Stream, app, clerk, column, erases, into, upserted_table
+from stream.declaration import (
+    Event,
+    Person,
+    PersonKind,
+    Stream,
+    admits,
+    app,
+    clerk,
+    column,
+    erases,
+    into,
+    upserted_table,
+)
 from stream.declaration.types import (
     EntityId,
     Flag,
@@ -25,8 +36,10 @@ from stream.declaration.types import (
     TextId64,
     TextId256,
     TextId512,
+    json_text,
 )
 from stream.errors import Reason, Rejection, Stage
+from stream.moments import iso_text
 
 
 class AppEvent(Event):
@@ -186,8 +199,8 @@ class UserSignedIn(ClerkEvent):
     success: Flag
 
 
-class TelegramUserDeleted(Event):
-    """The Telegram user is gone and is to be forgotten."""
+class TelegramEvent(Event):
+    """An event about a Telegram user."""
 
     telegram_user_id: TelegramId
 
@@ -196,13 +209,12 @@ class TelegramUserDeleted(Event):
         return Person(PersonKind.TELEGRAM, str(self.telegram_user_id))
 
 
-def iso_text(micros: int) -> str:
-    """A moment as the JSON values have it: ISO 8601, UTC."""
-    return f"{moments.from_micros(micros).isoformat(timespec='microseconds')}Z"
+class TelegramUserDeleted(TelegramEvent):
+    """The Telegram user is gone and is to be forgotten."""
 
 
-def json_text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+class TelegramUserReturned(TelegramEvent):
+    """The Telegram user, once forgotten, is back and has agreed again."""
 
 
 AUTH_USER = upserted_table(
@@ -282,6 +294,7 @@ STREAM = Stream(
         UserDataSet: [into(USER_DATA)],
         UserSignedIn: [into(SIGN_IN)],
         TelegramUserDeleted: [erases(PersonKind.TELEGRAM, "telegram_user_id")],
+        TelegramUserReturned: [admits(PersonKind.TELEGRAM, "telegram_user_id")],
     },
     has_tombstones=True,
 )

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
-from stream.declaration.persons import PersonColumn
+from stream.declaration.persons import RETURNING_KINDS, OnErasure, PersonColumn
 from stream.declaration.types import EventId, Micros, extra_of
 
 # Constraints have names that migrations can rely on.
@@ -51,8 +51,11 @@ def upserted_table(
     `business_time` names the column whose date dashboards show the row under, where there is one.
 
     Raises TypeError for a table that writes can't serve: before they overwrite rows that have a business time, and
-    after rows that another unique column may refuse, they look for the stored ones by a key of one column.
+    after rows that another unique column may refuse, they look for the stored ones by a key of one column. And what an
+    erasure emptied can't be filled again by the same event, once the person has come back.
     """
+    if any(person.on_erasure is OnErasure.EMPTY_COLUMNS and person.kind in RETURNING_KINDS for person in persons):
+        raise TypeError(f"{name} keeps rows of persons who may come back: their erasure must delete the row")
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     if len(key) > 1 and (business_time is not None or any(column.unique for column in columns)):

@@ -23,6 +23,7 @@ from stream.mysql import freshness, progress
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
+from stream.operate.restore import Restorer, log_reader
 from stream.records import TopicPartition
 from stream.schemas.decoder import opened_decoder, require_key
 from stream.settings import Settings
@@ -43,11 +44,12 @@ class Service:
         reports: SimpleQueue[Report] = SimpleQueue()
         self._options = options
         self._queries = connect_engine(url)
-        self.workers = Workers(settings, database, metrics, reports.put, is_replay=is_replay)
         self.http_port: int | None = None
         """The port of /metrics, /livez and /readyz; None in a replay."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
+            restorer = Restorer(decoder, log_reader(settings.required_kafka()), days)
+            self.workers = Workers(settings, database, metrics, reports.put, restorer, is_replay=is_replay)
             lanes = []
             for number in range(settings.lanes):
                 writer = Writer(database, group_id, owner, resolves=is_replay, look_back_days=days)

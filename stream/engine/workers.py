@@ -1,6 +1,7 @@
 """The workers: the threads beside the lanes, each with a job that it does again and again on a connection of its own.
 
     eraser       removes what was stored of erased persons; looks soon after a lane has written a marker
+    restorer     applies what was left out of persons before it was known that they had come back
     refresher    sums the rollups' touched periods
     housekeeper  ends what was kept long enough, and tells how fresh tables are
     inspector    runs the checks of data quality
@@ -16,7 +17,7 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream.engine.jobs import (
@@ -25,20 +26,25 @@ from stream.engine.jobs import (
     inspect_quality,
     keep_house,
     refresh_rollups,
+    restore_returned,
     sweep_erasures,
     sweepable,
 )
 from stream.engine.messages import Crashed, crash_reported
 from stream.engine.metrics import Metrics
 from stream.errors import TransientError
-from stream.mysql import rollups
+from stream.mysql import returns, rollups
 from stream.mysql.connection import read_connection, translated_errors
+from stream.operate.restore import Restorer
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 ERASER_SECONDS = 5.0
 """The rest of the eraser, unless it is woken: another process may have died before it swept."""
+
+RESTORER_SECONDS = 2.0
+"""The lag of what a return lets in, where it was read before the return."""
 
 HOUSEKEEPER_SECONDS = 15.0
 """The age of its gauges at most: Prometheus usually asks as often."""
@@ -106,7 +112,7 @@ class Worker(threading.Thread):
         self.moved_at = time.monotonic()
         try:
             with translated_errors():
-                self._connection = self._connection or self._database.connect()
+                self._connection = self._connection or self._connect()
                 rest = self._job(self._connection)
                 self._connection.rollback()  # a transaction that a job has left would stay open over the rest
         except TransientError as error:
@@ -121,6 +127,15 @@ class Worker(threading.Thread):
             )
             return self._seconds
         return self._seconds if rest is None else rest
+
+    def _connect(self) -> Connection:
+        """A connection whose every statement shows that the thread moves: each has a bound, a step of many has none."""
+        connection = self._database.connect()
+        event.listen(connection, "before_cursor_execute", self._note_moved)
+        return connection
+
+    def _note_moved(self, *_statement: object) -> None:
+        self.moved_at = time.monotonic()
 
     def _rest(self, seconds: float) -> None:
         if seconds > KEPT_REST_SECONDS_MAX:
@@ -144,16 +159,19 @@ class Workers:
         database: DatabaseEngine,
         metrics: Metrics,
         report: Callable[[Crashed], None],
+        restorer: Restorer,
         *,
         is_replay: bool,
     ) -> None:
         """Raises ConfigurationError for a key that is too short."""
         self._database = database
         self._hasher = settings.hasher()
+        self._restorer = restorer
         self._entry_awaited: int | None = None
         sweeping = partial(sweep_erasures, hasher=self._hasher, look_back_days=settings.look_back_days)
         jobs: dict[str, tuple[Job, float]] = {
             "eraser": (sweeping, ERASER_SECONDS),
+            "restorer": (partial(restore_returned, restorer=restorer), RESTORER_SECONDS),
             "refresher": (partial(refresh_rollups, metrics=metrics), ROLLUP_SECONDS),
         }
         if not is_replay:
@@ -169,10 +187,10 @@ class Workers:
         self.all["eraser"].wake()
 
     def have_finished(self) -> bool:
-        """Whether erasures are swept, and rollups summed as far as they were touched until then. Raises
-        DatabaseUnavailable."""
+        """Whether erasures are swept, what returns let in is applied, and rollups are summed as far as they were
+        touched until then. Raises DatabaseUnavailable."""
         with read_connection(self._database) as connection:
-            if sweepable(connection, self._hasher):
+            if sweepable(connection, self._hasher) or returns.are_due(connection, self._restorer.topics):
                 return False
             if self._entry_awaited is None:  # asked for once nothing is left to sweep: sweeping touches periods, too
                 self._entry_awaited = rollups.last_entry(connection)

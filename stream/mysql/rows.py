@@ -1,20 +1,20 @@
 """A slice to its rows: compact, then one statement a table, with exact counts; within the caller's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
 from stream.counts import RecordCounts, RowCounts
-from stream.declaration.persons import Person
-from stream.declaration.service_tables import ERASURE
-from stream.declaration.tables import sets_of
+from stream.declaration.persons import OnErasure, Person
+from stream.declaration.tables import persons_of, sets_of
 from stream.errors import DataRefused, Reason, Rejection
 from stream.mysql import touched
 from stream.mysql.connection import answers, translated_errors
 from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.errnos import refusal_of_warning
+from stream.mysql.markers import Marks
 from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
@@ -23,6 +23,7 @@ from stream.stages.upsert import (
     encoded,
     outdated_members_statement,
     row_counts,
+    sent_names,
     upsert_statement,
 )
 
@@ -38,6 +39,13 @@ class WrittenSlice:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     """To be noted beside the rows, in the same transaction."""
+    sent: Sequence[TableRows] = ()
+    """The tables' rows that `rows` counts."""
+
+    @property
+    def suppressing(self) -> list[TableRows]:
+        """The tables' rows among which some were of erased persons."""
+        return [table for table in self.sent if self.rows[table.feed.table.name].suppressed]
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
@@ -46,8 +54,8 @@ class WrittenSlice:
         return [DeadLetter(claim.topic_id, claim.topic_partition, *rejected) for rejected in self.rejected]
 
 
-Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
-"""Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
+Mark = Callable[[Connection, Marks, Marks], dict[str, RowCounts]]
+"""Writes the markers of persons who were erased, and who came back, each with when; tells the counts by table."""
 
 
 def upsert(
@@ -56,8 +64,7 @@ def upsert(
     """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
     before `late_before` (microseconds). Raises DataRefused."""
     # Markers first: rows of the same slice about an erased person are left out already.
-    markers = mark(connection, compacted.erased)
-    rows: dict[str, RowCounts] = {}
+    rows = mark(connection, compacted.erased, compacted.returned)
     changes = Changes()
     for table in compacted.tables:
         name = table.feed.table.name
@@ -69,9 +76,17 @@ def upsert(
     for table in compacted.tables:
         for members in sets_of(table.feed.table):
             answers(connection, outdated_members_statement(members, table.rows))
-    if compacted.erased:
-        rows[ERASURE.name] = markers
     return rows, changes
+
+
+def persons_in(table: TableRows) -> Iterator[tuple[Person, Row]]:
+    """The persons whose erasure leaves out a row of a table, each with the row."""
+    names = sent_names(table.feed.table)
+    for about in persons_of(table.feed.table):
+        if about.on_erasure is OnErasure.DELETE_ROW:
+            place = names.index(about.column)
+            for row in table.rows:
+                yield Person(about.kind, str(row[place])), row
 
 
 def send(connection: Connection, partition: int, table: TableRows, rows: Sequence[Row]) -> RowCounts:

@@ -39,16 +39,22 @@ class Compacted:
     """Records of which no row is sent."""
     erased: list[tuple[Person, int]]
     """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
+    returned: list[tuple[Person, int]]
+    """Persons who came back, likewise."""
 
 
 def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
     """Keep the newest event per table, key and person, and make the rows."""
     newest_by_table: dict[str, dict[Any, tuple[tuple[int, str], Record, Event, Feed]]] = {}
     erased: list[tuple[Person, int]] = []
+    returned: list[tuple[Person, int]] = []
     for record, event, route in accepted:
         if route.erases is not None:
             person = Person(route.erases.kind, str(getattr(event, route.erases.attribute)))
             erased.append((person, event.occurred_at))
+        elif route.admits is not None:
+            person = Person(route.admits.kind, str(getattr(event, route.admits.attribute)))
+            returned.append((person, event.occurred_at))
         version = (event.occurred_at, event.event_id)
         for feed in route.feeds:
             if feed.condition is not None and not getattr(event, feed.condition):
@@ -59,8 +65,9 @@ def compact(accepted: Sequence[tuple[Record, Event, Route]]) -> Compacted:
             if kept is None or kept[0] < version:
                 newest[identity] = (version, record, event, feed)
     tables = [_rows(newest) for newest in newest_by_table.values()]
-    written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
-    return Compacted(tables, written_count, len(accepted) - written_count, erased)
+    row_count = len({record.offset for table in tables for record in table.records})
+    written_count = row_count + len(erased) + len(returned)
+    return Compacted(tables, written_count, len(accepted) - written_count, erased, returned)
 
 
 def _rows(newest: dict[Any, tuple[tuple[int, str], Record, Event, Feed]]) -> TableRows:

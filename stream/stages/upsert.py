@@ -5,7 +5,8 @@ tenth of what a driver's `executemany` does. The statement is generated from the
 
     INSERT INTO t (…) SELECT new.* FROM (
         SELECT … FROM JSON_TABLE(:rows, '$[*]' COLUMNS (…)) j
-        LEFT JOIN erasure e ON e.person_kind = … AND e.person_id = j.person WHERE e.person_id IS NULL
+        LEFT JOIN erasure e ON e.person_kind = … AND e.person_id = j.person
+        WHERE e.person_id IS NULL OR <the event occurred after> e.returned_on
     ) new
     ON DUPLICATE KEY UPDATE c = IF(<new is newer>, new.c, t.c), …, event_id = …, event_time = …
 
@@ -22,7 +23,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
 from stream.counts import RowCounts
-from stream.declaration.persons import OnErasure
+from stream.declaration.persons import RETURNING_KINDS, OnErasure, PersonColumn
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import (
     LINEAGE_COLUMNS,
@@ -140,7 +141,7 @@ def _template(table: Table) -> str:
             f"AND e{number}.person_id = j.p{number} COLLATE {BINARY_COLLATION}"
         )
     for name, value in values.items():
-        spared = _not_erased(number for number, person in persons if name in person.emptied)
+        spared = _not_erased(occurred, [(number, person) for number, person in persons if name in person.emptied])
         values[name] = f"IF({spared}, {value}, NULL)" if spared else value
     names = [*values, "modified_on", "kafka_partition", "loaded_on"]
     # Every name in the text is one that we declare; values travel as parameters.
@@ -153,7 +154,7 @@ SELECT new.* FROM (
     {", ".join(unpacked)}
   )) j
   {" ".join(joins)}
-  WHERE {_not_erased(number for number, person in persons if person.on_erasure is OnErasure.DELETE_ROW) or "TRUE"}
+  WHERE {_not_erased(occurred, [each for each in persons if each[1].on_erasure is OnErasure.DELETE_ROW]) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table))}""".strip()  # noqa: S608
 
@@ -166,9 +167,15 @@ def sent_names(table: Table) -> list[str]:
     return [*own, *unstored, "event_time", "event_id", "kafka_offset"]
 
 
-def _not_erased(numbers: Iterable[int]) -> str:
-    """The condition that none of these persons is erased; empty where there are none."""
-    return " AND ".join(f"e{number}.person_id IS NULL" for number in numbers)
+def _not_erased(occurred: str, persons: Iterable[tuple[int, PersonColumn]]) -> str:
+    """The condition that none of these persons is erased, or was before they came back, as of when the event occurred;
+    empty where there are none."""
+    return " AND ".join(
+        f"(e{number}.person_id IS NULL OR {occurred} > e{number}.returned_on)"
+        if person.kind in RETURNING_KINDS
+        else f"e{number}.person_id IS NULL"
+        for number, person in persons
+    )
 
 
 def _assignments(table: Table) -> list[str]:

@@ -26,6 +26,7 @@ from stream.mysql import touched as changes
 from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
+from stream.operate.restore import Restorer
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import shadow_of
 from stream.settings import Settings
@@ -276,8 +277,10 @@ def test_two_persons_rows_of_one_key_are_no_conflict(database: Database, applier
 def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: Database, applier: Applier) -> None:
     metrics = Metrics()
     crashes: list[Crashed] = []
+    restorer = Restorer(DECODER, lambda _part, _offsets: {})
     first, second = (
-        Workers(Settings(), database.engine(for_lane=True), metrics, crashes.append, is_replay=True) for _ in range(2)
+        Workers(Settings(), database.engine(for_lane=True), metrics, crashes.append, restorer, is_replay=True)
+        for _ in range(2)
     )
     rng = random.Random(8)
     with first.at_work(), second.at_work():

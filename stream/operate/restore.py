@@ -10,12 +10,13 @@ transaction takes some notes of one partition:
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from stream.declaration.persons import Person
+from stream.errors import ConfigurationError
 from stream.kafka.record_reader import RecordReader
 from stream.mysql import progress, returns
 from stream.mysql.dead_letters import LogPart
@@ -30,8 +31,9 @@ def log_reader(properties: Mapping[str, str]) -> ReadLog:
     """Reads records with a client for each question: a return that comes late is rare."""
 
     def read(part: LogPart, offsets: Sequence[int]) -> Mapping[int, Record]:
-        with closing(RecordReader(properties)) as reader:
+        with closing(RecordReader(properties)) as reader, suppress(ConfigurationError):
             return reader.read(part.topic_id, part.topic_partition, offsets)
+        return {}  # the topic is gone, and its records with it
 
     return read
 

@@ -123,7 +123,7 @@ def receipt(connection: Connection, person: Person, copies_kept_days: int) -> li
 
 
 def _after_return(connection: Connection, person: Person, returned_on: datetime | None) -> list[Receipt]:
-    """What a return lets in, or may let in."""
+    """The lines of what a return lets in, or may let in."""
     is_about = and_(SUPPRESSED_RECORD.c.person_kind == person.kind, SUPPRESSED_RECORD.c.person_id == person.person_id)
     left_out = _count(connection, SUPPRESSED_RECORD, is_about)
     lines = []

@@ -133,7 +133,7 @@ def test_an_older_return_lets_in_what_was_left_out_and_what_was_swept(database: 
 def test_a_message_to_somebody_who_is_back_and_somebody_who_is_not_is_applied_again_once(
     database: Database, applier: Applier
 ) -> None:
-    """Which of its rows are left out the server doesn't say."""
+    """The server doesn't say which of its rows are left out."""
     recipients = [events.recipient(user_id=WHO), events.recipient(user_id=OTHER)]
     apply(applier, [deleted(2), deleted(2, OTHER)])
     apply(applier, [item("MessageSaved", events.message_saved(recipients=recipients, **version(1, 5)))])

@@ -80,4 +80,6 @@ def _message(stream: Stream, route: Route) -> Json:
         message["description"] = "Becomes rows of " + ", ".join(feed.table.name for feed in route.feeds) + "."
     elif route.erases is not None:
         message["description"] = f"Erases the {route.erases.kind} person in {route.erases.attribute}."
+    elif route.admits is not None:
+        message["description"] = f"Lets the {route.admits.kind} person in {route.admits.attribute} in again."
     return message

@@ -242,6 +242,8 @@ class Rejection(StreamError):
         self.stage = stage
         self.reason = reason
         self.field = field
+        self.event_name: str | None = None
+        """The event that the record is by its schema, where that is known: it tells whom the key names."""
 
 
 def release_frames(error: BaseException | None) -> None:

@@ -26,6 +26,11 @@ def from_micros(micros: int) -> datetime:
     return (EPOCH + timedelta(microseconds=min(max(micros, 0), MICROS_MAX))).replace(tzinfo=None)
 
 
+def iso_text(micros: int) -> str:
+    """The moment of microseconds since 1970 as JSON has it: ISO 8601, UTC."""
+    return f"{from_micros(micros).isoformat(timespec='microseconds')}Z"
+
+
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970."""
     return (_with_zone(moment) - EPOCH) // timedelta(microseconds=1)

@@ -17,6 +17,8 @@ COMPUTED = ("username_start", "first_name_start")
 
 SHOWN_MAX = 10
 
+REDRIVE_GROUP_ID = "(redrive)"
+
 
 def assert_drained(
     database: Database, records: Sequence[LogRecord], group_id: str, erased: Iterable[str] = ()
@@ -74,11 +76,12 @@ def assert_origins(stored: Snapshot, expected: Expected) -> None:
 
 
 def assert_erasures(stored: Snapshot, expected: Expected) -> None:
-    """The erased persons are marked, each as of the earliest moment, perhaps under other names too; nobody else is."""
-    marked = {(row["person_kind"], row["person_id"]): row["erased_on"] for row in stored["erasure"]}
+    """The erased persons are marked, each as of the latest moment, perhaps under other names too; nobody else is."""
+    marked = {(row["person_kind"], row["person_id"]): row for row in stored["erasure"]}
     assert marked.keys() - expected.maybe_erased == set(expected.erased)
     for person, erased_on in expected.erased.items():
-        assert erased_on is None or marked[person] == erased_on, person
+        assert erased_on is None or marked[person]["erased_on"] == erased_on, person
+        assert marked[person]["returned_on"] == expected.returned.get(person), person
 
 
 def assert_dead_letters(stored: Snapshot, records: Sequence[LogRecord], expected: Expected) -> None:
@@ -134,7 +137,7 @@ def assert_row_ledger(database: Database, group_id: str) -> None:
     for row in database.rows("erasure_removal"):
         removed[row["table_name"]] += row["rows_removed"]
     for row in database.rows("ledger"):
-        if row["group_id"] == group_id:
+        if row["group_id"] in (group_id, REDRIVE_GROUP_ID):  # restored rows are counted there
             parts = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_suppressed")
             assert row["rows_sent"] == sum(row[part] for part in parts), row
             inserted[row["table_name"]] += row["rows_inserted"]

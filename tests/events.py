@@ -157,6 +157,10 @@ def telegram_user_deleted(**changes: Any) -> Datum:
     return {"event_id": uuid_text(1), "occurred_at": NOON, "telegram_user_id": 2**40, **changes}
 
 
+def telegram_user_returned(**changes: Any) -> Datum:
+    return telegram_user_deleted(**changes)
+
+
 def order_paid(**changes: Any) -> Datum:
     own = {"payment_id": 41, "payment_type": "credit_card", "card": "Visa 4242", "total_price": cents(1250)}
     return {**_of_order(), **own, **changes}
@@ -335,6 +339,7 @@ def samples() -> dict[str, Datum]:
         "UserSignedIn": signed_in(),
         "UserDeleted": user_deleted(),
         "TelegramUserDeleted": telegram_user_deleted(),
+        "TelegramUserReturned": telegram_user_returned(),
         "CampaignSaved": campaign(),
         "MessageSaved": message_saved(),
         "MessageDeleted": message_deleted(),

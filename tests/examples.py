@@ -65,6 +65,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     value: dict[str, Any] | None = None
     rows: dict[str, _Row | list[_Row]] = {}
     erases: str | None = None
+    returns: str | None = None
 
 
 class _LongText(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,6 +106,8 @@ class Example:
     rows: dict[str, list[dict[str, Any]]]
     erases: str | None = None
     """The person whom it erases, as a Kafka key names them."""
+    returns: str | None = None
+    """The person who it says is back."""
     reason: Reason | None = None
     field: str | None = None
 
@@ -129,7 +132,7 @@ def _valid(path: Path) -> Example:
     file = _read(path)
     version = _version(file, topic)
     rows = {table: row if isinstance(row, list) else [row] for table, row in file.rows.items()}
-    return Example(topic, path.parent.name, path.stem, version, _record(file, version), rows, file.erases)
+    return Example(topic, path.parent.name, path.stem, version, _record(file, version), rows, file.erases, file.returns)
 
 
 def _rejected(path: Path) -> Iterator[Example]:

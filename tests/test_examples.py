@@ -57,6 +57,7 @@ def test_valid_examples_become_the_rows_that_they_state(topic: str, subtests: py
             }
             assert rows == example.rows
             assert [str(person) for person, _ in compacted.erased] == ([example.erases] if example.erases else [])
+            assert [str(person) for person, _ in compacted.returned] == ([example.returns] if example.returns else [])
             for table in compacted.tables:
                 for row in table.rows:
                     assert _columns_without_their_value(table.feed, row) == []
@@ -102,7 +103,7 @@ def test_rejected_examples_are_rejected_for_their_reason_and_field(topic: str, s
 
 def test_no_example_is_filed_wrongly() -> None:
     """Each says what becomes of it, under a name of its own, in the folder of its record."""
-    assert [str(example) for example in VALID if not (example.rows or example.erases)] == []
+    assert [str(example) for example in VALID if not (example.rows or example.erases or example.returns)] == []
     assert [name for name, count in Counter(map(str, (*VALID, *REJECTED))).items() if count > 1] == []
     kinds = {
         str(example): example.version.record_name if example.version else "tombstone" for example in (*VALID, *REJECTED)

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     stage VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'decode, validate or write',
     reason VARCHAR(32) COLLATE utf8mb4_bin NOT NULL COMMENT 'a code of the runbook',
     field VARCHAR(64) COLLATE utf8mb4_bin COMMENT 'which field is at fault, where it is known',
+    event_name VARCHAR(64) COLLATE utf8mb4_bin COMMENT 'which event it is by its schema, where that is known',
     status VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'waiting, resolved, discarded, erased or expired',
     attempts INTEGER UNSIGNED NOT NULL COMMENT 'how often it was rejected',
     record_time DATETIME(6) NOT NULL COMMENT 'Kafka''s timestamp of the record (UTC)',
@@ -56,11 +57,12 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 CREATE TABLE IF NOT EXISTS erasure (
     person_kind VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'app, clerk or telegram',
     person_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the id as text',
-    erased_on DATETIME(6) NOT NULL COMMENT 'when the erasing event occurred, the earliest of them (UTC)',
+    erased_on DATETIME(6) NOT NULL COMMENT 'when the erasing event occurred, the latest of them (UTC)',
+    returned_on DATETIME(6) COMMENT 'when the person came back after that (UTC): what occurred later is stored',
     swept_on DATETIME(6) COMMENT 'when the last of what was stored before was removed (UTC); null until then',
     PRIMARY KEY (person_kind, person_id),
     KEY ix_erasure_swept_on (swept_on)
-) ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Persons of whom nothing may be stored again' COLLATE utf8mb4_unicode_ci;
+) ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Persons of whom nothing may be stored again, or only what occurred after their return' COLLATE utf8mb4_unicode_ci;
 
 CREATE TABLE IF NOT EXISTS hntb_bytemark_pass (
     bytemark_pass_id INTEGER UNSIGNED NOT NULL COMMENT 'names the interaction',
@@ -163,6 +165,27 @@ CREATE TABLE IF NOT EXISTS erasure_removal (
     rows_removed BIGINT UNSIGNED NOT NULL COMMENT 'rows deleted, or kept with their personal columns emptied' DEFAULT '0',
     PRIMARY KEY (person_kind, person_id, table_name)
 ) ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='What erasing a person removed from where' COLLATE utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS person_return (
+    person_kind VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'app, clerk or telegram',
+    person_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the id as text',
+    returned_on DATETIME(6) NOT NULL COMMENT 'when the event of the return occurred (UTC)',
+    PRIMARY KEY (person_kind, person_id, returned_on)
+) ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='When persons came back: after their latest erasure, or before any was known' COLLATE utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS suppressed_record (
+    topic_id VARCHAR(22) COLLATE utf8mb4_bin NOT NULL COMMENT 'Kafka''s own id of the topic',
+    topic VARCHAR(249) COLLATE utf8mb4_bin NOT NULL COMMENT 'where the record is',
+    kafka_partition INTEGER UNSIGNED NOT NULL COMMENT 'where the record is',
+    kafka_offset BIGINT UNSIGNED NOT NULL COMMENT 'where the record is',
+    person_kind VARCHAR(16) COLLATE utf8mb4_bin NOT NULL COMMENT 'app, clerk or telegram',
+    person_id VARCHAR(256) COLLATE utf8mb4_bin NOT NULL COMMENT 'the id as text',
+    event_time DATETIME(6) NOT NULL COMMENT 'when its event occurred (UTC)',
+    noted_on DATETIME(6) NOT NULL COMMENT 'UTC',
+    PRIMARY KEY (topic_id, topic, kafka_partition, kafka_offset, person_kind, person_id),
+    KEY ix_suppressed_record_noted_on (noted_on),
+    KEY ix_suppressed_record_person_kind_person_id_event_time (person_kind, person_id, event_time)
+) ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Records left out of erased persons who may come back: applied once an older return is known' COLLATE utf8mb4_unicode_ci;
 
 CREATE TABLE IF NOT EXISTS auth_user (
     id INTEGER UNSIGNED NOT NULL COMMENT 'names the app user',

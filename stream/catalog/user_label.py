@@ -70,4 +70,5 @@ STREAM = Stream(
         UserUnlabelled: [into(AUTH_USER_LABEL)],
     },
     keyed_by=PersonKind.APP,
+    keyed_otherwise=[LabelDefined],
 )

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Index
 
-from stream import moments
 from stream.declaration import (
     Event,
     Person,
     PersonKind,
     Stream,
+    admits,
     app,
     clerk,
     column,
@@ -37,8 +37,10 @@ from stream.declaration.types import (
     TextId64,
     TextId256,
     TextId512,
+    json_text,
 )
 from stream.errors import Reason, Rejection, Stage
+from stream.moments import iso_text, to_micros
 
 
 class AppEvent(Event):
@@ -188,7 +190,7 @@ class UserDataSet(ClerkEvent):
         except msgspec.DecodeError:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "value") from None
         for moment in _moments_in(value):
-            self.check_moment(moments.to_micros(moment), "value")
+            self.check_moment(to_micros(moment), "value")
 
 
 class UserSignedIn(ClerkEvent):
@@ -200,8 +202,8 @@ class UserSignedIn(ClerkEvent):
     success: Flag
 
 
-class TelegramUserDeleted(Event):
-    """The Telegram user is gone and is to be forgotten."""
+class TelegramEvent(Event):
+    """An event about a Telegram user."""
 
     telegram_user_id: TelegramId
 
@@ -210,13 +212,12 @@ class TelegramUserDeleted(Event):
         return Person(PersonKind.TELEGRAM, str(self.telegram_user_id))
 
 
-def iso_text(micros: int) -> str:
-    """A moment as the JSON values have it: ISO 8601, UTC."""
-    return f"{moments.from_micros(micros).isoformat(timespec='microseconds')}Z"
+class TelegramUserDeleted(TelegramEvent):
+    """The Telegram user is gone and is to be forgotten."""
 
 
-def json_text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+class TelegramUserReturned(TelegramEvent):
+    """The Telegram user, once forgotten, is back and has agreed again."""
 
 
 AUTH_USER = upserted_table(
@@ -297,6 +298,7 @@ STREAM = Stream(
         UserDataSet: [into(USER_DATA)],
         UserSignedIn: [into(SIGN_IN)],
         TelegramUserDeleted: [erases(PersonKind.TELEGRAM, "telegram_user_id")],
+        TelegramUserReturned: [admits(PersonKind.TELEGRAM, "telegram_user_id")],
     },
     has_tombstones=True,
 )

@@ -22,7 +22,8 @@ def erase_command(
     """Forget a person for good: whatever comes later, nothing personal of theirs is stored again.
 
     Publishes the deletion event, which a running `stream run` applies; a replay or a restored backup applies it
-    again. Ends with 75 where that was not seen in time.
+    again. Ends with 75 where that was not seen in time. A Telegram user who comes back, and has agreed again, is let
+    in by the event TelegramUserReturned, which the bot publishes.
 
     Examples:
 
@@ -42,10 +43,10 @@ def erase_command(
         typer.echo("nothing was changed: --execute publishes the deletion", err=True)
         return
     if execute:
-        since = moments.now()
-        event_id = erasing.publish_deletion(settings.required_kafka(), who)
+        occurred_at = moments.now_micros()
+        event_id = erasing.publish_deletion(settings.required_kafka(), who, occurred_at)
         typer.echo(f"published: event {event_id}; waiting for `stream run` to apply it", err=True)
-        if not erasing.wait_until_swept(database, who, since, wait_seconds):
+        if not erasing.wait_until_swept(database, who, occurred_at, wait_seconds):
             typer.echo("not applied yet: look again with --receipt", err=True)
             raise typer.Exit(75)
     with read_connection(database) as connection:

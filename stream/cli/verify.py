@@ -25,7 +25,8 @@ def verify_command(
 
     Compares with a snapshot, so `stream run` may go on; changes nothing. Names rows that differ, are missing or too
     many by the coordinates of their event, and counts those whose event has left the log. Ends with 1 where any row
-    is not as the log says; `stream replay` brings back what is missing, or older than the log.
+    is not as the log says; `stream replay` brings back what is missing, or older than the log. A row that an erased
+    person's event claims as well is counted as several_persons: it went with theirs, and nothing is wrong.
 
     Examples:
 

@@ -19,6 +19,9 @@ class PersonKind(StrEnum):
 NAMED_KINDS = (PersonKind.APP, PersonKind.CLERK, PersonKind.TELEGRAM)
 """The kinds by which people and events name a person."""
 
+RETURNING_KINDS = (PersonKind.TELEGRAM,)
+"""The kinds whose ids don't change: who comes back has the same again. Other ids are new for who comes back."""
+
 
 class Person(NamedTuple):
     """A person by the kind and the text of their id, as markers of erasures name them. As text it is `app:7`."""

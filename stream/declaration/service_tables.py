@@ -20,6 +20,10 @@ def _moment(name: str, comment: str, nullable: bool = False) -> Column[Any]:
     return Column(name, mysql.DATETIME(fsp=6), nullable=nullable, comment=comment)
 
 
+def _moment_key(name: str, comment: str) -> Column[Any]:
+    return Column(name, mysql.DATETIME(fsp=6), primary_key=True, comment=comment)
+
+
 def _number(name: str, comment: str, kind: Any = BIG, **options: Any) -> Column[Any]:
     return Column(name, kind, comment=comment, **{"nullable": False, "autoincrement": False, **options})
 
@@ -107,6 +111,7 @@ DEAD_LETTER = _table(
     _text("stage", 16, "decode, validate or write"),
     _text("reason", 32, "a code of the runbook"),
     _text("field", 64, "which field is at fault, where it is known", nullable=True),
+    _text("event_name", 64, "which event it is by its schema, where that is known", nullable=True),
     _text("status", 16, "waiting, resolved, discarded, erased or expired"),
     _number("attempts", "how often it was rejected", mysql.INTEGER(unsigned=True)),
     _moment("record_time", "Kafka's timestamp of the record (UTC)"),
@@ -129,10 +134,32 @@ DEAD_LETTER = _table(
 ERASURE = _table(
     "erasure",
     *_person(),
-    _moment("erased_on", "when the erasing event occurred, the earliest of them (UTC)"),
+    _moment("erased_on", "when the erasing event occurred, the latest of them (UTC)"),
+    _moment("returned_on", "when the person came back after that (UTC): what occurred later is stored", nullable=True),
     _moment("swept_on", "when the last of what was stored before was removed (UTC); null until then", nullable=True),
     Index(None, "swept_on"),
-    comment="Persons of whom nothing may be stored again",
+    comment="Persons of whom nothing may be stored again, or only what occurred after their return",
+)
+
+PERSON_RETURN = _table(
+    "person_return",
+    *_person(),
+    _moment_key("returned_on", "when the event of the return occurred (UTC)"),
+    comment="When persons came back: after their latest erasure, or before any was known",
+)
+
+SUPPRESSED_RECORD = _table(
+    "suppressed_record",
+    _text("topic_id", 22, "Kafka's own id of the topic", primary_key=True),
+    _topic("where the record is"),
+    _partition("where the record is"),
+    _number("kafka_offset", "where the record is", primary_key=True),
+    *_person(),
+    _moment("event_time", "when its event occurred (UTC)"),
+    _moment("noted_on", "UTC"),
+    Index(None, "person_kind", "person_id", "event_time"),
+    Index(None, "noted_on"),
+    comment="Records left out of erased persons who may come back: applied once an older return is known",
 )
 
 ERASURE_REMOVAL = _table(

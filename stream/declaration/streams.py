@@ -70,6 +70,18 @@ erases = Erases
 
 
 @dataclass(frozen=True)
+class Admits:
+    """The event says that an erased person is back and has agreed again: what occurs after it is stored."""
+
+    kind: PersonKind
+    attribute: str
+    """The event's attribute that is the person's id."""
+
+
+admits = Admits
+
+
+@dataclass(frozen=True)
 class Feed:
     """The way from events of one class to rows of one table."""
 
@@ -122,6 +134,7 @@ class Route:
     moments_of_items: tuple[tuple[str, tuple[str, ...]], ...]
     """Fields that list items with business times, each with the names of these."""
     erases: Erases | None = None
+    admits: Admits | None = None
 
     @cached_property  # asked for each record, and cheaper than isinstance there
     def is_hashed(self) -> bool:
@@ -139,11 +152,13 @@ class Stream:
     topic: str
     key: str
     """The attribute that the Kafka key names; what must stay in order shares it."""
-    routes: Mapping[type[Event], Sequence[Into | Erases]]
+    routes: Mapping[type[Event], Sequence[Into | Erases | Admits]]
     has_tombstones: bool = False
     """A record without a value erases the person that its key names, as `app:7` does."""
     keyed_by: PersonKind | None = None
     """The kind of person whose bare id is the Kafka key, where it is."""
+    keyed_otherwise: Sequence[type[Event]] = ()
+    """The events whose key names no person, on a topic where that of the others does."""
     has_hidden_values: bool = False
     """The values hold what may never be stored: dead letters keep coordinates only, and a redrive reads the log."""
     partitions: int = 6
@@ -157,9 +172,16 @@ class Stream:
         for event in self.routes:
             msgspec.json.Decoder(event)
 
-    def person_of_key(self, key: bytes) -> Person | None:
-        """The person whom a record's key names; None where keys of this topic name no persons, and for a key that is
-        longer than any person's id."""
+    @cached_property
+    def events_of_nobody(self) -> frozenset[str]:
+        """The names of the events whose key names no person, although it may look like one."""
+        return frozenset(event.__name__ for event in self.keyed_otherwise)
+
+    def person_of_key(self, key: bytes, event_name: str | None) -> Person | None:
+        """The person whom the key of a record names; None where it names nobody. Of a record whose name isn't known,
+        the person whom it may name; and None for a key that is longer than any person's id."""
+        if event_name in self.events_of_nobody:
+            return None
         text = key.decode(errors="replace")
         if len(text) > KEY_CHARACTERS_MAX:
             return None
@@ -168,7 +190,8 @@ class Stream:
         return Person.parse(text) if self.has_tombstones else None
 
     def key_of_person(self, person: Person) -> bytes | None:
-        """The key of the records about a person; None where this topic's keys do not name such persons."""
+        """The key of the records about a person; None where this topic's keys do not name such persons. Records of
+        `keyed_otherwise` may have the same key."""
         if self.has_tombstones:
             return str(person).encode()
         return person.person_id.encode() if self.keyed_by == person.kind else None
@@ -194,10 +217,10 @@ class Stream:
         return tuple(_route(event, targets, self.key) for event, targets in self.routes.items())
 
 
-def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Route:
+def _route(event: type[Event], targets: Sequence[Into | Erases | Admits], key: str) -> Route:
     _require_attribute(event, None if event is PersonErased else key)  # a tombstone's key is all that it has
     for target in targets:
-        _require_attribute(event, target.attribute if isinstance(target, Erases) else None)
+        _require_attribute(event, None if isinstance(target, Into) else target.attribute)
     return Route(
         event=event,
         feeds=tuple(_feed(event, target) for target in targets if isinstance(target, Into)),
@@ -213,6 +236,7 @@ def _route(event: type[Event], targets: Sequence[Into | Erases], key: str) -> Ro
             (name, moments) for name, item in items_of(event).items() if (moments := _moments(item))
         ),
         erases=next((target for target in targets if isinstance(target, Erases)), None),
+        admits=next((target for target in targets if isinstance(target, Admits)), None),
     )
 
 

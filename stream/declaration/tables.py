@@ -8,7 +8,7 @@ from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
-from stream.declaration.persons import PersonColumn
+from stream.declaration.persons import RETURNING_KINDS, OnErasure, PersonColumn
 from stream.declaration.types import EventId, Micros, NamedVersion, extra_of
 from stream.errors import ConfigurationError
 
@@ -71,6 +71,9 @@ def upserted_table(
 
     Raises ConfigurationError for a table that writes can't serve.
     """
+    if any(person.on_erasure is OnErasure.EMPTY_COLUMNS and person.kind in RETURNING_KINDS for person in persons):
+        # What an erasure emptied the same event can't fill again.
+        raise ConfigurationError(f"{name} keeps rows of persons who may come back: their erasure must delete the row")
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     for index in (part for part in parts if isinstance(part, Index) and part.unique):

@@ -127,6 +127,11 @@ JsonText = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX, extra={"sql": mysql.T
 """JSON, kept as text: QuickSight doesn't read JSON columns."""
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON, in the form of `JsonText`."""
+    return msgspec.json.encode(value).decode()
+
+
 def meta_of(annotation: Any) -> Meta:
     """The `Meta` of a type of this file, also where it is `… | None`. Raises TypeError for one that has none."""
     for part in (annotation, *get_args(annotation)):

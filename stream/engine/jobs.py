@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 
 from stream import moments
 from stream.catalog import ROLLUPS, STREAMS
-from stream.declaration.persons import Person
+from stream.declaration.persons import Person, PersonKind
 from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.mysql import dead_letters, erasure, freshness, rollups, selection
+from stream.mysql import dead_letters, erasure, freshness, returns, rollups, selection
 from stream.mysql import replay_runs as runs
 from stream.mysql.touched import late_before
+from stream.operate.restore import Restorer
 from stream.quality import inspect as inspection
 from stream.settings import Settings
 
@@ -31,8 +32,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 0.0
 """The rest where more is left to do."""
 
-PERSONS_MAX = 100
-"""Persons whose rows one step removes: seconds of work, where nobody holds a lock."""
+PERSONS_MAX = 500
+"""Persons whose rows one step removes, with one statement a table where they have few: a second's work."""
 
 ROLLUP_SECONDS = 1.0
 """The lag of rollups behind the rows, where little is written."""
@@ -69,10 +70,22 @@ def sweepable(connection: Connection, hasher: Hasher | None) -> list[Person]:
     persons = erasure.unswept(connection)
     if hasher is not None:
         return persons
-    keyless = [person for person in persons if not erasure.needs_key(connection, person)]
+    may_participate = bool(erasure.known_studies(connection))
+    keyless = [person for person in persons if not (may_participate and person.kind == PersonKind.APP)]
     if len(keyless) < len(persons):
         log.warning("erasures wait", persons=len(persons) - len(keyless), todo="run a process with STREAM_HASH_KEY")
     return keyless
+
+
+def restore_returned(connection: Connection, restorer: Restorer) -> float | None:
+    """Apply some of what was left out of persons before it was known that they had come back."""
+    restored = restorer.restore_some(connection)
+    if restored is None:
+        return None
+    log.info("records of returned persons applied", records=restored.records)
+    if restored.gone_from_log:
+        log.warning("records of returned persons are gone", records=restored.gone_from_log, why="the log's retention")
+    return AT_ONCE
 
 
 def refresh_rollups(connection: Connection, metrics: Metrics) -> float | None:
@@ -99,7 +112,8 @@ class Kept:
     content: timedelta
     """Of dead letters that wait, since they were last rejected."""
     settled: timedelta
-    """Of the coordinates and reasons of dead letters that don't wait, since they were last rejected as well."""
+    """Of the coordinates and reasons of dead letters that don't wait, since they were last rejected as well; and of the
+    coordinates of what was left out of persons who may come back, since then."""
     runs: timedelta
     """Of replays, with their progress and ledgers, since anybody went on with them."""
 
@@ -125,7 +139,11 @@ def keep_house(connection: Connection, metrics: Metrics, kept: Kept) -> float | 
         metrics.expired_dead_letters.inc(expired)
         log.info("dead letters expired", records=expired, effect="what was kept of them is emptied")
     removed: Counter[str] = Counter()
-    for step, age in ((dead_letters.remove_settled, kept.settled), (runs.remove_old, kept.runs)):
+    for step, age in (
+        (dead_letters.remove_settled, kept.settled),
+        (returns.remove_old, kept.settled),
+        (runs.remove_old, kept.runs),
+    ):
         rows = _step(connection, step, age)
         if rows.total():
             log.info("old rows removed", rows=dict(rows), kept_days=age.days)

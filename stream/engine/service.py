@@ -25,6 +25,7 @@ from stream.mysql import freshness
 from stream.mysql.connection import connect_engine, read_connection, translated_errors
 from stream.mysql.write import Writer
 from stream.operate.check import require_fit_database
+from stream.operate.restore import Restorer, log_reader
 from stream.operate.standing import Applied, applied
 from stream.records import TopicPartition
 from stream.schemas.decoder import opened_decoder, require_key
@@ -67,13 +68,14 @@ class Service:
             stored=self._stored,
             report=reports.put,
         )
-        self.workers = Workers(
-            settings, database, queries, metrics, reports.put, surveyor=None if is_replay else surveyor
-        )
         self.http_port: int | None = None
         """The port of /metrics, /livez and /readyz; None where nobody serves them."""
         with ExitStack() as opened:
             decoder = opened.enter_context(opened_decoder(settings, options.topics))
+            restorer = Restorer(decoder, log_reader(settings.required_kafka()), days)
+            self.workers = Workers(
+                settings, database, queries, metrics, reports.put, restorer, surveyor=None if is_replay else surveyor
+            )
             lanes = []
             for number in range(settings.lanes):
                 writer = Writer(

@@ -39,7 +39,7 @@ class Surveyor:
         self._stored = stored
         self._report = report
 
-    def step(self) -> float:
+    def step(self, _note_moved: Callable[[], None]) -> float:
         """Survey once. Raises KafkaUnavailable."""
         asked_at_ms = int(time.time() * 1000)
         unreadable = self._brokers.describe(self._topics).unreadable

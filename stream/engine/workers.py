@@ -1,6 +1,7 @@
 """The workers: the threads beside the lanes, each with a task that it does again and again.
 
     eraser       removes what was stored of erased persons; looks soon after a lane has written a marker
+    restorer     applies what was left out of persons before it was known that they had come back
     refresher    sums the rollups' touched periods
     housekeeper  tells how fresh tables are, and ends what was kept long enough
     inspector    runs the checks of data quality
@@ -19,7 +20,7 @@ from functools import partial
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy import Engine as DatabaseEngine
 
 from stream.engine.jobs import (
@@ -28,6 +29,7 @@ from stream.engine.jobs import (
     inspect_quality,
     keep_house,
     refresh_rollups,
+    restore_returned,
     sweep_erasures,
     sweepable,
 )
@@ -37,14 +39,18 @@ from stream.engine.retry import wait_seconds
 from stream.engine.waiting import Waiting
 from stream.errors import StreamError, TransientError
 from stream.every import Every
-from stream.mysql import rollups
+from stream.mysql import returns, rollups
 from stream.mysql.connection import read_connection, translated_errors
+from stream.operate.restore import Restorer
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 ERASER_SECONDS = 5.0
 """The rest of the eraser, unless it is woken: another process may have died before it swept."""
+
+RESTORER_SECONDS = 2.0
+"""The lag of what a return lets in, where it was read before the return."""
 
 HOUSEKEEPER_SECONDS = 15.0
 """The age of its gauges at most: Prometheus usually asks as often."""
@@ -79,8 +85,8 @@ own errors."""
 class Task(Protocol):
     """The work of a worker."""
 
-    def step(self) -> float:
-        """Do some of it; the seconds to rest afterwards."""
+    def step(self, note_moved: Callable[[], None]) -> float:
+        """Do some of it; the seconds to rest afterwards. Whatever takes long tells now and then that it moves."""
 
     def close(self) -> None:
         """Give back what is kept between steps."""
@@ -96,15 +102,21 @@ class DatabaseTask:
         self._seconds = seconds
         self._connection: Connection | None = None
 
-    def step(self) -> float:
+    def step(self, note_moved: Callable[[], None]) -> float:
         with translated_errors():
-            self._connection = self._connection or self._database.connect()
+            self._connection = self._connection or self._connect(note_moved)
             rest = self._job(self._connection)
             self._connection.rollback()  # a transaction that a job has left would stay open over the rest
         rest = self._seconds if rest is None else rest
         if rest > KEPT_REST_SECONDS_MAX:
             self.close()
         return rest
+
+    def _connect(self, note_moved: Callable[[], None]) -> Connection:
+        """A connection whose every statement shows that the thread moves: each has a bound, a step of many has none."""
+        connection = self._database.connect()
+        event.listen(connection, "before_cursor_execute", lambda *_statement: note_moved())
+        return connection
 
     def close(self) -> None:
         if self._connection is not None:
@@ -159,7 +171,7 @@ class Worker(threading.Thread):
         """The seconds to rest afterwards."""
         self.waiting.moved_at = time.monotonic()
         try:
-            rest = self._task.step()
+            rest = self._task.step(self._note_moved)
         except TransientError as error:
             self._task.close()
             rest = wait_seconds(self._failures, RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX)
@@ -187,6 +199,9 @@ class Worker(threading.Thread):
                 "worker fails", worker=self.name, why=what, calls=calls, todo="tell us; the lanes go on meanwhile"
             )
 
+    def _note_moved(self) -> None:
+        self.waiting.moved_at = time.monotonic()
+
 
 class Workers:
     """The workers of one service. A replay leaves house, inspections and surveys to processes that run for good."""
@@ -198,6 +213,7 @@ class Workers:
         queries: DatabaseEngine,
         metrics: Metrics,
         report: Callable[[Report], None],
+        restorer: Restorer,
         *,
         surveyor: Task | None,
     ) -> None:
@@ -205,10 +221,13 @@ class Workers:
         ConfigurationError for a key that is too short."""
         self._queries = queries
         self._hasher = settings.hasher()
+        self._restorer = restorer
         self._entry_awaited: int | None = None
         sweeping = partial(sweep_erasures, hasher=self._hasher, look_back_days=settings.look_back_days)
+        restoring = partial(restore_returned, restorer=restorer)
         tasks: dict[str, Task] = {
             "eraser": DatabaseTask(database, sweeping, ERASER_SECONDS),
+            "restorer": DatabaseTask(database, restoring, RESTORER_SECONDS),
             "refresher": DatabaseTask(database, partial(refresh_rollups, metrics=metrics), ROLLUP_SECONDS),
         }
         if surveyor is not None:
@@ -228,10 +247,10 @@ class Workers:
         return [f"{worker.name} ({worker.failure})" for worker in self.all.values() if worker.failure]
 
     def have_finished(self) -> bool:
-        """Whether erasures are swept, and rollups summed as far as they were touched until then. Raises
-        DatabaseUnavailable."""
+        """Whether erasures are swept, what returns let in is applied, and rollups are summed as far as they were
+        touched until then. Raises DatabaseUnavailable."""
         with read_connection(self._queries) as connection:
-            if sweepable(connection, self._hasher):
+            if sweepable(connection, self._hasher) or returns.are_due(connection, self._restorer.topics):
                 return False
             if self._entry_awaited is None:  # asked for once nothing is left to sweep: sweeping touches periods, too
                 self._entry_awaited = rollups.last_entry(connection)

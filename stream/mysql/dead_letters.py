@@ -13,20 +13,35 @@ that is read and rejected again waits again, unless it was discarded.
 
 import base64
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import compress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.persons import Person
-from stream.declaration.service_tables import DEAD_LETTER, ERASURE
+from stream.declaration.service_tables import DEAD_LETTER
+from stream.declaration.streams import Stream
 from stream.errors import Rejection
+from stream.mysql.markers import Marker, markers
 from stream.records import RECORD_BYTES_MAX, Headers, Record, Slice, TopicPartition
 
 
@@ -43,9 +58,6 @@ class Status(StrEnum):
 PERSONAL_COLUMNS = ("record_key", "record_value", "record_headers")
 EMPTIED: dict[str, Any] = dict.fromkeys(PERSONAL_COLUMNS)
 """The values that leave nothing of a record."""
-
-PERSONS_MAX = 1000
-"""Persons looked for in one statement: each has up to 256 characters, of 4 bytes."""
 
 CHANGED_ROWS_MAX = 1000
 """Rows changed in one transaction where many are: nobody waits long for their locks."""
@@ -65,21 +77,24 @@ class DeadLetter:
     @property
     def person(self) -> Person | None:
         """The person whom the record's key names."""
-        key = self.record.key
-        return STREAMS[self.topic_partition.topic].person_of_key(key) if key else None
+        key, name = self.record.key, self.rejection.event_name
+        return STREAMS[self.topic_partition.topic].person_of_key(key, name) if key else None
 
 
-def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+def keep(connection: Connection, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     """Write dead letters. One that is there already (its record was read again) counts another attempt. Of those whose
-    key names an erased person, of topics whose values are never stored, and of records that are too large, nothing is
-    written but the coordinates and the reason. What somebody discarded stays so."""
+    key names an erased person, which are returned, of topics whose values are never stored, and of records that are too
+    large, nothing is written but the coordinates and the reason. What somebody discarded stays so."""
     if not letters:
-        return
-    erased = _erased(connection, {letter.person for letter in letters if letter.person is not None})
+        return []
+    marked = markers(connection, {person for letter in letters if (person := letter.person) is not None})
+    are_erased = [_is_covered(letter, marked) for letter in letters]
     statement = insert(DEAD_LETTER)
     is_discarded = DEAD_LETTER.c.status == literal_column(f"'{Status.DISCARDED}'")
     nothing: ColumnElement[Any] = literal_column("NULL")
-    renewed = [(name, statement.inserted[name]) for name in ("stage", "reason", "field", "last_rejected_on")]
+    renewed = [
+        (name, statement.inserted[name]) for name in ("stage", "reason", "field", "event_name", "last_rejected_on")
+    ]
     unless_discarded: list[tuple[str, Any]] = [
         *((name, func.if_(is_discarded, nothing, statement.inserted[name])) for name in PERSONAL_COLUMNS),
         # Assigned from left to right: those above look at the status as it was.
@@ -90,19 +105,15 @@ def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     counted: tuple[str, Any] = ("attempts", DEAD_LETTER.c.attempts + literal_column("1"))
     connection.execute(
         statement.on_duplicate_key_update([*renewed, *unless_discarded, counted]),
-        [_row(letter, is_erased=letter.person in erased) for letter in letters],
+        [_row(letter, is_erased=is_erased) for letter, is_erased in zip(letters, are_erased, strict=True)],
     )
+    return list(compress(letters, are_erased))
 
 
-def _erased(connection: Connection, persons: Collection[Person]) -> set[Person]:
-    """Those of the persons who are erased."""
-    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
-    erased: set[Person] = set()
-    wanted = sorted(persons)
-    for start in range(0, len(wanted), PERSONS_MAX):
-        is_wanted = tuple_(*columns).in_(wanted[start : start + PERSONS_MAX])
-        erased.update(Person(*row) for row in connection.execute(select(*columns).where(is_wanted)))
-    return erased
+def _is_covered(letter: DeadLetter, marked: Mapping[Person, Marker]) -> bool:
+    """Whether the letter's person is erased, and did not come back before Kafka got the record."""
+    marker = None if letter.person is None else marked.get(letter.person)
+    return marker is not None and marker.covers(moments.from_millis(letter.record.timestamp_ms))
 
 
 def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
@@ -118,6 +129,7 @@ def _row(letter: DeadLetter, *, is_erased: bool) -> dict[str, Any]:
         "stage": rejection.stage,
         "reason": rejection.reason,
         "field": rejection.field,
+        "event_name": rejection.event_name,
         "status": Status.ERASED if is_erased else Status.WAITING,
         "attempts": 1,
         "record_time": moments.from_millis(record.timestamp_ms),
@@ -173,10 +185,10 @@ class LogPart:
         return and_(self.holds(), DEAD_LETTER.c.kafka_offset.in_(offsets))
 
 
-def lock_waiting(connection: Connection, part: LogPart, offsets: Sequence[int]) -> list[RowMapping]:
-    """Those of the dead letters that still wait, theirs alone to the transaction until it ends."""
-    query = select(DEAD_LETTER).where(part.holds_at(offsets), IS_WAITING)
-    return list(connection.execute(query.order_by(DEAD_LETTER.c.kafka_offset).with_for_update()).mappings())
+def waiting(connection: Connection, part: LogPart, offsets: Sequence[int], *, is_locking: bool) -> list[RowMapping]:
+    """Those of the dead letters that still wait; if wanted, theirs alone to the transaction until it ends."""
+    query = select(DEAD_LETTER).where(part.holds_at(offsets), IS_WAITING).order_by(DEAD_LETTER.c.kafka_offset)
+    return list(connection.execute(query.with_for_update() if is_locking else query).mappings())
 
 
 def without_content(connection: Connection, part: LogPart, offsets: Collection[int]) -> list[int]:
@@ -231,6 +243,20 @@ def remove_settled(connection: Connection, before: datetime) -> dict[str, int]:
     is_old = and_(DEAD_LETTER.c.status.in_(settled), DEAD_LETTER.c.last_rejected_on < before)
     statement = delete(DEAD_LETTER).where(is_old).with_dialect_options(mysql_limit=CHANGED_ROWS_MAX)
     return {DEAD_LETTER.name: int(connection.execute(statement).rowcount)}
+
+
+def erase_some(connection: Connection, stream: Stream, which: ColumnElement[bool]) -> list[RowMapping]:
+    """Empty some dead letters of a topic, but for events whose key names nobody; their coordinates, times and keys."""
+    name = DEAD_LETTER.c.event_name
+    is_about_anybody = or_(name.is_(None), name.not_in(stream.events_of_nobody))
+    is_left = and_(DEAD_LETTER.c.topic == stream.topic, which, is_about_anybody)
+    keys = list(DEAD_LETTER.primary_key)
+    query = select(*keys, DEAD_LETTER.c.record_time, DEAD_LETTER.c.record_key).where(is_left).limit(CHANGED_ROWS_MAX)
+    rows = list(connection.execute(query.with_for_update()).mappings())
+    if rows:
+        erased = and_(is_left, tuple_(*keys).in_([tuple(row[key] for key in keys) for row in rows]))
+        connection.execute(update(DEAD_LETTER).where(erased).values(status=Status.ERASED, **EMPTIED))
+    return rows
 
 
 def change_some(connection: Connection, which: ColumnElement[bool], values: dict[str, Any]) -> int:

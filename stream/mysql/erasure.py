@@ -1,47 +1,56 @@
-"""Erasing persons: the marker that outlasts everything, and the removal of what was stored before it.
+"""Erasing persons: the removal of what was stored of them before their markers were there (`sweep`).
 
-An erasure is absorbing. Its marker, a row of `erasure`, is written in the transaction of the event that asks for it;
-from then on the statement that writes rows joins with the markers and leaves that person's rows out. What is older
-is removed afterwards, in steps that can be repeated (`sweep`):
+A marker is written in the transaction of the event that asks for it; from then on the statement that writes rows leaves
+that person's rows out. What is older is removed afterwards, of many persons together, in steps that can be repeated:
 
-1. mark the person's other names too: the hashes under which they take part in studies
-2. remove the person's rows, empty the columns of those that stay, remove dead letters under the person's key
-3. lock every progress row once: that waits for each write whose statement began before the marker was seen
+1. mark the persons' other names too: the hashes under which they take part in studies
+2. remove the persons' rows, empty the columns of those that stay, empty dead letters under the persons' keys
+3. lock every progress row once: that waits for each write whose statement began before the markers were seen
 4. where such a write brought a study that nobody knew of, begin again with it
 5. remove again what such a write left behind
-6. only then note the marker as swept; the receipt is final
+6. only then note the markers as swept; the receipts are final
+
+Of who came back only what occurred until then is removed. Each removal locks their markers first, so that a return
+comes either before it, and is seen, or after it, and nothing is stored yet that it lets in.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    and_,
+    delete,
+    false,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
 from stream.catalog import STREAMS
-from stream.counts import RowCounts
-from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
+from stream.declaration.persons import RETURNING_KINDS, OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, PROGRESS
+from stream.declaration.streams import Stream
 from stream.declaration.tables import business_time_of, persons_of
 from stream.hashing import Hasher
-from stream.mysql import dead_letters, touched
-from stream.mysql.dead_letters import CHANGED_ROWS_MAX
+from stream.mysql import dead_letters, returns, touched
+from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart
+from stream.mysql.markers import Marker, erasing, markers, note_swept, row_of
+from stream.mysql.returns import LeftOut
 from stream.mysql.touched import NEVER_LATE
 
-
-def mark(connection: Connection, persons: Iterable[tuple[Person, int]]) -> RowCounts:
-    """Write the markers of persons, each with when (microseconds) the erasing event occurred; the earliest stays. In
-    the order of their keys, so that two lanes don't wait for each other crosswise."""
-    counts = RowCounts()
-    for person, micros in sorted(persons):
-        erased_on = moments.from_micros(micros)
-        statement = insert(ERASURE).values(person_kind=person.kind, person_id=person.person_id, erased_on=erased_on)
-        statement = statement.on_duplicate_key_update(erased_on=func.least(ERASURE.c.erased_on, erased_on))
-        affected = connection.execute(statement).rowcount
-        counts += RowCounts(1, int(affected == 1), int(affected == 2), int(affected == 0), 0)
-    return counts
+Owners = Mapping[Person, Person]
+"""By each name of some persons, their hashes among them, the person whose receipt tells what was removed under it."""
 
 
 def unswept(connection: Connection) -> list[Person]:
@@ -60,10 +69,10 @@ def sweep(
     tries again."""
     with connection.begin():
         studies = known_studies(connection)
+        seen = markers(connection, persons)
     while True:
-        hashes = _marked_hashes(connection, persons, studies, hasher)
-        for person in persons:
-            _remove(connection, person, hashes[person], late_before)
+        owners = _marked_names(connection, seen, studies, hasher)
+        _remove(connection, owners, late_before)
         with connection.begin():
             connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
         with connection.begin():
@@ -71,42 +80,49 @@ def sweep(
         if known <= studies:
             break
         studies |= known
-    for person in persons:
-        _remove(connection, person, hashes[person], late_before)
-        if hasher is None and person.kind == PersonKind.APP and studies:
-            continue  # a study came meanwhile: somebody with a key has to look
-        with connection.begin():
-            is_swept = or_(*(is_marker(name) for name in (person, *hashes[person])))
-            connection.execute(update(ERASURE).where(is_swept).values(swept_on=func.utc_timestamp(6)))
-
-
-def _marked_hashes(
-    connection: Connection, persons: Sequence[Person], studies: set[str], hasher: Hasher | None
-) -> dict[Person, list[Person]]:
-    """The names that app users have in studies, by each of our keys: markers from now on."""
-    hashes: dict[Person, list[Person]] = {person: [] for person in persons}
+    _remove(connection, owners, late_before)
+    # A study that came meanwhile: somebody with a key has to look.
+    is_half_done = hasher is None and bool(studies)
     with connection.begin():
-        for person, hashed in hashes.items():
-            if hasher is not None and studies and person.kind == PersonKind.APP:
-                names = (name for study in studies for name in hasher.known_hash_ids(study, person.person_id))
-                hashed += [Person(PersonKind.RESEARCH, name) for name in names]
-                erased_on = connection.execute(select(ERASURE.c.erased_on).where(is_marker(person))).scalar_one()
-                mark(connection, [(name, moments.to_micros(erased_on)) for name in hashed])
-    return hashes
+        returns.forget_erased(connection, seen)
+        note_swept(
+            connection,
+            {
+                name: seen[owner].erased_on
+                for name, owner in owners.items()
+                if not (is_half_done and owner.kind == PersonKind.APP)
+            },
+        )
 
 
-def _remove(connection: Connection, person: Person, hashes: Sequence[Person], late_before: int) -> None:
-    """Remove a person's rows, those under their hashes as well, from every table; note how many went from where."""
-    for name in (person, *hashes):
-        for table, about in tables_about(name.kind):
-            some = partial(_remove_rows, connection, table, *_removal(table, about, name), late_before)
-            _until_none(connection, person, table.name, some)
-    emptied = {**dead_letters.EMPTIED, "status": dead_letters.Status.ERASED}
+def _marked_names(
+    connection: Connection, seen: Mapping[Person, Marker], studies: set[str], hasher: Hasher | None
+) -> Owners:
+    """The persons' own names, and those that app users have in studies by each of our keys: markers from now on."""
+    hashes = {
+        Person(PersonKind.RESEARCH, name): person
+        for person in seen
+        if hasher is not None and person.kind == PersonKind.APP
+        for study in studies
+        for name in hasher.known_hash_ids(study, person.person_id)
+    }
+    if hashes:
+        rows = [row_of(name, seen[person].erased_on) for name, person in sorted(hashes.items())]
+        with connection.begin():
+            connection.execute(erasing(), rows)
+    return {**{person: person for person in seen}, **hashes}
+
+
+def _remove(connection: Connection, owners: Owners, late_before: int) -> None:
+    """Remove the rows of persons, those under their hashes as well, from every table; note how many went from where."""
+    for kind in PersonKind:
+        names = [name for name in owners if name.kind == kind]
+        for table, about in tables_about(kind) if names else ():
+            _until_none(connection, owners, table, partial(_remove_rows, connection, table, about, names, late_before))
     for stream in STREAMS.values():
-        if (key := stream.key_of_person(person)) is not None:
-            is_theirs_too = and_(DEAD_LETTER.c.topic == stream.topic, DEAD_LETTER.c.record_key == key)
-            some = partial(dead_letters.change_some, connection, is_theirs_too, emptied)
-            _until_none(connection, person, DEAD_LETTER.name, some)
+        keys = {key: name for name in owners if (key := stream.key_of_person(name)) is not None}
+        if keys:
+            _until_none(connection, owners, DEAD_LETTER, partial(_empty_letters, connection, stream, keys))
 
 
 def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:
@@ -120,59 +136,121 @@ def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:
     ]
 
 
-def needs_key(connection: Connection, person: Person) -> bool:
-    """Whether the person may take part in a study, under a hash that only a key can tell."""
-    return person.kind == PersonKind.APP and bool(known_studies(connection))
-
-
 def known_studies(connection: Connection) -> set[str]:
     """The studies in which anybody takes part."""
     tables = [table for table, _ in tables_about(PersonKind.RESEARCH)]
     return {study for table in tables for study in connection.execute(select(table.c.study_id).distinct()).scalars()}
 
 
-def is_theirs(table: Table, about: PersonColumn, person: Person) -> ColumnElement[bool]:
-    """Whether a row is about the person."""
+def is_about(table: Table, about: PersonColumn, persons: Sequence[Person]) -> ColumnElement[bool]:
+    """Whether a row is about any of the persons."""
     column: Column[Any] = table.c[about.column]
     # Compared in the type of its column: as another type, no index would serve.
-    return column == (int(person.person_id) if column.type.python_type is int else person.person_id)
+    is_number = column.type.python_type is int
+    return column.in_([int(person.person_id) if is_number else person.person_id for person in persons])
 
 
-def _removal(table: Table, about: PersonColumn, person: Person) -> tuple[ColumnElement[bool], Any]:
-    """The rows of the person that are left to be removed, or emptied, and the statement that does so to any rows."""
-    if about.on_erasure is OnErasure.DELETE_ROW:
-        return is_theirs(table, about, person), delete(table)
-    is_left = or_(*(table.c[name].is_not(None) for name in about.emptied))
-    return and_(is_theirs(table, about, person), is_left), update(table).values(dict.fromkeys(about.emptied))
-
-
-def _until_none(connection: Connection, person: Person, table_name: str, some: Callable[[], int]) -> None:
-    """Remove some after the other, a transaction each, until none is left."""
+def _until_none(
+    connection: Connection, owners: Owners, table: Table, remove_some: Callable[[], Counter[Person]]
+) -> None:
+    """Remove some after the other, a transaction each, until none is left, and note whose they were."""
     removed = CHANGED_ROWS_MAX
     while removed == CHANGED_ROWS_MAX:
         with connection.begin():
-            removed = some()
-            if removed:
-                removal = {"person_kind": person.kind, "person_id": person.person_id, "table_name": table_name}
-                statement = insert(ERASURE_REMOVAL).values(**removal, rows_removed=removed)
-                added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
-                connection.execute(statement.on_duplicate_key_update(rows_removed=added))
+            names = remove_some()
+            removed = names.total()
+            by_person: Counter[Person] = Counter()
+            for name, rows in names.items():
+                by_person[owners[name]] += rows
+            _note_removed(connection, table, by_person)
 
 
-def _remove_rows(connection: Connection, table: Table, left: ColumnElement[bool], removal: Any, late: int) -> int:
-    """Remove some rows, and return their number. They are locked first: the business times noted have to be theirs."""
-    keys = list(table.primary_key)
-    moment = business_time_of(table)
-    columns = keys if moment is None else [*keys, moment]
-    rows = connection.execute(select(*columns).where(left).limit(CHANGED_ROWS_MAX).with_for_update()).all()
+def _note_removed(connection: Connection, table: Table, by_person: Counter[Person]) -> None:
+    rows = [
+        {"person_kind": person.kind, "person_id": person.person_id, "table_name": table.name, "rows_removed": removed}
+        for person, removed in sorted(by_person.items())
+    ]
+    if rows:
+        statement = insert(ERASURE_REMOVAL)
+        added = ERASURE_REMOVAL.c.rows_removed + statement.inserted.rows_removed
+        connection.execute(statement.on_duplicate_key_update(rows_removed=added), rows)
+
+
+def _remove_rows(
+    connection: Connection, table: Table, about: PersonColumn, names: Sequence[Person], late_before: int
+) -> Counter[Person]:
+    """Remove some rows, or empty them; how many of whom. They are locked first: the business times noted have to be
+    theirs."""
+    is_left = _is_gone(connection, names, partial(is_about, table, about), table.c.event_time)
+    removal: Any = delete(table)
+    if about.on_erasure is OnErasure.EMPTY_COLUMNS:
+        is_left = and_(is_left, or_(*(table.c[name].is_not(None) for name in about.emptied)))
+        removal = update(table).values(dict.fromkeys(about.emptied))
+    keys, moment, person_id = list(table.primary_key), business_time_of(table), table.c[about.column]
+    lineage = (table.c.event_time, table.c.kafka_partition, table.c.kafka_offset)
+    columns = dict.fromkeys([*keys, person_id, *lineage, *([] if moment is None else [moment])])
+    some = select(*columns).where(is_left).limit(CHANGED_ROWS_MAX).with_for_update()
+    rows = list(connection.execute(some).mappings())
     if rows:
         # Both conditions: MariaDB finds rows of a key with two columns by an index of the first one only.
-        connection.execute(removal.where(left, tuple_(*keys).in_([tuple(row[: len(keys)]) for row in rows])))
+        connection.execute(removal.where(is_left, tuple_(*keys).in_([tuple(row[key] for key in keys) for row in rows])))
     if moment is not None:
-        touched.note(connection, [touched.of_rows(table, [moments.to_micros(row[-1]) for row in rows], late)])
-    return len(rows)
+        micros = [moments.to_micros(row[moment]) for row in rows]
+        touched.note(connection, [touched.of_rows(table, micros, late_before)])
+    persons = [Person(about.kind, str(row[person_id])) for row in rows]
+    if rows and about.kind in RETURNING_KINDS:
+        returns.note_left_out(connection, _records_of(connection, table, persons, rows))
+    return Counter(persons)
 
 
-def is_marker(person: Person) -> ColumnElement[bool]:
-    """Whether a row of `erasure` is the person's."""
-    return and_(ERASURE.c.person_kind == person.kind, ERASURE.c.person_id == person.person_id)
+def _records_of(
+    connection: Connection, table: Table, persons: Sequence[Person], rows: Sequence[RowMapping]
+) -> list[LeftOut]:
+    """The records that rows came from: a return that nobody knows of yet may let them in again."""
+    topic = next(stream.topic for stream in STREAMS.values() if table in stream.tables)
+    logs = returns.logs_of(connection, topic)
+    return [
+        LeftOut(part, row["kafka_offset"], person, row["event_time"])
+        for person, row in zip(persons, rows, strict=True)
+        for part in logs.get(row["kafka_partition"], ())
+    ]
+
+
+def _empty_letters(connection: Connection, stream: Stream, keys: Mapping[bytes, Person]) -> Counter[Person]:
+    """Empty some dead letters under the keys of persons; how many of whom."""
+    key_of = {name: key for key, name in keys.items()}
+
+    def is_under(names: Sequence[Person]) -> ColumnElement[bool]:
+        return DEAD_LETTER.c.record_key.in_([key_of[name] for name in names])
+
+    is_left = _is_gone(connection, list(key_of), is_under, DEAD_LETTER.c.record_time)
+    rows = dead_letters.erase_some(connection, stream, is_left)
+    returns.note_left_out(
+        connection,
+        [
+            LeftOut(
+                LogPart(row["topic_id"], row["topic"], row["kafka_partition"]),
+                row["kafka_offset"],
+                keys[row["record_key"]],
+                row["record_time"],
+            )
+            for row in rows
+            if keys[row["record_key"]].kind in RETURNING_KINDS
+        ],
+    )
+    return Counter(keys[row["record_key"]] for row in rows)
+
+
+def _is_gone(
+    connection: Connection,
+    names: Sequence[Person],
+    is_about_any: Callable[[Sequence[Person]], ColumnElement[bool]],
+    moment: Column[datetime],
+) -> ColumnElement[bool]:
+    """Whether something is about any of the persons, and of before their return where they came back."""
+    returning = [name for name in names if name.kind in RETURNING_KINDS]
+    marked = markers(connection, returning, is_locking=True)
+    back = {name: marker.returned_on for name, marker in marked.items() if marker.returned_on is not None}
+    gone = [name for name in names if name not in back]
+    parts = [and_(is_about_any([name]), moment <= returned_on) for name, returned_on in back.items()]
+    return or_(is_about_any(gone) if gone else false(), *parts)

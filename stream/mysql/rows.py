@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from stream.counts import RecordCounts, RowCounts
-from stream.declaration.persons import Person
-from stream.declaration.service_tables import ERASURE
-from stream.declaration.tables import sets_of
+from stream.declaration.persons import OnErasure, Person
+from stream.declaration.tables import persons_of, sets_of
 from stream.errors import Rejection
 from stream.mysql import touched
 from stream.mysql.connection import answers, translated_errors
 from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.errnos import refusal_of_warning
+from stream.mysql.markers import Marks
 from stream.mysql.touched import Changes
 from stream.records import Record, Slice
 from stream.stages.compact import Compacted, Row, TableRows
@@ -40,6 +40,13 @@ class WrittenSlice:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     """To be noted beside the rows, in the same transaction."""
+    sent: Sequence[TableRows] = ()
+    """The tables' rows that `rows` counts."""
+
+    @property
+    def suppressing(self) -> list[TableRows]:
+        """The tables' rows among which some were of erased persons."""
+        return [table for table in self.sent if self.rows[table.feed.table.name].suppressed]
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
@@ -51,8 +58,8 @@ class WrittenSlice:
 ROWS_MAX = 10_000
 """Rows whose keys one statement names: a key has up to 256 characters of 4 bytes, and a packet at least 16 MiB."""
 
-Mark = Callable[[Connection, Sequence[tuple[Person, int]]], RowCounts]
-"""Writes the markers of erased persons, each with the moment of the erasure (microseconds)."""
+Mark = Callable[[Connection, Marks, Marks], dict[str, RowCounts]]
+"""Writes the markers of persons who were erased, and who came back, each with when; tells the counts by table."""
 
 
 def upsert(
@@ -67,8 +74,7 @@ def upsert(
     """Send all rows of a slice; the counts by table, and what is to be noted beside them. Business dates are late
     before `late_before` (microseconds). Where it `rewrites`, an equal version wins as well. Raises DataRefused."""
     # Markers first: rows of the same slice about an erased person are left out already.
-    markers = mark(connection, compacted.erased)
-    rows: dict[str, RowCounts] = {}
+    rows = mark(connection, compacted.erased, compacted.returned)
     changes = Changes()
     for table in compacted.tables:
         name = table.feed.table.name
@@ -86,9 +92,17 @@ def upsert(
                 answers(connection, outdated_members_statement(members, part.rows))
                 if rewrites:
                     _remove_unlisted(connection, members, part, compacted)
-    if compacted.erased:
-        rows[ERASURE.name] = markers
     return rows, changes
+
+
+def persons_in(table: TableRows) -> Iterator[tuple[Person, Row]]:
+    """The persons whose erasure leaves out a row of a table, each with the row."""
+    names = sent_names(table.feed.table)
+    for about in persons_of(table.feed.table):
+        if about.on_erasure is OnErasure.DELETE_ROW:
+            place = names.index(about.column)
+            for row in table.rows:
+                yield Person(about.kind, str(row[place])), row
 
 
 def _parts(table: TableRows) -> Iterator[TableRows]:

@@ -4,7 +4,8 @@ The order of effects, numbered here and in `Writer.write`:
 
 1. lock the progress rows and see that they are ours (fence)
 2. upsert each slice's rows; where the database refuses a row, reject its record and write the slice without it
-3. keep the rejected records as dead letters; in a replay, resolve those that pass now
+3. keep the rejected records as dead letters; in a replay, resolve those that pass now; note which records were left
+   out that a return may bring back
 4. add to the ledger of rows
 5. note the periods that rollups have to sum again, and late dates
 6. move progress, only where it is still ours
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 
 from stream.counts import RecordCounts
 from stream.errors import DatabaseUnavailable, DataRefused
-from stream.mysql import dead_letters, erasure, progress, touched
+from stream.mysql import dead_letters, markers, progress, returns, touched
 from stream.mysql.bisect import find_refused
 from stream.mysql.connection import translated_errors
 from stream.mysql.progress import Standing
@@ -141,7 +142,7 @@ class Writer:
 def write_rows(
     connection: Connection,
     decoded: DecodedSlice,
-    mark: Mark = erasure.mark,
+    mark: Mark = markers.mark,
     late_before: int = NEVER_LATE,
     *,
     rewrites: bool = False,
@@ -164,20 +165,30 @@ def write_rows(
                 superseded=compacted.superseded_count,
                 dead_lettered=len(rejected),
             )
-            return WrittenSlice(decoded.slice, counts, rows, rejected, changes)
+            return WrittenSlice(decoded.slice, counts, rows, rejected, changes, compacted.tables)
         except DataRefused:
             savepoint.rollback()
             refused = find_refused(connection, partition, compacted.tables, accepted, rewrites=rewrites)
+            for record, _, route in accepted:
+                if record.offset in refused:
+                    refused[record.offset][1].event_name = route.record_name
             accepted = [each for each in accepted if each[0].offset not in refused]
             rejected += refused.values()
 
 
 def settle(
-    connection: Connection, group_id: str, written: Sequence[WrittenSlice], resolve: Resolve | None = None
+    connection: Connection,
+    group_id: str,
+    written: Sequence[WrittenSlice],
+    resolve: Resolve | None = None,
+    *,
+    is_restoring: bool = False,
 ) -> None:
-    """Effects 3 to 5, which a redrive has in common with a lane."""
-    # 3. dead letters
-    dead_letters.keep(connection, [letter for each in written for letter in each.dead_letters])
+    """Effects 3 to 5, which a redrive has in common with a lane. `is_restoring` says that the records were left out
+    before, of persons who came back (`returns`)."""
+    # 3. dead letters, and what is left out for now
+    emptied = dead_letters.keep(connection, [letter for each in written for letter in each.dead_letters])
+    returns.note(connection, written, emptied, is_restoring=is_restoring)
     if resolve is not None:
         for each in written:
             resolve(connection, each.slice, {record.offset for record, _ in each.rejected})

@@ -37,6 +37,9 @@ FAREWELL_FIRST, FAREWELL_LAST = 0.6, 0.85
 """The span in which farewells lie, as shares of the time that is told: much comes before a farewell, and enough after
 it."""
 
+RETURN_AFTER = 12 * HOUR
+"""The time of the day after the farewell at which some are back: so there is something to tell before it and after."""
+
 HISTORY_DAYS_MAX = 400
 """The age of the oldest accounts when the time that is told begins."""
 

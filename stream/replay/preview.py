@@ -8,10 +8,11 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from stream.catalog import STREAMS
 from stream.counts import Tell
-from stream.declaration.persons import OnErasure
+from stream.declaration.persons import OnErasure, Person
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import guards_of, persons_of
 from stream.mysql.connection import read_connection
+from stream.mysql.markers import markers
 from stream.mysql.replay_runs import Effect
 from stream.records import Range
 from stream.replay.shadow_tables import Shadow, key_of, shadow_of, version_of
@@ -31,7 +32,8 @@ def preview(
 ) -> list[Effect]:
     """The effects of replaying the ranges; `tell` is told how many records are read, of the offsets there are. Rows
     count by what becomes of them in the end, each key once, in however many batches its versions come. Not foreseen: a
-    row that would claim another one's unique key (`conflict`). Raises KafkaUnavailable, DatabaseUnavailable,
+    row that would claim another one's unique key (`conflict`), and a return that only these records tell of, of who is
+    erased already. Raises KafkaUnavailable, DatabaseUnavailable,
     RegistryUnavailable and TerminalError."""
     tables = {table.name: table for part in ranges for table in STREAMS[part.topic].tables}
     records: Counter[tuple[str, str, str]] = Counter()
@@ -101,14 +103,13 @@ def _parent_key(table: Table, row: RowMapping) -> tuple[Any, ...]:
 
 def _is_about_any(table: Table, row: RowMapping, shadow: Shadow) -> bool:
     """Whether the row is about a person whom the same records erase."""
-    return any(
-        (about.kind, str(row[about.column])) in shadow.erased
+    persons = (
+        Person(about.kind, str(row[about.column]))
         for about in persons_of(table)
         if about.is_stored and about.on_erasure is OnErasure.DELETE_ROW
     )
+    return any(person in shadow.markers and shadow.markers[person].covers(row["event_time"]) for person in persons)
 
 
 def _not_yet_erased(live: Connection, shadow: Shadow) -> int:
-    columns = (ERASURE.c.person_kind, ERASURE.c.person_id)
-    known = live.execute(select(*columns).where(tuple_(*columns).in_(shadow.erased))).all() if shadow.erased else []
-    return len(shadow.erased) - len(known)
+    return len(shadow.markers) - len(markers(live, shadow.markers))

@@ -3,26 +3,31 @@
 They are temporary tables that have the names of the live ones, for one connection alone. So the statements are those
 of the writer; nobody else sees them, no live row is locked, and they go with the connection, however it ends.
 Erasures that are known count here too: the upsert joins with the live markers. Those that the records themselves ask
-for are kept apart.
+for are kept apart, returns as well.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 
+from stream import moments
 from stream.counts import Reached, RowCounts, Tell
 from stream.declaration.persons import Person
 from stream.kafka.ranges import read
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
-from stream.mysql.rows import WrittenSlice
+from stream.mysql.markers import Marker, Marks, markers
+from stream.mysql.rows import WrittenSlice, persons_in
 from stream.mysql.write import write_rows
 from stream.records import Claim, Range, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
+from stream.stages.compact import Row, TableRows
 from stream.stages.decode import DecodedSlice, decode_slice
+from stream.stages.upsert import sent_names
 
 ROWS_AT_ONCE = 1_000
 """Rows that are fetched, or looked up, at a time."""
@@ -31,12 +36,18 @@ IDLE_SECONDS_MAX = 24 * 3600
 """The longest silence of a connection while the log is read: some servers close it after minutes by default."""
 
 
+Key = tuple[Any, ...]
+
+
 class Shadow:
     """Shadow tables. Every method may raise DatabaseUnavailable, after which nothing is left: begin anew."""
 
     def __init__(self, connection: Connection) -> None:
-        self.erased: set[Person] = set()
+        self.markers: dict[Person, Marker] = {}
         """The persons that the records erase. There are few, so they are kept in memory."""
+        self.claimed: dict[str, set[Key]] = {}
+        """By table the keys of rows that were left out, for their persons are erased: others may claim these too."""
+        self._returned: dict[Person, set[datetime]] = {}
         self._connection = connection
 
     def apply(
@@ -65,7 +76,18 @@ class Shadow:
 
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
         with translated_errors(), self._connection.begin():
-            return write_rows(self._connection, piece, self._mark)
+            written = write_rows(self._connection, piece, self._mark)
+            for table in written.suppressing:
+                self.claimed.setdefault(table.feed.table.name, set()).update(self._keys_left_out(table))
+            return written
+
+    def _keys_left_out(self, table: TableRows) -> Iterator[Key]:
+        persons = list(persons_in(table))
+        marked = markers(self._connection, {person for person, _ in persons})
+        event_time = sent_names(table.feed.table).index("event_time")
+        for person, row in persons:
+            if person in marked and marked[person].covers(moments.from_micros(row[event_time])):
+                yield key_of_sent(table.feed.table, row)
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
@@ -77,9 +99,18 @@ class Shadow:
         with translated_errors(), self._connection.begin():
             return digests(self._connection, table)
 
-    def _mark(self, _connection: Connection, persons: Sequence[tuple[Person, int]]) -> RowCounts:
-        self.erased.update(person for person, _ in persons)
-        return RowCounts(sent=len(persons))
+    def _mark(self, _connection: Connection, erased: Marks, returned: Marks) -> dict[str, RowCounts]:
+        for person, micros in returned:
+            self._returned.setdefault(person, set()).add(moments.from_micros(micros))
+        for person, micros in erased:
+            known = self.markers.get(person)
+            erased_on = moments.from_micros(micros)
+            self.markers[person] = Marker(erased_on if known is None else max(known.erased_on, erased_on), None)
+        for person, _ in (*erased, *returned):
+            if (marker := self.markers.get(person)) is not None:
+                later = [moment for moment in self._returned.get(person, ()) if moment > marker.erased_on]
+                self.markers[person] = marker._replace(returned_on=min(later, default=None))
+        return {}
 
 
 @contextmanager
@@ -131,5 +162,12 @@ def version_of(row: RowMapping) -> tuple[Any, Any]:
     return row["event_time"], row["event_id"]
 
 
-def key_of(table: Table, row: RowMapping) -> tuple[Any, ...]:
+def key_of(table: Table, row: RowMapping) -> Key:
     return tuple(row[column.name] for column in table.primary_key)
+
+
+def key_of_sent(table: Table, row: Row) -> Key:
+    """The key of a row as it is sent, as the server returns it."""
+    names = sent_names(table)
+    values = ((column, row[names.index(column.name)]) for column in table.primary_key)
+    return tuple(bytes.fromhex(value) if column.type.python_type is bytes else value for column, value in values)

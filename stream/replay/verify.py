@@ -17,20 +17,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, false, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, false, or_, text
 
 from stream.catalog import STREAMS
 from stream.counts import Tell
-from stream.declaration.persons import OnErasure
-from stream.declaration.service_tables import ERASURE
+from stream.declaration.persons import OnErasure, Person
 from stream.declaration.tables import LINEAGE_COLUMNS, named_columns, persons_of
 from stream.errors import StopReason, TerminalError
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import read_connection
 from stream.mysql.digests import differing, digests, row_counts
+from stream.mysql.markers import markers
 from stream.operate.standing import Place, look
 from stream.records import Range
-from stream.replay.shadow_tables import IDLE_SECONDS_MAX, Shadow, in_key_order, key_of, shadow_of, version_of
+from stream.replay.shadow_tables import IDLE_SECONDS_MAX, Key, Shadow, in_key_order, key_of, shadow_of, version_of
 from stream.schemas.decoder import Decoder
 
 FAULTS_SHOWN_MAX = 50
@@ -47,6 +47,9 @@ class Outcome(StrEnum):
     NOT_PROVABLE = "not_provable"
     BEING_ERASED = "being_erased"
     """About a person who was erased meanwhile: not compared."""
+    SEVERAL_PERSONS = "several_persons"
+    """Not as the log says, under a key that an erased person's event claims as well: not compared. If their row had
+    overwritten the other's, that one went with it."""
 
 
 FAULTS = (Outcome.DIFFERS, Outcome.MISSING, Outcome.TOO_MANY)
@@ -115,11 +118,13 @@ class Comparison:
         self._table = table
         self._ranges = {part.partition: part for part in ranges if part.topic == topic}
         self._database = database
+        self._claimed: Collection[Key] = ()
         self._outcomes: Counter[Outcome] = Counter()
         self._faults: list[Verified] = []
 
     def run(self, live: Connection, shadow: Shadow) -> list[Verified]:
         """Judge each key, by digests where these agree; the numbers of rows by outcome, and behind them the faults."""
+        self._claimed = shadow.claimed.get(self._table.name, ())
         if buckets := self._differing_buckets(live, shadow):
             self._walk(in_key_order(live, self._table, buckets), shadow.rows(self._table, buckets))
         counted = [outcome for outcome in Outcome if self._outcomes[outcome]]
@@ -173,6 +178,8 @@ class Comparison:
     def _add(self, outcome: Outcome, row: RowMapping, columns: Sequence[str] = ()) -> None:
         if outcome in FAULTS and self._is_being_erased(row, columns):
             outcome = Outcome.BEING_ERASED
+        elif outcome in (Outcome.DIFFERS, Outcome.MISSING) and key_of(self._table, row) in self._claimed:
+            outcome = Outcome.SEVERAL_PERSONS
         self._outcomes[outcome] += 1
         if outcome in FAULTS and len(self._faults) < FAULTS_SHOWN_MAX:
             coordinates = f"{self._topic}/{row['kafka_partition']}/{row['kafka_offset']}"
@@ -186,16 +193,16 @@ class Comparison:
     def _is_being_erased(self, row: RowMapping, columns: Sequence[str]) -> bool:
         """Whether the row, or any of these columns of it, goes with a person who is erased. Asked of the database as it
         is now: after the snapshot there may be more such persons than in it."""
-        persons = [
-            (about.kind.value, str(row[about.column]))
+        persons = {
+            Person(about.kind, str(row[about.column]))
             for about in persons_of(self._table)
             if about.is_stored and (about.on_erasure is OnErasure.DELETE_ROW or set(columns) & set(about.emptied))
-        ]
+        }
         if not persons:
             return False
-        marked = select(ERASURE.c.person_kind).where(tuple_(ERASURE.c.person_kind, ERASURE.c.person_id).in_(persons))
         with read_connection(self._database) as connection:
-            return connection.execute(marked.limit(1)).first() is not None
+            marked = markers(connection, persons)
+        return any(marker.covers(row["event_time"]) for marker in marked.values())
 
 
 def _holds(part: Range, table: Table) -> ColumnElement[bool]:

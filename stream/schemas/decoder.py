@@ -25,8 +25,9 @@ class Decoder:
     """Says what ids mean that `schemas/` doesn't have; None where there is no registry."""
 
     def readers_for(self, topic: str, records: Sequence[Record]) -> Readers:
-        """The topic's readers, once the registry was asked for the ids that these records name. Lanes ask by
-        themselves: they wait for a registry that is away, and for one that lags. Raises RegistryUnavailable."""
+        """The topic's readers, once the registry was asked for the ids that these records name: before a transaction,
+        whose locks are not to wait for it. Lanes ask by themselves: they wait for a registry that is away, and for one
+        that lags. Raises RegistryUnavailable."""
         readers = self.readers[topic]
         if self.registry is not None:
             questions = Questions(self.registry, {})

@@ -45,6 +45,8 @@ class Compacted:
     """Records of which no row is sent."""
     erased: list[tuple[Person, int]]
     """Persons whom records erase, each with when (microseconds). Such a record counts as written."""
+    returned: list[tuple[Person, int]]
+    """Persons who came back, likewise."""
 
 
 def compact(accepted: Sequence[Accepted]) -> Compacted:
@@ -52,10 +54,14 @@ def compact(accepted: Sequence[Accepted]) -> Compacted:
     newest_by_table: dict[str, dict[Any, Kept]] = {}
     naming_by_table: dict[str, dict[Any, Kept]] = {}
     erased: list[tuple[Person, int]] = []
+    returned: list[tuple[Person, int]] = []
     for record, event, route in accepted:
         if route.erases is not None:
             person = Person(route.erases.kind, str(getattr(event, route.erases.attribute)))
             erased.append((person, event.occurred_at))
+        elif route.admits is not None:
+            person = Person(route.admits.kind, str(getattr(event, route.admits.attribute)))
+            returned.append((person, event.occurred_at))
         version = (event.occurred_at, event.event_id)
         for feed in route.feeds:
             if feed.condition is not None and not getattr(event, feed.condition):
@@ -68,8 +74,9 @@ def compact(accepted: Sequence[Accepted]) -> Compacted:
             if feed.named:
                 _keep_naming(naming_by_table.setdefault(feed.table.name, {}), identity, (version, record, event, feed))
     tables = [_rows(newest, naming_by_table.get(name, {})) for name, newest in newest_by_table.items()]
-    written_count = len({record.offset for table in tables for record in table.records}) + len(erased)
-    return Compacted(tables, written_count, len(accepted) - written_count, erased)
+    row_count = len({record.offset for table in tables for record in table.records})
+    written_count = row_count + len(erased) + len(returned)
+    return Compacted(tables, written_count, len(accepted) - written_count, erased, returned)
 
 
 def _keep_naming(naming: dict[Any, Kept], identity: Any, told: Kept) -> None:

@@ -73,8 +73,12 @@ def decode_record(record: Record, readers: Readers) -> tuple[Record, Event, Rout
     if reader is None:
         header_bytes = header_length(value)
         reader = reader_of(value[:header_bytes], readers)
-    datum = read_datum(value, header_bytes, reader)
-    return record, validate(datum, record, reader.route, readers.hasher), reader.route
+    try:
+        datum = read_datum(value, header_bytes, reader)
+        return record, validate(datum, record, reader.route, readers.hasher), reader.route
+    except Rejection as rejection:
+        rejection.event_name = reader.route.record_name
+        raise
 
 
 def reader_of(header: bytes, readers: Readers) -> Reader:

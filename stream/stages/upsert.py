@@ -5,7 +5,8 @@ tenth of what a driver's `executemany` does. The statement is generated from the
 
     INSERT INTO t (…) SELECT new.… FROM (
         SELECT … FROM JSON_TABLE(:rows, '$[*]' COLUMNS (…)) j
-        LEFT JOIN erasure e ON e.person_kind = … AND e.person_id = j.person WHERE e.person_id IS NULL
+        LEFT JOIN erasure e ON e.person_kind = … AND e.person_id = j.person
+        WHERE e.person_id IS NULL OR <the event occurred after> e.returned_on
     ) new
     ON DUPLICATE KEY UPDATE c = IF(<new is newer>, new.c, t.c), …, event_id = …, event_time = …
 
@@ -24,7 +25,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.dialects import mysql
 
 from stream.counts import RowCounts
-from stream.declaration.persons import OnErasure
+from stream.declaration.persons import RETURNING_KINDS, OnErasure, PersonColumn
 from stream.declaration.service_tables import ERASURE
 from stream.declaration.tables import (
     LINEAGE_COLUMNS,
@@ -196,7 +197,7 @@ def _template(table: Table, rewrites: bool) -> str:
         values[version] = _version_of_named(values[name], *(f"j.c{position_of[part]}" for part in VERSION_COLUMNS))
         values[name] = f"COALESCE({values[name]}, '{table.c[name].info['otherwise']}')"
     for name, value in values.items():
-        spared = _not_erased(number for number, person in persons if name in person.emptied)
+        spared = _not_erased(occurred, [(number, person) for number, person in persons if name in person.emptied])
         values[name] = f"IF({spared}, {value}, NULL)" if spared else value
     names = [*values, "modified_on", "kafka_partition", "loaded_on"]
     # Every name in the text is one that we declare; values travel as parameters.
@@ -209,7 +210,7 @@ SELECT {", ".join(f"new.`{name}`" for name in names)} FROM (
     {", ".join(unpacked)}
   )) j
   {" ".join(joins)}
-  WHERE {_not_erased(number for number, person in persons if person.on_erasure is OnErasure.DELETE_ROW) or "TRUE"}
+  WHERE {_not_erased(occurred, [each for each in persons if each[1].on_erasure is OnErasure.DELETE_ROW]) or "TRUE"}
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table, rewrites))}""".strip()  # noqa: S608
 
@@ -226,9 +227,15 @@ def _version_of_named(value: str, micros: str, event_id: str) -> str:
     return f"UNHEX(IF({value} IS NULL, REPEAT('0', 48), CONCAT(LPAD(HEX({micros}), 16, '0'), {event_id})))"
 
 
-def _not_erased(numbers: Iterable[int]) -> str:
-    """The condition that none of these persons is erased; empty where there are none."""
-    return " AND ".join(f"e{number}.person_id IS NULL" for number in numbers)
+def _not_erased(occurred: str, persons: Iterable[tuple[int, PersonColumn]]) -> str:
+    """The condition that none of these persons is erased, or was before they came back, as of when the event occurred;
+    empty where there are none."""
+    return " AND ".join(
+        f"(e{number}.person_id IS NULL OR {occurred} > e{number}.returned_on)"
+        if person.kind in RETURNING_KINDS
+        else f"e{number}.person_id IS NULL"
+        for number, person in persons
+    )
 
 
 def _assignments(table: Table, rewrites: bool) -> list[str]:

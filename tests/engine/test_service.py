@@ -26,6 +26,7 @@ from tests.waiting import wait_for
 
 WORKERS = {
     "eraser": "stream.mysql.erasure.unswept",
+    "restorer": "stream.mysql.returns.due",
     "refresher": "stream.mysql.rollups.prepare",
     "housekeeper": "stream.mysql.dead_letters.expire_some",
     "inspector": "stream.quality.inspect.try_lock",

@@ -33,6 +33,7 @@ DAY_MICROS = 24 * 60 * 60 * 1_000_000
 PERSONS_TOPIC = "user.lifecycle"
 TOMBSTONE = "tombstone"
 ERASING = ("AppUserDeleted", "UserDeleted", "TelegramUserDeleted", TOMBSTONE)
+RETURNING = "TelegramUserReturned"
 
 
 def _find_topics() -> dict[str, TopicModel]:
@@ -195,7 +196,9 @@ class Expected:
     """Keys under which a person wrote who is erased by these records, or perhaps is, and others as well: what an
     erased row had overwritten may come back or not, as the order has it. Any of these rows will do, and none."""
     erased: dict[PersonName, datetime | None] = field(default_factory=dict)
-    """The erased persons, with the earliest of the moments; None for those who were erased before."""
+    """The erased persons, with the latest of the moments; None for those who were erased before."""
+    returned: dict[PersonName, datetime] = field(default_factory=dict)
+    """Those of them who came back, with the first moment of that after their erasure."""
     dead_letters: dict[Coordinates, frozenset[Fault]] = field(default_factory=dict)
     maybe_erased: set[PersonName] = field(default_factory=set)
     """Other names of who is erased. Only a look at the tables tells which of them are needed, so it depends on the
@@ -207,6 +210,10 @@ class Expected:
     event_ids: dict[Coordinates, bytes] = field(default_factory=dict)
     """Of each sound record: where a row says it came from must be one of these with the row's event id."""
 
+    def is_gone(self, person: PersonName | None, at: datetime) -> bool:
+        """Whether nothing of the person as of then may be there."""
+        return person in self.erased and not (person in self.returned and at > self.returned[person])
+
 
 Key = tuple[Any, ...]
 
@@ -214,12 +221,14 @@ Key = tuple[Any, ...]
 def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | None = None) -> Expected:
     """Apply the rules to records; `erased` has the ids as text, by kind (`app`), of those who were erased before.
 
-    Who is erased anywhere in the records is erased for all of them: it absorbs what came before and what comes after.
+    Who is erased anywhere in the records is erased for all of them: it absorbs what came before and what comes after;
+    but for what occurred after the first return that follows the latest erasure.
     """
     before = {PersonName(kind, person_id) for kind, ids in (erased or {}).items() for person_id in ids}
     expected = Expected(tables={name: {} for name in TABLES}, erased=dict.fromkeys(before))
     sound: list[tuple[str, Event, bytes]] = []
     broken: list[LogRecord] = []
+    returns: dict[PersonName, list[datetime]] = {}
     for record in records:
         try:
             name, event = read_event(record)
@@ -229,18 +238,24 @@ def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | N
             continue
         if name in ERASING:
             _erase(expected, person_of(event), event["occurred_at"], before)
+        if name == RETURNING:
+            returns.setdefault(person_of(event), []).append(_at(event["occurred_at"]))
         if name != TOMBSTONE:
             event_id = bytes.fromhex(event["event_id"].replace("-", ""))
             expected.event_ids[record.coordinates] = event_id
             sound.append((name, with_defaults(name, event), event_id))
+    for person, moments in returns.items():
+        later = [at for at in moments if (erased_on := expected.erased.get(person)) and at > erased_on]
+        if later:
+            expected.returned[person] = min(later)
     expected.maybe_erased = _other_names(expected.erased, sound) - expected.erased.keys()
-    expected.emptied_letters = {record.coordinates for record in broken if _named_by(record) in expected.erased}
+    expected.emptied_letters = {
+        record.coordinates for record in broken if expected.is_gone(_named_by(record), _at(record.timestamp_ms * 1000))
+    }
     expected.hidden_letters = {record.coordinates for record in broken if TOPICS[record.topic].hides_values}
     for table_name, table in TABLES.items():
         candidates = _candidates(table, sound, before)
-        expected.tables[table_name], expected.undecided[table_name] = _settled(
-            table, candidates, expected.erased, expected.maybe_erased
-        )
+        expected.tables[table_name], expected.undecided[table_name] = _settled(table, candidates, expected)
     return expected
 
 
@@ -257,20 +272,34 @@ def _other_names(persons: Iterable[PersonName], sound: Iterable[tuple[str, Event
 
 
 def _erase(expected: Expected, person: PersonName, micros: int, before: set[PersonName]) -> None:
-    erased_on, earlier = moment(micros), expected.erased.get(person)
+    erased_on, other = _at(micros), expected.erased.get(person)
     if person not in before:
-        assert erased_on is not None
-        expected.erased[person] = min(erased_on, earlier or erased_on)
+        expected.erased[person] = max(erased_on, other or erased_on)
+
+
+def _at(micros: int) -> datetime:
+    at = moment(min(max(micros, 0), MICROS_MAX))
+    assert at is not None
+    return at
 
 
 def _named_by(record: LogRecord) -> PersonName | None:
     """Whom the record's key names."""
     key = (record.key or b"").decode(errors="replace")
     keyed_by = TOPICS[record.topic].keyed_by
+    if _record_name(record) in TOPICS[record.topic].keyed_otherwise:
+        return None
     if keyed_by is not None:
         return PersonName(keyed_by, key)
     kind, _, person_id = key.partition(":")
     return PersonName(kind, person_id) if record.topic == PERSONS_TOPIC else None
+
+
+def _record_name(record: LogRecord) -> str | None:
+    """The name of the event that the record is, as its first bytes say."""
+    value = record.value or b""
+    known = [writer for header, writer in _writers().items() if value.startswith(header)]
+    return known[0][1] if known and known[0][0] == record.topic else None
 
 
 def _candidates(
@@ -308,24 +337,25 @@ def _persons(table: TableModel, row: Row) -> set[PersonName]:
 
 
 def _settled(
-    table: TableModel,
-    candidates: dict[Key, list[Row]],
-    erased: Mapping[PersonName, object],
-    maybe_erased: set[PersonName],
+    table: TableModel, candidates: dict[Key, list[Row]], expected: Expected
 ) -> tuple[dict[Key, Row], dict[Key, list[Row]]]:
     """The rows that must be there, and those of which it can't be said."""
     decided: dict[Key, Row] = {}
     undecided: dict[Key, list[Row]] = {}
     for key, rows in candidates.items():
-        sound = [row for row in rows if not _persons(table, row) & erased.keys()]
-        is_sure = not any(_persons(table, row) & maybe_erased for row in sound)
-        left = [_with_emptied(table, row, erased) for row in sound]
-        if left and not (is_sure and len(left) == len(rows)):
-            undecided[key] = left
+        sound = [row for row in rows if not _is_gone(table, row, expected)]
+        is_sure = not any(_persons(table, row) & expected.maybe_erased for row in sound)
+        left = [_with_emptied(table, row, expected.erased) for row in sound]
+        newest = max(rows, key=_version)
+        if is_sure and not _is_gone(table, newest, expected):
+            decided[key] = {**_with_emptied(table, newest, expected.erased), **_last_named(table, left)}
         elif left:
-            newest = max(left, key=lambda row: (row["event_time"], row["event_id"]))
-            decided[key] = {**newest, **_last_named(table, left)}
+            undecided[key] = left
     return decided, undecided
+
+
+def _version(row: Row) -> tuple[Any, Any]:
+    return row["event_time"], row["event_id"]
 
 
 def _last_named(table: TableModel, rows: list[Row]) -> Row:
@@ -336,6 +366,10 @@ def _last_named(table: TableModel, rows: list[Row]) -> Row:
         newest = max(rows, key=lambda row: row[version])
         columns |= {name: otherwise if newest[name] is None else newest[name], version: newest[version]}
     return columns
+
+
+def _is_gone(table: TableModel, row: Row, expected: Expected) -> bool:
+    return any(expected.is_gone(person, row["event_time"]) for person in _persons(table, row))
 
 
 def _with_emptied(table: TableModel, row: Row, erased: Mapping[PersonName, object]) -> Row:

@@ -59,6 +59,8 @@ class TopicModel(NamedTuple):
     """Record's name and event → the event with what null stands for."""
     keyed_by: str | None = None
     """The kind of person whose bare id is the key."""
+    keyed_otherwise: tuple[str, ...] = ()
+    """The records whose key is another id."""
     hides_values: bool = False
     """Dead letters keep coordinates only."""
     other_names: Callable[[PersonName, Iterable[Event]], set[PersonName]] = lambda _person, _events: set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,18 +14,21 @@ from sqlalchemy.exc import OperationalError
 from stream.declaration.persons import Person, PersonKind
 from stream.engine.jobs import AT_ONCE, Kept, keep_house
 from stream.engine.metrics import Metrics
-from stream.errors import Reason
+from stream.errors import Reason, RegistryUnavailable
 from stream.mysql import erasure
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart, headers_from_text
 from stream.mysql.selection import Coordinates, Selection, discard_some
 from stream.operate.erase import receipt
 from stream.operate.redrive import Redrive, Redriven
 from stream.records import RECORD_BYTES_MAX, Record
+from stream.schemas.decoder import Decoder
+from stream.schemas.framing import confluent_header
+from stream.schemas.registry import Registry
 from stream.settings import Settings
 from tests import events
 from tests.balance import assert_tables
 from tests.databases import Database
-from tests.events import NOON, SECOND, Datum, trip, uuid_text
+from tests.events import NOON, RECORDED_MS, SECOND, Datum, trip, uuid_text
 from tests.model import expect
 from tests.sql.applying import DECODER, Applier
 from tests.waiting import wait_for
@@ -61,6 +65,32 @@ def redrive(
 
     engine = database.engine(for_lane=True)
     return list(Redrive(engine, selection or Selection(), DECODER, read_log).run(most))
+
+
+def test_no_lock_is_held_while_a_schema_registry_does_not_answer(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane would wait for it, whose records have nothing to do with the registry."""
+    monkeypatch.setattr("stream.schemas.registry.REQUEST_TIMEOUT_SECONDS", 2.0)
+    unknown = Record(0, RECORDED_MS, b"11", confluent_header(77_777) + b"any")
+    applier.write(applier.slice("trip", [unknown]))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Registry(f"http://127.0.0.1:{silent.getsockname()[1]}") as registry,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        decoder = Decoder(DECODER.readers, registry)
+        redriving = Redrive(database.engine(for_lane=True), Selection(), decoder, lambda _part, _offsets: {})
+        asked = thread.submit(lambda: list(redriving.run()))
+        silent.settimeout(10)
+        request, _ = silent.accept()
+        with request:
+            assert request.recv(1), "the registry is asked"
+            database.query("SELECT * FROM dead_letter FOR UPDATE NOWAIT")
+            database.query("SELECT * FROM progress FOR UPDATE NOWAIT")
+            assert not asked.done()
+            with pytest.raises(RegistryUnavailable):
+                asked.result()
 
 
 def statuses(database: Database) -> dict[int, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from stream.catalog import METADATA
 from stream.declaration.persons import OnErasure, Person, PersonKind
@@ -257,15 +257,17 @@ def test_more_rows_than_one_transaction_removes_all_go(
     assert noted == {"user_sign_in": 10, "user_name_history": 7}
 
 
-def test_the_earliest_moment_of_an_erasure_stays(database: Database, applier: Applier) -> None:
+def test_the_latest_moment_of_an_erasure_stays_and_only_a_later_one_is_swept_again(
+    database: Database, applier: Applier
+) -> None:
+    first = events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON)
     later = events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON + SECOND, event_id=uuid_text(2))
-    first = applier.apply(("UserDeleted", later))
-    second = applier.apply(("UserDeleted", events.user_deleted(clerk_id=CLERK_ID, occurred_at=NOON)))
-    third = applier.apply(("UserDeleted", later))
-    assert outcomes(first, "erasure") == (1, 0, 0, 0)
-    assert outcomes(second, "erasure") == (0, 1, 0, 0)
-    assert outcomes(third, "erasure") == (0, 0, 1, 0)
-    sweep(database)
+    told = []
+    for datum in (first, later, first, later):
+        told.append(outcomes(applier.apply(("UserDeleted", datum)), "erasure"))
+        told.append(database.value("SELECT COUNT(*) FROM erasure WHERE swept_on IS NULL"))
+        sweep(database)
+    assert told == [(1, 0, 0, 0), 1, (0, 1, 0, 0), 1, (0, 0, 1, 0), 0, (0, 0, 1, 0), 0]
     assert_drained(database, applier.log, GROUP_ID)
 
 
@@ -380,6 +382,24 @@ def test_the_eraser_sweeps_many_persons_in_bounded_steps(
             left.append(sum(row["swept_on"] is None for row in database.rows("erasure")))
     assert left == [3, 1]
     assert all(row["swept_on"] for row in database.rows("erasure"))
+
+
+def test_many_persons_are_swept_with_as_many_statements_as_a_few(database: Database, applier: Applier) -> None:
+    """One lock of all progress rows among them. One person after the other, thousands outlasted every process."""
+    statements: dict[int, int] = {}
+    for count in (3, 60):
+        database.empty(["erasure"])
+        saved = [("AppUserSaved", events.app_user(user_id=n, event_id=uuid_text(n))) for n in range(1, count + 1)]
+        applier.apply(*saved)
+        applier.apply(*(("AppUserDeleted", events.app_user_deleted(user_id=n)) for n in range(1, count + 1)))
+        with database.engine(for_lane=True).connect() as connection:
+            sent: list[str] = []
+            event.listen(connection, "before_cursor_execute", lambda *given, sent=sent: sent.append(given[2]))
+            assert sweep_erasures(connection, None, LOOK_BACK_DAYS) is None
+        assert database.count("auth_user") == 0
+        statements[count] = len(sent)
+    assert statements[60] == statements[3]
+    assert sum("FROM progress FOR UPDATE" in " ".join(statement.split()) for statement in sent) == 1
 
 
 # --- Any order

@@ -18,7 +18,8 @@ from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKi
 from stream.declaration.streams import Route
 from stream.declaration.tables import persons_of
 from stream.declaration.types import extra_of, python_type_of
-from stream.mysql.erasure import mark, sweep
+from stream.mysql.erasure import sweep
+from stream.mysql.markers import mark
 from stream.records import Record
 from stream.stages.compact import TableRows, compact
 from stream.stages.decode import decode
@@ -45,12 +46,18 @@ class Planted(NamedTuple):
     tables: list[TableRows]
 
 
-def routes() -> Iterator[Any]:
-    """Every route that feeds a table about persons."""
+def all_routes() -> Iterator[Any]:
     for topic, stream in STREAMS.items():
         for route in stream.bound_routes:
-            if any(persons_of(feed.table) for feed in route.feeds):
-                yield pytest.param(topic, route, id=route.record_name)
+            yield pytest.param(topic, route, id=route.record_name)
+
+
+def routes() -> Iterator[Any]:
+    """Every route that feeds a table about persons."""
+    for parameters in all_routes():
+        _, route = parameters.values
+        if any(persons_of(feed.table) for feed in route.feeds):
+            yield parameters
 
 
 def planted(topic: str, route: Route) -> Planted:
@@ -122,6 +129,25 @@ def persons_in(event: Planted) -> dict[Person, list[tuple[Table, PersonColumn]]]
             for person_id in {str(row[position]) for row in rows.rows if row[position] not in (None, "")}:
                 persons.setdefault(Person(about.kind, person_id), []).append((table, about))
     return persons
+
+
+@pytest.mark.parametrize(("topic", "route"), list(all_routes()))
+def test_a_key_names_the_person_whom_the_event_is_about_and_nobody_where_it_is_another_id(
+    topic: str, route: Route
+) -> None:
+    """By it the dead letters of an erased person are found."""
+    event = planted(topic, route)
+    key = (event.record.key or b"").decode()
+    persons = set(persons_in(event)) | named_at_their_end_or_return(event)
+    named = STREAMS[topic].person_of_key(key.encode(), route.record_name)
+    assert {named} - {None} == {person for person in persons if key in (person.person_id, str(person))}
+    assert named is None or STREAMS[topic].key_of_person(named) == key.encode()
+
+
+def named_at_their_end_or_return(event: Planted) -> set[Person]:
+    (accepted,), _ = decode([event.record], READERS[event.topic])
+    compacted = compact([accepted])
+    return {person for person, _ in (*compacted.erased, *compacted.returned)}
 
 
 def erase(database: Database, person: Person) -> None:

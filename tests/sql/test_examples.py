@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.dialects import mysql
 
 from stream.catalog import METADATA, STREAMS
-from stream.declaration.service_tables import ERASURE
+from stream.declaration.service_tables import ERASURE, PERSON_RETURN
 from stream.mysql.rows import WrittenSlice
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -24,7 +24,7 @@ VALID = valid_examples()
 @pytest.mark.parametrize("topic", STREAMS)
 def test_valid_examples_are_stored_as_they_state(database: Database, applier: Applier, topic: str) -> None:
     for example in (example for example in VALID if example.topic == topic):
-        database.empty([*example.rows, ERASURE.name])
+        database.empty([*example.rows, ERASURE.name, PERSON_RETURN.name])
         (written,) = applier.write(applier.slice(topic, [example.record]))
         assert_is_stored(database, written, example)
 
@@ -41,6 +41,9 @@ def assert_is_stored(database: Database, written: WrittenSlice, example: Example
         (marker,) = database.rows(ERASURE.name)
         assert f"{marker['person_kind']}:{marker['person_id']}" == example.erases, example
         assert marker["swept_on"] is None
+    if example.returns:
+        (back,) = database.rows(PERSON_RETURN.name)
+        assert f"{back['person_kind']}:{back['person_id']}" == example.returns, example
 
 
 def _as_stated(value: Any, table: str, column: str) -> Any:

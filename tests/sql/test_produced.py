@@ -13,6 +13,7 @@ from tests.balance import assert_drained
 from tests.databases import Database
 from tests.sql.applying import GROUP_ID, Applier
 from tests.sql.test_erasure import apply, sweep
+from tests.sql.test_returns import restore
 
 UNTIL = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 TOPICS = ("learner", "message", "rewards.campaign", "user.lifecycle")
@@ -42,6 +43,7 @@ def test_synthetic_events_of_persons_give_the_rows_of_the_model(
             batch = [message for message in messages[start : start + BATCH] if _partition(message) == partition]
             apply(applier, [(message.topic, _record(message)) for message in batch], partition)
         sweep(database)
+        restore(database, applier)
     expected = assert_drained(database, applier.log, GROUP_ID)
     assert {name for name, rows in expected.tables.items() if rows} >= {
         "bookings",

@@ -15,6 +15,7 @@ from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, RECORDED_MS, SECOND, Datum, referred, uuid_text
 from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.test_dead_letters import refused
 
 SENDER, RECEIVER = 9, 7
 
@@ -144,6 +145,29 @@ def test_a_dead_letter_whose_key_names_something_else_stays(database: Database, 
     sweep(database)
     (letter,) = database.rows("dead_letter")
     assert (letter["status"], letter["record_key"], letter["record_value"]) == ("waiting", b"7", b"private")
+
+
+@pytest.mark.parametrize("is_erased_before", [True, False])
+def test_a_dead_letter_of_a_label_stays_where_a_user_has_its_number(
+    database: Database, applier: Applier, is_erased_before: bool
+) -> None:
+    """Its schema tells, unless that isn't known."""
+    defined, labelled = events.record("LabelDefined", events.label_defined(label_id=7)), events.labelled(user_id=7)
+    cut = [each._replace(value=(each.value or b"")[:-1]) for each in (defined, events.record("UserLabelled", labelled))]
+    if is_erased_before:
+        applier.apply(*erasing(7))
+    with refused(database, "id <> 7", "user_label"):
+        applier.write(applier.slice("user.label", [*cut, defined, broken(7)]))
+    if not is_erased_before:
+        applier.apply(*erasing(7))
+    sweep(database)
+    letters = sorted(database.rows("dead_letter"), key=lambda row: row["kafka_offset"])
+    assert [(row["event_name"], row["reason"], row["status"]) for row in letters] == [
+        ("LabelDefined", "truncated", "waiting"),
+        ("UserLabelled", "truncated", "erased"),
+        ("LabelDefined", "constraint", "waiting"),
+        (None, "unknown_framing", "erased"),
+    ]
 
 
 def test_users_have_more_topics_than_one_that_are_keyed_by_them() -> None:

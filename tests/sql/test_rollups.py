@@ -28,6 +28,7 @@ from stream.mysql import touched as changes
 from stream.mysql.dead_letters import DeadLetter
 from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
+from stream.operate.restore import Restorer
 from stream.records import TopicPartition
 from stream.replay.shadow_tables import shadow_of
 from stream.settings import Settings
@@ -320,7 +321,10 @@ def test_refreshers_of_two_processes_keep_rollups_true_beside_writers(database: 
     metrics = Metrics()
     crashes: list[Report] = []
     engine = database.engine(for_lane=True)
-    first, second = (Workers(Settings(), engine, engine, metrics, crashes.append, surveyor=None) for _ in range(2))
+    restorer = Restorer(DECODER, lambda _part, _offsets: {})
+    first, second = (
+        Workers(Settings(), engine, engine, metrics, crashes.append, restorer, surveyor=None) for _ in range(2)
+    )
     rng = random.Random(8)
     with first.at_work(), second.at_work():
         for number in range(1, 16):

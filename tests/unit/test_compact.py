@@ -182,4 +182,4 @@ def test_a_row_is_made_only_where_its_condition_holds() -> None:
 
 
 def test_nothing_gives_no_tables() -> None:
-    assert compact([]) == Compacted([], 0, 0, [])
+    assert compact([]) == Compacted([], 0, 0, [], [])

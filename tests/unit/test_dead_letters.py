@@ -52,8 +52,8 @@ def test_of_a_record_that_is_too_large_nothing_is_kept(
 
 def test_a_key_longer_than_any_id_names_nobody() -> None:
     stream = STREAMS["user.lifecycle"]
-    assert stream.person_of_key(b"clerk:" + b"x" * 256) == Person(PersonKind.CLERK, "x" * 256)
-    assert stream.person_of_key(b"\xff" * 1_000_000) is None
+    assert stream.person_of_key(b"clerk:" + b"x" * 256, None) == Person(PersonKind.CLERK, "x" * 256)
+    assert stream.person_of_key(b"\xff" * 1_000_000, None) is None
 
 
 @given(st.from_regex(r"[a-zA-Z0-9._-]{1,30}", fullmatch=True), st.integers(0, 999), st.integers(0, 2**63))

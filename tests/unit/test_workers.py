@@ -9,6 +9,8 @@ from typing import Any
 
 import pymysql
 import pytest
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine.interfaces import ConnectionEventsTarget
 from structlog.testing import capture_logs
 
 from stream.engine import watch, workers
@@ -28,7 +30,7 @@ LONG = 3600.0
 SHORT = 0.01
 
 
-class FakeConnection:
+class FakeConnection(ConnectionEventsTarget):
     def __init__(self) -> None:
         self.rollbacks = 0
         self.is_closed = False
@@ -206,3 +208,21 @@ def test_a_worker_shows_that_it_moves_with_each_step_and_is_stuck_while_one_does
             now = moved_at + seconds
             assert watch.stuck([bench.worker.waiting], turned_at=now, now=now) == lines
         step.set()
+
+
+def test_each_statement_of_a_long_step_shows_that_the_worker_moves() -> None:
+    """A step of thousands of them may take minutes: each has a bound, the step has none."""
+    moved: list[float] = []
+
+    def job(connection: Connection) -> float | None:
+        for _ in range(2):
+            bench.worker.waiting.moved_at = -1e9
+            connection.exec_driver_sql("SELECT 1")
+            moved.append(bench.worker.waiting.moved_at)
+        return LONG
+
+    bench = Bench(job)
+    bench.worker._task = DatabaseTask(create_engine("sqlite://"), job, LONG)
+    with at_work(bench):
+        wait_for(lambda: len(moved) == 2, "both statements")
+    assert min(moved) > 0

@@ -20,7 +20,7 @@ from stream.declaration.tables import other_unique_columns, persons_of
 from stream.declaration.types import check_hash_id, extra_of, meta_of, python_type_of, words_of
 from stream.errors import ConfigurationError, Reason, Rejection
 from stream.hashing import Hasher
-from stream.produce.accounts import DAY, HOUR
+from stream.produce.accounts import DAY, HOUR, RETURN_AFTER
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import Datum, Synthetic, unscaled
 from stream.records import Record
@@ -87,18 +87,22 @@ def _roles(route: Route) -> Roles:
         unique = [*(column.name for column in feed.table.primary_key), *other_unique_columns(feed.table)]
         names |= {source_of[name] for name in unique if name in source_of}
         persons |= {source_of.get(person.column, person.column): person.kind for person in persons_of(feed.table)}
-    if route.erases is not None:
-        persons[route.erases.attribute] = route.erases.kind
+    for about in (route.erases, route.admits):
+        if about is not None:
+            persons[about.attribute] = about.kind
     return Roles(persons, frozenset(names - persons.keys()))
 
 
 def _when(route: Route, day: RiderDay, chance: Random) -> int | None:
     """The moment of this day at which the event is told; None where it isn't."""
-    if route.erases is None:
-        return day.midnight + int(chance.random() * DAY) if chance.random() < TOLD_SHARE else None
     farewell = day.rider.account.farewell
-    is_theirs = farewell is not None and farewell.kind is route.erases.kind and day.has(farewell.occurs_on)
-    return farewell.occurs_on if farewell is not None and is_theirs else None
+    if route.erases is not None:
+        is_theirs = farewell is not None and farewell.kind is route.erases.kind and day.has(farewell.occurs_on)
+        return farewell.occurs_on if farewell is not None and is_theirs else None
+    if route.admits is not None:
+        is_theirs = farewell is not None and farewell.kind is route.admits.kind
+        return day.midnight + RETURN_AFTER if is_theirs and day.follows_farewell_of(day.rider.account) else None
+    return day.midnight + int(chance.random() * DAY) if chance.random() < TOLD_SHARE else None
 
 
 def _fit(route: Route, roles: Roles, moment: Moment) -> Datum:
@@ -227,7 +231,7 @@ MAKERS: Mapping[type, Callable[[str, Any, Moment], Any]] = {
 
 def _earlier(route: Route, roles: Roles) -> Callable[[Datum], Datum] | None:
     """The function that makes a datum older: one field that names nothing and nobody gets another value."""
-    if route.erases is not None:
+    if route.erases is not None or route.admits is not None:
         return None
     fixed = {"event_id", "occurred_at", *roles.names, *roles.persons}
     free = [field for field in msgspec.structs.fields(route.event) if field.name not in fixed]

@@ -1,7 +1,7 @@
 """Topic user.lifecycle: riders' accounts as they are saved, used and changed, and how a few of them end.
 
 Whoever leaves is told of afterwards too, here and by the other topics: not every system has heard of it. On the day
-after, every record about the account comes once more for sure.
+after, every record about the account comes once more for sure. Some who left the bot are back at noon of that day.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,16 +12,17 @@ from stream.catalog.user_lifecycle import (
     AppUserDeleted,
     AppUserSaved,
     TelegramUserDeleted,
+    TelegramUserReturned,
     UserCreated,
     UserDataSet,
     UserDeleted,
     UserSignedIn,
     UserUpdated,
-    iso_text,
-    json_text,
 )
 from stream.declaration.persons import PersonKind
-from stream.produce.accounts import DAY, HOUR, MINUTE, SECOND
+from stream.declaration.types import json_text
+from stream.moments import iso_text
+from stream.produce.accounts import DAY, HOUR, MINUTE, RETURN_AFTER, SECOND
 from stream.produce.riders import Rider, RiderDay
 from stream.produce.topics.declaration import IS_TOMBSTONE, Datum, Synthetic, Teller
 
@@ -230,6 +231,14 @@ def farewells(kind: PersonKind, field: str, id_of: Callable[[Rider], Any]) -> Te
     return tell
 
 
+def returns(day: RiderDay, _chance: Random, _ids: Iterator[int]) -> Iterator[Datum]:
+    """Returns to the bot: on the day after, of those who left it by an event."""
+    farewell = day.rider.account.farewell
+    has_left_bot = farewell is not None and farewell.kind is PersonKind.TELEGRAM and not farewell.is_tombstone
+    if has_left_bot and has_just_left(day):
+        yield {"occurred_at": day.midnight + RETURN_AFTER, "telegram_user_id": day.rider.account.telegram_id}
+
+
 SYNTHETICS = (
     Synthetic(AppUserSaved, tell=app_users, earlier=_before_the_new_phone),
     Synthetic(AppUserDeleted, tell=farewells(PersonKind.APP, "user_id", lambda rider: rider.rider_id)),
@@ -242,4 +251,5 @@ SYNTHETICS = (
         TelegramUserDeleted,
         tell=farewells(PersonKind.TELEGRAM, "telegram_user_id", lambda rider: rider.account.telegram_id),
     ),
+    Synthetic(TelegramUserReturned, tell=returns),
 )

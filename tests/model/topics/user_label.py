@@ -49,4 +49,5 @@ TOPIC = TopicModel(
     },
     key=_key,
     keyed_by="app",
+    keyed_otherwise=("LabelDefined",),
 )

@@ -85,6 +85,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "UserDeleted": {**EVENT, "clerk_id": text_id(256)},
     "TelegramUserDeleted": {**EVENT, "telegram_user_id": number(1, TELEGRAM_ID_MAX)},
+    "TelegramUserReturned": {**EVENT, "telegram_user_id": number(1, TELEGRAM_ID_MAX)},
 }
 
 DEFAULTS = {"first_name": "", "last_name": ""}

@@ -34,8 +34,8 @@ def connect_arguments(address: str) -> dict[str, Any]:
     if not options.keys() <= {*TLS_FILES, *TLS_CHECKS, *OTHERS}:
         raise ConfigurationError(
             "STREAM_DATABASE_URL has an option that nobody knows; behind the question mark may stand "
-            f"{', '.join((*TLS_FILES, *TLS_CHECKS, NO_TLS))}: without them connections are encrypted where the server can, "
-            "and nobody's certificate is verified"
+            f"{', '.join((*TLS_FILES, *TLS_CHECKS, NO_TLS))}: without them connections are encrypted where the server "
+            "can, and nobody's certificate is verified"
         )
     return {
         "host": url.host,

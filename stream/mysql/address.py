@@ -21,7 +21,8 @@ what a report on 50,000 users took."""
 
 TLS_FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 TLS_CHECKS = ("ssl_verify_cert", "ssl_verify_identity")
-OTHERS = ("charset", "unix_socket", "init_command")
+NO_TLS = "ssl_disabled"
+OTHERS = (NO_TLS, "charset", "unix_socket", "init_command")
 
 YES, NO = ("true", "1", "yes"), ("false", "0", "no")
 
@@ -33,8 +34,8 @@ def connect_arguments(address: str) -> dict[str, Any]:
     if not options.keys() <= {*TLS_FILES, *TLS_CHECKS, *OTHERS}:
         raise ConfigurationError(
             "STREAM_DATABASE_URL has an option that nobody knows; behind the question mark may stand "
-            f"{', '.join((*TLS_FILES, *TLS_CHECKS))}: without them connections are encrypted where the server can, "
-            "and nobody's certificate is verified"
+            f"{', '.join((*TLS_FILES, *TLS_CHECKS, NO_TLS))}: without them connections are encrypted where the server "
+            "can, and nobody's certificate is verified"
         )
     return {
         "host": url.host,
@@ -46,6 +47,7 @@ def connect_arguments(address: str) -> dict[str, Any]:
         "unix_socket": options.get("unix_socket"),
         "init_command": options.get("init_command"),
         "ssl": _tls(options),
+        "ssl_disabled": _is_yes(NO_TLS, options.get(NO_TLS, "false")),
         "charset": "utf8mb4",
         "connect_timeout": CONNECT_SECONDS_MAX,
         "autocommit": False,

@@ -273,6 +273,8 @@ def test_options_of_the_url_say_what_is_verified(tmp_path: Path) -> None:
 
     assert checks("") is None
     assert checks("ssl_verify_cert=false") is None
+    assert checks("ssl_disabled=true") is None
+    assert connect_arguments("mysql+pymysql://u:p@h/d?ssl_disabled=true")["ssl_disabled"]
     assert checks("ssl_ca={folder}/ca.pem") == (True, True)
     assert checks("ssl_ca={folder}/ca.pem&ssl_verify_cert=true") == (True, False)
     assert checks("ssl_ca={folder}/ca.pem&ssl_verify_identity=false") == (False, False)

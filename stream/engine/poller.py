@@ -119,20 +119,12 @@ class Engine:
                 lane.offer(batch, FULL_LANE_WAIT_SECONDS)
             if self._chores.take():
                 self._do_chores()
-                self._give_up_on_failures()
+                if self._goal:
+                    self._workers.require_sound()
                 if self._goal and self.has_joined and self._goal.is_reached(self._assignment.partitions):
                     is_any_resting = any(each.is_resting for each in self._assignment.partitions.values())
                     return Ending.UNFINISHED if is_any_resting else Ending.CAUGHT_UP
         return Ending.DRAINED
-
-    def _give_up_on_failures(self) -> None:
-        """End a run that could never reach its goal; one that goes on for good has /readyz to tell."""
-        failures = self._workers.failures() if self._goal else []
-        if failures:
-            raise TerminalError(
-                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log "
-                "line `worker fails` says where. What is applied stays"
-            )
 
     # From polled records to lanes.
 

@@ -37,7 +37,7 @@ from stream.engine.messages import Report, calls_of, crash_reported
 from stream.engine.metrics import Metrics
 from stream.engine.retry import wait_seconds
 from stream.engine.waiting import Waiting
-from stream.errors import StreamError, TransientError
+from stream.errors import StreamError, TerminalError, TransientError
 from stream.every import Every
 from stream.mysql import returns, rollups
 from stream.mysql.connection import read_connection, translated_errors
@@ -242,9 +242,14 @@ class Workers:
         """Have it look soon: a lane has written a marker."""
         self.all["eraser"].wake()
 
-    def failures(self) -> list[str]:
-        """The workers that fail by a fault of ours, each with what is wrong."""
-        return [f"{worker.name} ({worker.failure})" for worker in self.all.values() if worker.failure]
+    def require_sound(self) -> None:
+        """For a run that has to finish: raises TerminalError where a worker fails by a fault of ours."""
+        failures = [f"{worker.name} ({worker.failure})" for worker in self.all.values() if worker.failure]
+        if failures:
+            raise TerminalError(
+                f"this run could never be done, for by a fault of ours there fails: {', '.join(failures)}; the log "
+                "line `worker fails` says where. What is applied stays"
+            )
 
     def have_finished(self) -> bool:
         """Whether erasures are swept, what returns let in is applied, and rollups are summed as far as they were

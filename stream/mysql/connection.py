@@ -16,9 +16,13 @@ from sqlalchemy.pool import NullPool
 
 from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
 from stream.mysql.errnos import error_of
+from stream.mysql.hosts import Address, HostConnection, hosts_of, split_hosts
 
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""
+
+GREETING_SECONDS_MAX = 3
+"""A frozen server's system still takes connections, and then nobody says a word."""
 
 LOCK_WAIT_SECONDS = 5
 IDLE_SECONDS_MAX = 10
@@ -50,7 +54,7 @@ def _unchecked_tls() -> ssl.SSLContext:
     return context
 
 
-class BoundedConnection(pymysql.Connection):
+class BoundedConnection(HostConnection):
     """Refuses by itself a statement that is larger than the server takes. The server would rather cut the connection
     than answer while we still send, and then the reason is lost."""
 
@@ -70,8 +74,9 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
     """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
     are not pooled: a lane keeps its own, and a command needs one. Raises ConfigurationError for a URL that is not
     one."""
+    first, addresses = split_hosts(url)
     try:
-        parsed = make_url(url).set(drivername="mysql+pymysql")
+        parsed = make_url(first).set(drivername="mysql+pymysql")
         arguments, options = parsed.get_dialect()().create_connect_args(parsed)
     except (exc.ArgumentError, ValueError, TypeError):
         raise ConfigurationError(
@@ -87,13 +92,19 @@ def connect_engine(url: str, *, for_lane: bool = False) -> Engine:
         conv=CONVERSIONS,
     )
 
-    def open_connection() -> BoundedConnection:
-        connection = BoundedConnection(*arguments, **options)
+    def open_at(address: Address | None = None) -> BoundedConnection:
+        where = {} if address is None else address._asdict()
+        connection = BoundedConnection(*arguments, **{**options, **where, "read_timeout": GREETING_SECONDS_MAX})
         with connection.cursor() as cursor:
             for statement in LANE_SESSION if for_lane else SESSION:
                 cursor.execute(statement)
             cursor.execute("SELECT @@max_allowed_packet")
             (connection.packet_bytes_max,) = cursor.fetchone() or (0,)
+        return connection
+
+    def open_connection() -> HostConnection:
+        connection = hosts_of(addresses).connect(open_at) if addresses else open_at()
+        connection._read_timeout = options["read_timeout"]  # type: ignore[attr-defined]
         return connection
 
     return create_engine(parsed, creator=open_connection, poolclass=NullPool)

@@ -24,7 +24,7 @@ from deploy.local import Database as DatabaseServer
 from deploy.local import Kafka, start_kafka, start_registry
 from deploy.local import Registry as RegistryServer
 from tests import cpu, report, schedule, servers
-from tests.broker import SESSION_TIMEOUT_MS, Broker
+from tests.broker import GROUP_OVERRIDES, Broker
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.keys import HASH_KEYS
@@ -154,16 +154,7 @@ def _emptied(request: pytest.FixtureRequest, databases: dict[str, Database], fla
 @pytest.fixture(scope="session")
 def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kafka]:
     servers.claim(pytestconfig, "kafka")
-    shorter, quick = str(SESSION_TIMEOUT_MS // 2), str(SESSION_TIMEOUT_MS // 4)
-    overrides = {
-        "group.min.session.timeout.ms": shorter,
-        # Of the newer protocol the broker decides: a killed member is missed as soon as with the older one.
-        "group.consumer.min.session.timeout.ms": shorter,
-        "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
-        "group.consumer.min.heartbeat.interval.ms": quick,
-        "group.consumer.heartbeat.interval.ms": quick,
-    }
-    with start_kafka(data_folder / "kafka", is_brief=True, **overrides) as server:
+    with start_kafka(data_folder / "kafka", is_brief=True, **GROUP_OVERRIDES) as server:
         report.tell(f"tested on kafka: {server.name} {server.version}")
         yield server
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.chaos.group import Group
 from tests.chaos.kills import ANY_SECONDS
-from tests.replicas import Member, Replicas
+from tests.cluster.replicas import Member, Replicas
 
 AT_WORK_SECONDS_MAX = 10.0
 """The promise: from the moment when the new primary takes writes until both members are at work again."""

@@ -18,7 +18,7 @@ import pymysql
 from deploy.local.database import ADMIN
 from deploy.local.mysql import MySQL
 from deploy.local.server import LOOPBACK, free_port
-from tests.networks import Network
+from tests.cluster.networks import Network
 from tests.waiting import wait_for
 
 MEMBERS = 3

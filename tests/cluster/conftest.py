@@ -1,4 +1,4 @@
-"""Consumers whose MySQL is a group of three servers lose its primary again and again, and find the next."""
+"""Three MySQL servers and three Kafka brokers, in the place of one each, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from tests import networks
-from tests.broker import Broker
-from tests.chaos import failovers
+from tests.broker import GROUP_OVERRIDES, Broker
 from tests.chaos.ordeal import Ordeal
+from tests.cluster import networks
+from tests.cluster.kafka import kafka_cluster
+from tests.cluster.replicas import MEMBERS, Replicas, replicas
 from tests.conftest import StartConsumer, settings_for
 from tests.databases import Database
 from tests.proxy import Proxies
-from tests.replicas import MEMBERS, Replicas, replicas
 from tests.report import tell
 
-ROUNDS = 2
+
+@pytest.fixture(scope="session")
+def cluster_broker(data_folder: Path) -> Iterator[Broker]:
+    with kafka_cluster(data_folder / "cluster", **GROUP_OVERRIDES) as cluster:
+        yield Broker(cluster)
+
+
+@pytest.fixture
+def three_brokers(cluster_broker: Broker) -> Broker:
+    """Three brokers whose topics are new and empty."""
+    cluster_broker.renew()
+    return cluster_broker
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +46,3 @@ def failing(broker: Broker, replicated: Database, start_consumer: StartConsumer,
         yield ordeal
     if ordeal.expected.tables:
         tell(str(ordeal))
-
-
-@pytest.mark.failover
-@pytest.mark.timeout(900)
-def test_a_primary_that_is_gone_is_replaced_within_seconds(failing: Ordeal) -> None:
-    strikes = [failovers.kill_the_primary, failovers.freeze_the_primary]
-    if networks.can_be_made():
-        strikes.append(failovers.cut_the_primary_off)
-    else:
-        tell("no primary was cut off: networks of their own need root and iproute2")
-    failing.undergo(strikes * ROUNDS)
-    assert max(failing.group.failovers)[0] <= failovers.AT_WORK_SECONDS_MAX, failing.group.failovers

@@ -12,9 +12,12 @@ Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and s
 from __future__ import annotations
 
 import itertools
+import logging
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -178,6 +181,20 @@ def registry_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[
     with start_registry(data_folder / "registry") as server:
         report.tell(f"tested on a schema registry: {server.name} {server.version}")
         yield server
+
+
+SEED_VARIABLE = "CHAOS_SEED"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> int:
+    """Another one for each run, unless the environment says which. A failure shows it, and all that was done."""
+    given = os.environ.get(SEED_VARIABLE)
+    chosen = int(given) if given else SystemRandom().randrange(1_000_000)
+    caplog.set_level(logging.INFO, logger="tests.chaos")
+    again = f"{SEED_VARIABLE}={chosen} .venv/bin/python -m pytest -m '' '{request.node.nodeid}'"
+    logging.getLogger("tests.chaos").info("seed %d; the same messages and strikes again: %s", chosen, again)
+    return chosen
 
 
 GROUPS = itertools.count(1)

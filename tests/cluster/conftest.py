@@ -19,16 +19,10 @@ from tests.report import tell
 
 
 @pytest.fixture(scope="session")
-def cluster_broker(data_folder: Path) -> Iterator[Broker]:
+def session_broker(data_folder: Path) -> Iterator[Broker]:
+    """Three brokers, in the place of the one that other folders have."""
     with kafka_cluster(data_folder / "cluster", **GROUP_OVERRIDES) as cluster:
         yield Broker(cluster)
-
-
-@pytest.fixture
-def three_brokers(cluster_broker: Broker) -> Broker:
-    """Three brokers whose topics are new and empty."""
-    cluster_broker.renew()
-    return cluster_broker
 
 
 @pytest.fixture(scope="module")

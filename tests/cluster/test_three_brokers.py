@@ -10,7 +10,7 @@ from tests.broker import Broker
 from tests.chaos import brokers
 from tests.chaos.ordeal import Ordeal
 from tests.cluster.kafka import Cluster, Node
-from tests.conftest import StartConsumer, settings_for
+from tests.conftest import StartConsumer
 from tests.databases import Database
 from tests.events import encode, trip, uuid_text
 from tests.proxy import LossyProxy
@@ -21,11 +21,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 TURNS = 3
 TRIPS = 20
-
-
-@pytest.fixture
-def settings(three_brokers: Broker, mysql: Database) -> dict[str, str]:
-    return settings_for(three_brokers, mysql)
 
 
 def place(broker: Broker, replicas: list[list[int]], **config: str) -> None:
@@ -53,54 +48,49 @@ def node(broker: Broker, node_id: int) -> Node:
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
 def test_brokers_that_go_by_turns_cost_nothing(
-    three_brokers: Broker, database: Database, settings: dict[str, str], start_consumer: StartConsumer, seed: int
+    broker: Broker, database: Database, stream_settings: dict[str, str], start_consumer: StartConsumer, seed: int
 ) -> None:
     with LossyProxy(database.server.port) as proxy:
-        ordeal = Ordeal(three_brokers, database, proxy, settings, start_consumer, seed)
+        ordeal = Ordeal(broker, database, proxy, stream_settings, start_consumer, seed)
         ordeal.undergo([brokers.kill_the_broker, brokers.restart_the_broker] * TURNS)
     tell(str(ordeal))
 
 
 def test_a_partition_without_a_leader_holds_up_nobody_else(
-    three_brokers: Broker, mysql: Database, settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_consumer: StartConsumer
 ) -> None:
     """Where it is so from the start, and where it comes to be so meanwhile."""
-    place(three_brokers, [[1], [2], [3], [1], [2], [3]])
+    place(broker, [[1], [2], [3], [1], [2], [3]])
     led, lost = [0, 1, 3, 4], [2, 5]
-    node(three_brokers, 3).kill()
-    consumer = start_consumer(**settings_of(settings))
-    put_trips(three_brokers, led, first=1)
+    node(broker, 3).kill()
+    consumer = start_consumer()
+    put_trips(broker, led, first=1)
     measure(lambda: mysql.count("trip") == len(led) * TRIPS, "the trips of partitions that have a leader")
     assert "trip/2" in consumer.get("/readyz")[1]
-    node(three_brokers, 3).start()
-    put_trips(three_brokers, lost, first=1000)
+    node(broker, 3).start()
+    put_trips(broker, lost, first=1000)
     measure(lambda: mysql.count("trip") == 6 * TRIPS, "the trips of partitions that have a leader again", 60)
-    node(three_brokers, 3).kill()
-    put_trips(three_brokers, led, first=2000)
+    node(broker, 3).kill()
+    put_trips(broker, led, first=2000)
     measure(lambda: mysql.count("trip") == 10 * TRIPS, "more trips, while two partitions lost their leader")
-    node(three_brokers, 3).start()
+    node(broker, 3).start()
     consumer.wait_ready(60)
 
 
 def test_records_lost_in_an_unclean_election_stop_the_partition(
-    three_brokers: Broker, mysql: Database, settings: dict[str, str], start_consumer: StartConsumer
+    broker: Broker, mysql: Database, start_consumer: StartConsumer
 ) -> None:
-    place(three_brokers, [[1, 2]] * STREAMS["trip"].partitions, **{"unclean.leader.election.enable": "true"})
-    consumer = start_consumer(**settings_of(settings))
-    put_trips(three_brokers, [0], first=1)
+    place(broker, [[1, 2]] * STREAMS["trip"].partitions, **{"unclean.leader.election.enable": "true"})
+    consumer = start_consumer()
+    put_trips(broker, [0], first=1)
     wait_for(lambda: mysql.count("trip") == TRIPS, "the first trips")
-    node(three_brokers, 2).kill()
-    put_trips(three_brokers, [0], first=1000)
+    node(broker, 2).kill()
+    put_trips(broker, [0], first=1000)
     wait_for(lambda: mysql.count("trip") == 2 * TRIPS, "trips that only the leader has")
-    node(three_brokers, 1).kill()
-    node(three_brokers, 2).start()
+    node(broker, 1).kill()
+    node(broker, 2).start()
     stopped = consumer.wait_logged("partition stopped", 60)
     assert stopped["reason"] == "log_is_shorter"
     wait_for(lambda: "rests: log_is_shorter" in consumer.get("/readyz")[1], "/readyz to say it")
     assert (mysql.count("trip"), mysql.count("dead_letter")) == (2 * TRIPS, 0)
-    node(three_brokers, 1).start()
-
-
-def settings_of(settings: dict[str, str]) -> dict[str, str]:
-    """As keywords of `start_consumer`."""
-    return {name.removeprefix("STREAM_").lower(): text for name, text in settings.items()}
+    node(broker, 1).start()

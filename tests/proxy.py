@@ -94,9 +94,12 @@ class LossyProxy:
             while data := server.recv(65536):
                 if lost.is_set():
                     break
-                client.sendall(data)
+                self._pass_back(client, data)
         _close(client)
         _close(server)
+
+    def _pass_back(self, client: socket.socket, data: bytes) -> None:
+        client.sendall(data)
 
     def _is_to_lose(self) -> bool:
         with self._lock:
@@ -142,9 +145,9 @@ class SlowProxy(LossyProxy):
         self.is_flowing.set()
         super().__exit__(*arguments)
 
-    def _back(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+    def _pass_back(self, client: socket.socket, data: bytes) -> None:
         self.is_flowing.wait()
-        super()._back(client, server, lost)
+        super()._pass_back(client, data)
 
 
 def _close(connection: socket.socket) -> None:

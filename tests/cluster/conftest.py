@@ -12,7 +12,7 @@ from tests.chaos.ordeal import Ordeal
 from tests.cluster import networks
 from tests.cluster.kafka import kafka_cluster
 from tests.cluster.replicas import MEMBERS, Replicas, replicas
-from tests.conftest import StartConsumer, settings_for
+from tests.conftest import StartConsumer
 from tests.databases import Database
 from tests.proxy import Proxies
 from tests.report import tell
@@ -33,10 +33,12 @@ def replicated(data_folder: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def failing(broker: Broker, replicated: Database, start_consumer: StartConsumer, seed: int) -> Iterator[Ordeal]:
+def failing(
+    broker: Broker, replicated: Database, stream_settings: dict[str, str], start_consumer: StartConsumer, seed: int
+) -> Iterator[Ordeal]:
     assert isinstance(replicated.server, Replicas)
     with Proxies(replicated.server.addresses()) as proxies:
-        ordeal = Ordeal(broker, replicated, proxies, settings_for(broker, replicated), start_consumer, seed)
+        ordeal = Ordeal(broker, replicated, proxies, stream_settings, start_consumer, seed)
         yield ordeal
     if ordeal.expected.tables:
         tell(str(ordeal))

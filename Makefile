@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos million fuzz fuzz-coverage stack stack-stop docs lock clean
+.PHONY: help setup demo test lint bench chaos cluster million fuzz fuzz-coverage stack stack-stop docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: setup ## measure how fast a topic is drained and reports answer
 # 10 minutes is the promise; pytest gets 10 s more to say what it was doing.
 chaos: setup ## draw 50 faults by lot, kills included, for at most 10 minutes, and prove that none leaves a trace
 	@timeout --signal=INT --kill-after=10 600 $(PYTHON) -m pytest tests/chaos -m chaos
+
+cluster: setup ## three MySQL servers and three brokers, of which one after the other goes away (some 10 minutes)
+	@$(PYTHON) -m pytest tests/cluster -m cluster
 
 million: setup ## a million mixed events, drained twice in different ways, give the same bytes
 	@$(PYTHON) -m pytest tests/engine/test_twice.py -m million

@@ -23,7 +23,7 @@ from bench.run import Observation, Run
 from bench.workload import Tell, Workload
 from stream import moments
 from stream.declaration.events import Event
-from stream.declaration.streams import Feed
+from stream.declaration.routes import Feed
 from stream.records import Record
 from stream.stages.decode import decode
 

@@ -12,7 +12,8 @@ from sqlalchemy import Table
 
 from bench.ground import HASH_KEY, Ground
 from stream.catalog import STREAMS
-from stream.declaration.streams import Route, Stream
+from stream.declaration.routes import Route
+from stream.declaration.streams import Stream
 from stream.hashing import Hasher
 from stream.kafka.brokers import Brokers
 from stream.kafka.topics import create

@@ -7,7 +7,8 @@ from typing import Any
 
 import stream as package
 from stream.catalog import STREAMS
-from stream.declaration.streams import Route, Stream
+from stream.declaration.routes import Route
+from stream.declaration.streams import Stream
 from stream.kafka.topics import declared_config
 from stream.schemas.store import SchemaStore
 

@@ -2,6 +2,7 @@
 
     StreamError
     ├── ConfigurationError      a setting, schema or table is not as it must be: say what to change, exit 78
+    │   └── DeclarationError        a catalog file declares what can't be served
     ├── TransientError          the environment's fault: wait and do the same again, never dead-letter
     │   ├── DatabaseUnavailable     MySQL refused or vanished: drop the connection, back off
     │   ├── TransactionConflict     deadlock or lock wait: the same transaction again, on the same connection
@@ -159,6 +160,10 @@ class StreamError(Exception):
 
 class ConfigurationError(StreamError):
     """Something that a person has to set right before we can work. The message says what and how."""
+
+
+class DeclarationError(ConfigurationError):
+    """A catalog file declares what can't be served. The message says what to correct there."""
 
 
 class TransientError(StreamError):

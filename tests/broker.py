@@ -28,6 +28,7 @@ from stream.catalog import STREAMS
 from stream.errors import KafkaUnavailable
 from stream.kafka import topics
 from stream.kafka.brokers import Brokers
+from tests.cluster.kafka import Cluster
 from tests.events import TOPICS, Datum, encode, key_of
 from tests.model import LogRecord
 from tests.rawclient import put_with_header
@@ -41,12 +42,23 @@ PARTITIONS = sum(stream.partitions for stream in STREAMS.values())
 SESSION_TIMEOUT_MS = 2000
 """A third of the product's: a killed member is missed sooner. The broker is told to allow it."""
 
+GROUP_OVERRIDES = {
+    "group.min.session.timeout.ms": str(SESSION_TIMEOUT_MS // 2),
+    # Of the newer protocol the broker decides: a killed member is missed as soon as with the older one.
+    "group.consumer.min.session.timeout.ms": str(SESSION_TIMEOUT_MS // 2),
+    "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
+    "group.consumer.min.heartbeat.interval.ms": str(SESSION_TIMEOUT_MS // 4),
+    "group.consumer.heartbeat.interval.ms": str(SESSION_TIMEOUT_MS // 4),
+}
+"""The properties with which a broker does."""
+
 
 class Broker:
     """One Kafka; `renew` gives each test topics of its own, though their names are fixed."""
 
-    def __init__(self, server: Kafka) -> None:
+    def __init__(self, server: Kafka | Cluster) -> None:
         self.server = server
+        self._replication_factor = 1 if isinstance(server, Kafka) else server.replication_factor
         self._changed: set[str] = set()
         """Topics that were altered: they are made anew even where they are empty."""
         self._connect()
@@ -63,8 +75,8 @@ class Broker:
         """Make the topics anew of which a test has made use; most tests use few, and all take a second."""
         self._connect()  # a client may forget a broker that was restarted
         self.delete_topics(self._used())
-        topics.create(self.brokers, STREAMS.values(), replication_factor=1)
-        wait_for(lambda: self._is_each_led(), "the new topics' leaders")
+        topics.create(self.brokers, STREAMS.values(), replication_factor=self._replication_factor)
+        wait_for(lambda: self.are_all_led(), "the new topics' leaders")
 
     def _used(self) -> set[str]:
         """Those that have records, or had, or are otherwise not as they were made."""
@@ -83,8 +95,8 @@ class Broker:
         self._changed -= set(names)
 
     def create_topic(self, topic: str) -> None:
-        topics.create(self.brokers, [STREAMS[topic]], replication_factor=1)
-        wait_for(lambda: self._is_each_led(), "the new topic's leaders")
+        topics.create(self.brokers, [STREAMS[topic]], replication_factor=self._replication_factor)
+        wait_for(lambda: self.are_all_led(), "the new topic's leaders")
 
     def delete_topic(self, topic: str) -> None:
         self.admin.delete_topics([topic])[topic].result()
@@ -131,7 +143,7 @@ class Broker:
     def _existing(self) -> list[str]:
         return list(self.admin.list_topics(timeout=10).topics)
 
-    def _is_each_led(self) -> bool:
+    def are_all_led(self) -> bool:
         return len(self._ends_or_none()) == PARTITIONS
 
     def _ends_or_none(self) -> Mapping[Any, int]:

@@ -12,9 +12,12 @@ Where MySQL can't be had, MariaDB takes its place: `deploy.local` says so, and s
 from __future__ import annotations
 
 import itertools
+import logging
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from deploy.local import Database as DatabaseServer
 from deploy.local import Kafka, start_kafka, start_registry
 from deploy.local import Registry as RegistryServer
 from tests import cpu, report, schedule, servers
-from tests.broker import SESSION_TIMEOUT_MS, Broker
+from tests.broker import GROUP_OVERRIDES, Broker
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.keys import HASH_KEYS
@@ -154,16 +157,11 @@ def _emptied(request: pytest.FixtureRequest, databases: dict[str, Database], fla
 @pytest.fixture(scope="session")
 def kafka_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[Kafka]:
     servers.claim(pytestconfig, "kafka")
-    shorter, quick = str(SESSION_TIMEOUT_MS // 2), str(SESSION_TIMEOUT_MS // 4)
+    # Rights are asked for, and everybody has them but where a test takes them away.
+    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
     overrides: dict[str, Any] = {
-        "group.min.session.timeout.ms": shorter,
-        # Of the newer protocol the broker decides: a killed member is missed as soon as with the older one.
-        "group.consumer.min.session.timeout.ms": shorter,
-        "group.consumer.session.timeout.ms": str(SESSION_TIMEOUT_MS),
-        "group.consumer.min.heartbeat.interval.ms": quick,
-        "group.consumer.heartbeat.interval.ms": quick,
-        # Rights are asked for, and everybody has them but where a test takes them away.
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        **GROUP_OVERRIDES,
+        "authorizer.class.name": authorizer,
         "allow.everyone.if.no.acl.found": "true",
     }
     with start_kafka(data_folder / "kafka", is_brief=True, **overrides) as server:
@@ -190,6 +188,20 @@ def registry_server(pytestconfig: pytest.Config, data_folder: Path) -> Iterator[
     with start_registry(data_folder / "registry") as server:
         report.tell(f"tested on a schema registry: {server.name} {server.version}")
         yield server
+
+
+SEED_VARIABLE = "CHAOS_SEED"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> int:
+    """Another one for each run, unless the environment says which. A failure shows it, and all that was done."""
+    given = os.environ.get(SEED_VARIABLE)
+    chosen = int(given) if given else SystemRandom().randrange(1_000_000)
+    caplog.set_level(logging.INFO, logger="tests.chaos")
+    again = f"{SEED_VARIABLE}={chosen} .venv/bin/python -m pytest -m '' '{request.node.nodeid}'"
+    logging.getLogger("tests.chaos").info("seed %d; the same messages and strikes again: %s", chosen, again)
+    return chosen
 
 
 GROUPS = itertools.count(1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import Connection, Engine, Row, create_engine, text
 
-from deploy.local import Database as Server
 from stream.catalog import METADATA
 from stream.declaration.service_tables import DECLARED_VIEW
 from stream.mysql import migrate
@@ -15,6 +15,31 @@ from stream.mysql.connection import connect_engine
 from stream.reports import VIEWS
 
 TABLES = METADATA.tables.keys() - {DECLARED_VIEW.name}
+
+
+class Server(Protocol):
+    """A server of `deploy.local`, or several that stand for one."""
+
+    name: ClassVar[str]
+    flavour: ClassVar[str]
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def pid(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+    def client(self, program: str) -> list[str]: ...
+    def url(self, database: str) -> str: ...
+    def admin_url(self, database: str = "") -> str: ...
+    def create_database(self, name: str) -> str: ...
+    def drop_database(self, name: str) -> None: ...
+
 
 Snapshot = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rows of every table, by its name."""

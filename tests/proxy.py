@@ -5,18 +5,26 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from functools import reduce
 from typing import Self
 
 COMMIT = b"\x03COMMIT"
 """COM_QUERY and its text."""
+
+UNENCRYPTED = "&ssl_disabled=true"
+
+CONNECT_SECONDS_MAX = 2.0
 
 
 class LossyProxy:
     """Passes everything on. When told to, it lets a COMMIT reach the server, waits for the server's answer, and then
     cuts the connection instead of passing the answer on: the client cannot know whether it happened."""
 
-    def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.commits_lost = 0
@@ -35,7 +43,9 @@ class LossyProxy:
 
     def way_to(self, url: str) -> str:
         """A database's URL by way of this proxy, unencrypted, for it has to recognise a COMMIT."""
-        return url.replace(f":{self._target[1]}/", f":{self.port}/") + "&ssl_disabled=true"
+        host, port = self._target
+        assert url.endswith(UNENCRYPTED) or "ssl_disabled" not in url
+        return url.replace(f"{host}:{port}", f"127.0.0.1:{self.port}").removesuffix(UNENCRYPTED) + UNENCRYPTED
 
     def __enter__(self) -> Self:
         return self
@@ -56,8 +66,9 @@ class LossyProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self._target)
-            except OSError:  # the server is down
+                server = socket.create_connection(self._target, CONNECT_SECONDS_MAX)
+                server.settimeout(None)
+            except OSError:  # the server is down, or cut off
                 _close(client)
                 continue
             self.onward[client_port] = server.getsockname()[1]
@@ -83,9 +94,12 @@ class LossyProxy:
             while data := server.recv(65536):
                 if lost.is_set():
                     break
-                client.sendall(data)
+                self._pass_back(client, data)
         _close(client)
         _close(server)
+
+    def _pass_back(self, client: socket.socket, data: bytes) -> None:
+        client.sendall(data)
 
     def _is_to_lose(self) -> bool:
         with self._lock:
@@ -94,6 +108,30 @@ class LossyProxy:
             self._to_lose -= 1
             self.commits_lost += 1
             return True
+
+
+class Proxies(ExitStack):
+    """A proxy for each server of a group, as if they were one."""
+
+    def __init__(self, targets: Iterable[tuple[str, int]]) -> None:
+        super().__init__()
+        self._proxies = [self.enter_context(LossyProxy(port, host)) for host, port in targets]
+
+    @property
+    def onward(self) -> Mapping[int, int]:
+        return ChainMap(*(proxy.onward for proxy in self._proxies))
+
+    @property
+    def commits_lost(self) -> int:
+        return sum(proxy.commits_lost for proxy in self._proxies)
+
+    def lose_commits(self, count: int) -> None:
+        """Lose the answers to the next commits, whichever server is the primary."""
+        for proxy in self._proxies:
+            proxy.lose_commits(count)
+
+    def way_to(self, url: str) -> str:
+        return reduce(lambda way, proxy: proxy.way_to(way), self._proxies, url)
 
 
 class SlowProxy(LossyProxy):
@@ -107,9 +145,9 @@ class SlowProxy(LossyProxy):
         self.is_flowing.set()
         super().__exit__(*arguments)
 
-    def _back(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+    def _pass_back(self, client: socket.socket, data: bytes) -> None:
         self.is_flowing.wait()
-        super()._back(client, server, lost)
+        super()._pass_back(client, data)
 
 
 def _close(connection: socket.socket) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql
 
 from stream.catalog import STREAMS
 from stream.declaration.persons import PersonKind
-from stream.declaration.streams import Feed, Route
+from stream.declaration.routes import Feed, Route
 from stream.declaration.tables import named_columns, persons_of
 from stream.declaration.types import check_app_id_text, check_hash_id, extra_of, meta_of
 from stream.errors import Rejection

@@ -17,7 +17,7 @@ from pymysql.cursors import Cursor
 
 from deploy.local.errors import ServerError
 from deploy.local.parts import part
-from deploy.local.server import LOOPBACK, Server
+from deploy.local.server import Server
 
 ACCOUNT = "stream"
 ADMIN = "admin"
@@ -30,7 +30,6 @@ RIGHTS = (
 )
 # A batch as one JSON parameter, and records of 2 MB, need more than MariaDB's 16 MB.
 SETTINGS = {
-    "bind-address": LOOPBACK,
     "innodb-buffer-pool-size": "384M",
     "local-infile": "ON",
     "max-allowed-packet": "64M",
@@ -79,7 +78,7 @@ class Database(Server):
 
     def _url(self, account: str, database: str) -> str:
         password = self._passwords[account]
-        return f"mysql+pymysql://{account}:{password}@{LOOPBACK}:{self.port}/{database}?charset=utf8mb4"
+        return f"mysql+pymysql://{account}:{password}@{self.host}:{self.port}/{database}?charset=utf8mb4"
 
     def _execute(self, statement: str) -> None:
         with self._cursor(ACCOUNT) as cursor:
@@ -88,7 +87,7 @@ class Database(Server):
     @contextmanager
     def _cursor(self, account: str) -> Iterator[Cursor]:
         connection = pymysql.connect(
-            host=LOOPBACK,
+            host=self.host,
             port=self.port,
             user=account,
             password=self._passwords[account],
@@ -166,6 +165,7 @@ class Database(Server):
     def _options(self) -> list[str]:
         settings = {
             **SETTINGS,
+            "bind-address": self.host,
             "port": str(self.port),
             "datadir": str(self._data),
             "tmpdir": str(self._temporary),
@@ -194,7 +194,7 @@ class Database(Server):
 
     def _client_options(self) -> Path:
         """Write the option file for client programs and return its path."""
-        options = {"host": LOOPBACK, "port": self.port, "user": ADMIN, "password": self._passwords[ADMIN]}
+        options = {"host": self.host, "port": self.port, "user": ADMIN, "password": self._passwords[ADMIN]}
         lines = [f"{name}={value}" for name, value in options.items()]
         file = self.folder / "client.cnf"
         write_private(file, "\n".join(["[client]", "protocol=tcp", *self.client_settings, *lines, ""]))

@@ -39,6 +39,8 @@ class Server(ABC):
     """
 
     name: ClassVar[str]
+    host = LOOPBACK
+    """The address that it listens on."""
 
     def __init__(self, folder: Path, *, background: bool = False) -> None:
         """Describe the server of `folder` (made if it is missing); nothing is started yet."""
@@ -124,7 +126,7 @@ class Server(ABC):
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while not (is_open(self.port) and self._answers()):
+        while not (is_open(self.port, self.host) and self._answers()):
             if not self.is_running():
                 self.kill()
                 raise ServerError(f"{self.name} {self.version} ended at its start. {self._last_words()}")
@@ -199,11 +201,11 @@ def is_free(port: int) -> bool:
         return True
 
 
-def is_open(port: int) -> bool:
+def is_open(port: int, host: str = LOOPBACK) -> bool:
     """Return whether somebody accepts connections on `port`."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((LOOPBACK, port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 @atexit.register

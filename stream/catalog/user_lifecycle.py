@@ -87,8 +87,7 @@ SignupSource = Literal["clerk", "invite", "admin"]
 
 
 class ClerkAccount(ClerkEvent):
-    """A Clerk account as it stands. Clerk itself knows neither role nor status, and not always a name: what it doesn't
-    name of the former two stays as it is."""
+    """A Clerk account as it stands. Clerk itself knows neither role nor status: what is null of these stays as it is."""
 
     email: Text512 | None
     created_on: Micros
@@ -167,11 +166,6 @@ login_history, name_history) is kept as rows of its own and shown beside them by
 nobody sets it, for two sources of one value would contradict each other."""
 
 
-def _moments_in(value: Any) -> list[datetime]:
-    parts = msgspec.structs.astuple(value) if isinstance(value, msgspec.Struct) else (value,)
-    return [part for part in parts if isinstance(part, datetime)]
-
-
 class UserDataSet(ClerkEvent):
     """One key of what is known of a Clerk account, set to a JSON value."""
 
@@ -189,7 +183,8 @@ class UserDataSet(ClerkEvent):
             value = reader.decode(self.value)
         except msgspec.DecodeError:
             raise Rejection(Stage.VALIDATE, Reason.INVALID_VALUE, "value") from None
-        for moment in _moments_in(value):
+        parts = msgspec.structs.astuple(value) if isinstance(value, msgspec.Struct) else (value,)
+        for moment in (part for part in parts if isinstance(part, datetime)):
             self.check_moment(to_micros(moment), "value")
 
 

@@ -6,7 +6,8 @@ A topic's file takes these words from here, and the types of its fields from `st
 from stream.declaration.events import Event, HashedEvent
 from stream.declaration.persons import Person, PersonKind, app, clerk, research, telegram
 from stream.declaration.rollups import rolled_up, rollup_table
-from stream.declaration.streams import Stream, admits, erases, into
+from stream.declaration.routes import admits, erases, into
+from stream.declaration.streams import Stream
 from stream.declaration.tables import column, named, upserted_table
 
 __all__ = [

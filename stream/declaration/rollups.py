@@ -16,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.dialects import mysql
 
 from stream.declaration.tables import METADATA, TABLE_OPTIONS, business_time_of
-from stream.errors import ConfigurationError
+from stream.errors import DeclarationError
 
 PERIOD_MINUTES = 15
 PERIOD_MICROS = PERIOD_MINUTES * 60 * 1_000_000
@@ -55,11 +55,11 @@ def rolled_up(
 ) -> None:
     """Have the table's rows summed in a rollup by their business time; each keyword is a column of the rollup."""
     if business_time_of(table) is None:
-        raise ConfigurationError(f"{table.name} has no business time by which {rollup.name} could sum it")
+        raise DeclarationError(f"{table.name} has no business time by which {rollup.name} could sum it")
     keys = {column.name for column in rollup.primary_key} - {"period_start"}
     unknown = sums.keys() - {column.name for column in rollup.columns if not column.primary_key}
     if unknown or keys != set(groups or ()):
-        raise ConfigurationError(f"{rollup.name} lacks the sums {sorted(unknown)}, or is not grouped by {sorted(keys)}")
+        raise DeclarationError(f"{rollup.name} lacks the sums {sorted(unknown)}, or is not grouped by {sorted(keys)}")
     table.info["rollup"] = Share(table, rollup, groups or {}, sums, where)
 
 

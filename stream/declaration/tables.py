@@ -10,7 +10,7 @@ from sqlalchemy.schema import SchemaItem
 
 from stream.declaration.persons import RETURNING_KINDS, OnErasure, PersonColumn
 from stream.declaration.types import EventId, Micros, NamedVersion, extra_of
-from stream.errors import ConfigurationError
+from stream.errors import DeclarationError
 
 # Constraints have names that migrations can rely on.
 _BY_COLUMNS = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq", "fk")}
@@ -69,18 +69,18 @@ def upserted_table(
     values by which that column may name the same: an event under the row's key whose list lacks the stored value is a
     conflict, be it newer or older.
 
-    Raises ConfigurationError for a table that writes can't serve.
+    Raises DeclarationError for a table that writes can't serve.
     """
     if any(person.on_erasure is OnErasure.EMPTY_COLUMNS and person.kind in RETURNING_KINDS for person in persons):
         # What an erasure emptied the same event can't fill again.
-        raise ConfigurationError(f"{name} keeps rows of persons who may come back: their erasure must delete the row")
+        raise DeclarationError(f"{name} keeps rows of persons who may come back: their erasure must delete the row")
     columns = [part for part in parts if isinstance(part, Column)]
     key = [column.name for column in columns if column.primary_key]
     for index in (part for part in parts if isinstance(part, Index) and part.unique):
-        raise ConfigurationError(f"{name}: instead of the unique index {index.name} say unique=True of its one column")
+        raise DeclarationError(f"{name}: instead of the unique index {index.name} say unique=True of its one column")
     if any("otherwise" in column.info for column in columns) and (business_time is not None or set_of is not None):
         # Late changes and sets go by the version of the whole row, which says nothing of such a column's.
-        raise ConfigurationError(f"{name} has a business time or is a set: each column must be of the row's version")
+        raise DeclarationError(f"{name} has a business time or is a set: each column must be of the row's version")
     if any(column.unique for column in columns):
         _require_found_by_key(name, "a unique column", columns)
     if business_time is not None:
@@ -112,7 +112,7 @@ def upserted_table(
 
 
 def _require_found_by_key(name: str, why: str, columns: Sequence[Column[Any]], *, is_history_fit: bool = False) -> None:
-    """Raises ConfigurationError where writes can't look for stored rows by their key: one column, sent as it is kept.
+    """Raises DeclarationError where writes can't look for stored rows by their key: one column, sent as it is kept.
     They do so before they overwrite rows that have a business time, after rows that another unique column may refuse,
     and for the parents of sets."""
     key = [column for column in columns if column.primary_key]
@@ -120,7 +120,7 @@ def _require_found_by_key(name: str, why: str, columns: Sequence[Column[Any]], *
         return
     if len(key) != 1 or isinstance(key[0].type, mysql.DATETIME | mysql.BINARY):
         names = [column.name for column in key]
-        raise ConfigurationError(f"{name} has {why}: its key must be one column, a number or a text, not {names}")
+        raise DeclarationError(f"{name} has {why}: its key must be one column, a number or a text, not {names}")
 
 
 def _require_business_time(name: str, business_time: str, columns: Sequence[Column[Any]]) -> None:
@@ -129,7 +129,7 @@ def _require_business_time(name: str, business_time: str, columns: Sequence[Colu
         return
     own = next((column for column in columns if column.name == business_time), None)
     if own is None or not isinstance(own.type, mysql.DATETIME) or own.nullable or own.computed is not None:
-        raise ConfigurationError(f"{name}: its business time, {business_time}, must be a column of moments, never null")
+        raise DeclarationError(f"{name}: its business time, {business_time}, must be a column of moments, never null")
 
 
 def _require_set(name: str, parent: Table, columns: Sequence[Column[Any]]) -> None:
@@ -138,7 +138,7 @@ def _require_set(name: str, parent: Table, columns: Sequence[Column[Any]]) -> No
     parent_key = [f"{parent.name}.{column.name}" for column in parent.primary_key]
     _require_found_by_key(parent.name, f"the set {name}", list(parent.columns))
     if len(key) < 2 or links != parent_key or not key[0].foreign_keys:
-        raise ConfigurationError(
+        raise DeclarationError(
             f"{name} is a set of {parent.name}: its key must begin with its one foreign key, {parent_key[0]}"
         )
 
@@ -147,11 +147,11 @@ def _require_persons(name: str, persons: Sequence[PersonColumn], columns: Sequen
     names = {column.name for column in columns}
     needed = {each for person in persons for each in (person.column, *person.emptied) if person.is_stored}
     if needed - names:
-        raise ConfigurationError(f"{name} tells of persons in columns that it lacks: {sorted(needed - names)}")
+        raise DeclarationError(f"{name} tells of persons in columns that it lacks: {sorted(needed - names)}")
     fixed = {column.name for column in columns if column.primary_key or not column.nullable}
     emptied = {each for person in persons for each in person.emptied}
     if emptied & fixed:
-        raise ConfigurationError(f"{name} can't empty columns that are never null: {sorted(emptied & fixed)}")
+        raise DeclarationError(f"{name} can't empty columns that are never null: {sorted(emptied & fixed)}")
 
 
 def persons_of(table: Table) -> tuple[PersonColumn, ...]:

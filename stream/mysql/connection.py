@@ -16,6 +16,7 @@ from stream.errors import ConfigurationError, DatabaseUnavailable, StreamError, 
 from stream.mysql import session
 from stream.mysql.address import connect_arguments
 from stream.mysql.errnos import LOCK_WAIT, MetadataLock, error_of
+from stream.mysql.hosts import Address, HostConnection, hosts_of, split_hosts
 
 CONNECT_SECONDS_MAX = 5
 """The most that each answer may take until a connection is ready: an address may accept and say nothing."""
@@ -32,7 +33,7 @@ def _unchecked_tls() -> ssl.SSLContext:
     return context
 
 
-class BoundedConnection(pymysql.Connection):
+class BoundedConnection(HostConnection):
     """Refuses by itself a statement that is larger than the server takes: the server would rather cut the connection
     than answer while we still send, and then the reason is lost. And tells a wait for a table from a wait for rows."""
 
@@ -42,10 +43,6 @@ class BoundedConnection(pymysql.Connection):
 
     def _create_ssl_ctx(self, given: dict[str, Any]) -> ssl.SSLContext:
         return _unchecked_tls() if not given else super()._create_ssl_ctx(given)  # type: ignore[misc]
-
-    def limit_answers(self, seconds: int | None) -> None:
-        """From now on wait so long for the server; until then the limit of connecting holds."""
-        self._read_timeout = self._write_timeout = seconds
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
@@ -68,28 +65,41 @@ class BoundedConnection(pymysql.Connection):
 def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seconds_max: int | None = None) -> Engine:
     """An engine whose connections count changed rows only (no CLIENT_FOUND_ROWS), in UTC and strict mode. Connections
     are not pooled: a lane keeps its own, and a command needs one. A URL that may change is asked for anew by each
-    connection. An answer may take `seconds_max`, by default READ_TIMEOUT_SECONDS for a lane; a command waits as long as
-    its user does. Raises ConfigurationError for a URL that is not one."""
+    connection, and may name several servers (`hosts`). An answer may take `seconds_max`, by default
+    READ_TIMEOUT_SECONDS for a lane; a command waits as long as its user does. Raises ConfigurationError for a URL that
+    is not one."""
     asked = url if callable(url) else lambda: url
-    known = connect_arguments(asked())
+    known = _addressed(asked())
     limit = READ_TIMEOUT_SECONDS if for_lane and seconds_max is None else seconds_max
 
-    def open_connection() -> BoundedConnection:
-        nonlocal known
-        with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
-            known = connect_arguments(asked())
+    def open_at(address: Address | None = None) -> BoundedConnection:
+        where = {} if address is None else address._asdict()
         limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CONNECT_SECONDS_MAX)
-        connection = BoundedConnection(**{**known, **limits})
+        connection = BoundedConnection(**{**known[1], **where, **limits})
         on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:
             for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
                 cursor.execute(statement)
             cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout")
             connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
+        return connection
+
+    def open_connection() -> HostConnection:
+        nonlocal known
+        with suppress(ConfigurationError):  # a file that is being written may hold no URL for a moment
+            known = _addressed(asked())
+        addresses, _ = known
+        connection = hosts_of(addresses).connect(open_at) if addresses else open_at()
         connection.limit_answers(limit)
         return connection
 
     return create_engine("mysql+pymysql://", creator=open_connection, poolclass=NullPool)
+
+
+def _addressed(url: str) -> tuple[tuple[Address, ...], dict[str, Any]]:
+    """The servers that a URL names, where they are several, and the driver's arguments for the first."""
+    first, addresses = split_hosts(url)
+    return addresses, connect_arguments(first)
 
 
 @contextmanager

@@ -117,13 +117,13 @@ def _settle_returns(connection: Connection, persons: Collection[Person]) -> None
 
 def markers(connection: Connection, persons: Collection[Person], *, is_locking: bool = False) -> dict[Person, Marker]:
     """The markers of those of the persons who are erased; locked, if wanted, until the transaction ends."""
-    found: dict[Person, Marker] = {}
+    known: dict[Person, Marker] = {}
     wanted = sorted(persons)
     for start in range(0, len(wanted), PERSONS_MAX):
         query = select(ERASURE).where(are(wanted[start : start + PERSONS_MAX]))
         rows = connection.execute(query.with_for_update() if is_locking else query)
-        found.update({Person(row.person_kind, row.person_id): Marker(row.erased_on, row.returned_on) for row in rows})
-    return found
+        known.update({Person(row.person_kind, row.person_id): Marker(row.erased_on, row.returned_on) for row in rows})
+    return known
 
 
 def note_swept(connection: Connection, swept: Mapping[Person, datetime]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.errors import Rejection
 from stream.records import Record
 from stream.schemas.framing import header_length

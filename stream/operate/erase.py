@@ -17,8 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, sel
 from stream import moments
 from stream.catalog import STREAMS
 from stream.declaration.persons import Person, PersonKind
+from stream.declaration.routes import Route
 from stream.declaration.service_tables import DEAD_LETTER, ERASURE, ERASURE_REMOVAL, SUPPRESSED_RECORD
-from stream.declaration.streams import Route, Stream
+from stream.declaration.streams import Stream
 from stream.declaration.tables import persons_of
 from stream.errors import TerminalError
 from stream.kafka.publisher import Outgoing, Publisher

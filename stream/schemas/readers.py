@@ -11,7 +11,7 @@ from typing import Self
 from fastavro.schema import fullname, parse_schema, to_parsing_canonical_form
 
 from stream.declaration.persons import PersonKind
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.errors import ConfigurationError, Reason
 from stream.hashing import Hasher
 from stream.records import Record

@@ -13,7 +13,7 @@ from typing import Any
 
 from stream.declaration.events import Event
 from stream.declaration.persons import Person
-from stream.declaration.streams import Feed, Route
+from stream.declaration.routes import Feed, Route
 from stream.declaration.tables import other_unique_columns, owner_of
 from stream.records import Record
 

@@ -9,7 +9,7 @@ from fastavro import schemaless_reader
 from fastavro.read import SchemaResolutionError
 
 from stream.declaration.events import Event
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.errors import Reason, Rejection, Stage, release_frames
 from stream.records import RECORD_BYTES_MAX, Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length

@@ -13,7 +13,7 @@ import msgspec
 
 from stream.declaration.events import Event, HashedEvent, PersonErased
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.declaration.types import AHEAD_MICROS_MAX, YEAR_2000, EntityId, TelegramId, check_text_id, meta_of
 from stream.errors import Reason, Rejection, Stage
 from stream.hashing import Hasher

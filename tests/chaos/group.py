@@ -38,6 +38,8 @@ class Group:
         self.members: list[Consumer] = []
         self.kills = 0
         self.freezes = 0
+        self.failovers: list[tuple[float, str]] = []
+        """The seconds from each election of a primary until the members were at work, and what brought it about."""
         self._start = start
         self._started: list[Consumer] = []
         self._began = time.monotonic()

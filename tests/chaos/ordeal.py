@@ -19,7 +19,7 @@ from tests.conftest import StartConsumer
 from tests.consumers import Consumer
 from tests.databases import Database
 from tests.model import Expected
-from tests.proxy import LossyProxy
+from tests.proxy import LossyProxy, Proxies
 
 MANY_TRANSACTIONS = {"lanes": LANES, "batch_records_max": 300, "linger_ms": 50}
 
@@ -40,7 +40,7 @@ class Ordeal:
         self,
         broker: Broker,
         database: Database,
-        proxy: LossyProxy,
+        proxy: LossyProxy | Proxies,
         settings: Mapping[str, str],
         start: StartConsumer,
         seed: int,
@@ -100,6 +100,10 @@ class Ordeal:
         return (
             f"chaos on {self.watch.database.server.name} with seed {self.seed}: {self.strikes.total()} faults "
             f"({kinds}); {group.kills} processes killed, {group.fenced()} transactions fenced; "
-            f"{self.published.sent_count} records, {len(self.expected.dead_letters)} dead letters, "
+            f"{self._failovers()}{self.published.sent_count} records, {len(self.expected.dead_letters)} dead letters, "
             f"{len(self.expected.erased)} persons erased; at work again after {seconds:.1f} s at most ({strike})"
         )
+
+    def _failovers(self) -> str:
+        slowest = max(self.group.failovers, default=None)
+        return f"at work {slowest[0]:.1f} s after an election at most ({slowest[1]}); " if slowest else ""

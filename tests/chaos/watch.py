@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from stream.records import TopicPartition
 from tests.databases import Database
-from tests.proxy import LossyProxy
+from tests.proxy import LossyProxy, Proxies
 from tests.waiting import wait_for
 
 WRITING = "INSERT INTO ledger "
@@ -45,7 +45,7 @@ Progress = Mapping[TopicPartition, Mapping[str, Any]]
 class Watch:
     """One group in one database, which consumers reach by way of the proxy."""
 
-    def __init__(self, database: Database, proxy: LossyProxy, group_id: str) -> None:
+    def __init__(self, database: Database, proxy: LossyProxy | Proxies, group_id: str) -> None:
         self.database = database
         self.proxy = proxy
         self.group_id = group_id

@@ -15,7 +15,8 @@ from stream.catalog import METADATA
 from stream.declaration import types
 from stream.declaration.events import Event
 from stream.declaration.persons import app, clerk, telegram
-from stream.declaration.streams import Stream, into
+from stream.declaration.routes import into
+from stream.declaration.streams import Stream
 from stream.declaration.tables import column, upserted_table
 from stream.declaration.types import (
     EntityId,

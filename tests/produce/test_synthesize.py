@@ -30,7 +30,7 @@ from stream.catalog.user_lifecycle import (
 )
 from stream.declaration.events import Event
 from stream.declaration.persons import NAMED_KINDS, Person, PersonKind
-from stream.declaration.streams import Feed, Route
+from stream.declaration.routes import Feed, Route
 from stream.declaration.tables import persons_of, unstored_of
 from stream.errors import ConfigurationError
 from stream.produce import Framing, Kind, Message, Plan, synthesize

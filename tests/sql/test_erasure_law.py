@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from stream.catalog import METADATA, STREAMS
 from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.declaration.tables import persons_of
 from stream.declaration.types import extra_of, python_type_of
 from stream.mysql.erasure import sweep

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.declaration.events import Event
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.records import Record
 from stream.stages.compact import Compacted, compact
 from stream.stages.decode import decode_record

@@ -96,7 +96,7 @@ def test_a_table_that_writes_can_not_serve_is_refused(
 
 def test_a_unique_index_is_refused() -> None:
     """It would be no unique column to those who look for another row's key, and so overwrite that row."""
-    with pytest.raises(ConfigurationError, match="say unique=True of its column"):
+    with pytest.raises(ConfigurationError, match="say unique=True of its one column"):
         upserted_table("t", *parts(KEY, ON), Index("u", "paid_on", unique=True), persons=[], comment="")
 
 

@@ -60,7 +60,7 @@ def test_a_password_that_is_renewed_in_its_file_is_taken(tmp_path: Path) -> None
             assert refusal(registry) is Trouble.REGISTRY_ACCESS_DENIED
             file.write_text(f"http://me:right@127.0.0.1:{port}\n")
             assert refusal(registry) is Trouble.REGISTRY_ACCESS_DENIED, "the question that was refused"
-            assert registry.schema(1) == "string"
+            assert registry.schema(1) == '"string"'
 
 
 def test_a_certificate_that_nobody_vouches_for_has_a_reason(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from stream.catalog import STREAMS
 from stream.declaration.events import Event
-from stream.declaration.streams import Route, Stream
+from stream.declaration.routes import Route
+from stream.declaration.streams import Stream
 from stream.produce.riders import RiderDay
 
 Datum = dict[str, Any]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from stream.declaration.persons import PersonKind
-from stream.declaration.streams import Route
+from stream.declaration.routes import Route
 from stream.declaration.tables import other_unique_columns, persons_of
 from stream.declaration.types import check_hash_id, extra_of, meta_of, python_type_of, words_of
 from stream.errors import ConfigurationError, Reason, Rejection

@@ -1,0 +1,173 @@
+"""The servers of a replicated database, of which one takes writes. A URL names them all, separated by commas:
+`mysql+pymysql://user:password@db1:3306,db2:3306,db3:3306/stream`. Connections go to whichever takes writes at the time.
+"""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from functools import cache
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import pymysql
+import structlog
+
+from stream.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+PORT = 3306
+
+PATIENCE_SECONDS = 3.0
+"""A statement of ours takes well under a second. After this long we look whether another server has taken over: one
+that is frozen, or cut off, says nothing."""
+
+WATCH_SECONDS = 1.0
+
+IN_URL = re.compile(r"^(?P<before>[^@/]*//(?:[^@/]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<behind>[/?].*|)$")
+ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::(?P<port>\d{1,5}))?")
+
+
+class Address(NamedTuple):
+    """A server's host and port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class HostConnection(pymysql.Connection):
+    """Knows since when it waits for an answer, so that another thread can end the wait."""
+
+    asked_at: float | None = None
+    """The moment of the statement that is under way, in `time.monotonic()` seconds. Set by the thread that asks."""
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        self.asked_at = time.monotonic()
+        try:
+            return super().query(sql, unbuffered)
+        finally:
+            self.asked_at = None
+
+    @property
+    def address(self) -> Address:
+        return Address(self.host, self.port)
+
+    def limit_answers(self, seconds: int | None) -> None:
+        """From now on wait so long for the server; until then the limit of connecting holds."""
+        self._read_timeout = self._write_timeout = seconds
+
+    def cut(self) -> None:
+        """End the wait for an answer; by another thread. The asking thread meets a lost connection."""
+        with suppress(OSError, AttributeError):  # it has just ended by itself
+            self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+
+
+Open = Callable[[Address], HostConnection]
+
+
+class Hosts:
+    """The servers that a URL names, the one that took writes last in front. Shared by all threads of a process; a
+    thread of its own watches for answers that do not come."""
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._lock = threading.Lock()
+        self._addresses = list(addresses)
+        self._connections: WeakKeyDictionary[HostConnection, Open] = WeakKeyDictionary()
+        """Those that are open, each with the way to open another like it."""
+        self._watch = threading.Thread(target=self._watch_for_ever, name="hosts", daemon=True)
+
+    def connect(self, open_at: Open) -> HostConnection:
+        """A connection to the server that takes writes, or else to any that answers: readers are served, and writers
+        are told that it is read-only. Raises what the last server raised where none answers."""
+        connection = self._connect(open_at, self.addresses())
+        with self._lock:
+            self._connections[connection] = open_at
+            if not self._watch.ident:
+                self._watch.start()
+        return connection
+
+    def addresses(self) -> list[Address]:
+        with self._lock:
+            return list(self._addresses)
+
+    def leave_the_silent(self) -> None:
+        """Cut the connections that have waited too long for an answer, if another server takes writes by now. Raises
+        what the last of the others raised where none answers."""
+        patient_since = time.monotonic() - PATIENCE_SECONDS
+        with self._lock:
+            silent = {
+                connection: open_at
+                for connection, open_at in self._connections.items()
+                if (connection.asked_at or patient_since) < patient_since
+            }
+        left = {connection.address for connection in silent}
+        others = [address for address in self.addresses() if address not in left]
+        for open_at in list(silent.values())[:1]:
+            with closing(self._connect(open_at, others)) as other:
+                if not is_read_only(other):
+                    log.warning("left a silent server", servers=sorted(map(str, left)), connections=len(silent))
+                    for connection in silent:
+                        connection.cut()
+
+    def _watch_for_ever(self) -> None:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            with suppress(pymysql.MySQLError, OSError):  # no other answers, so there is none to go to
+                self.leave_the_silent()
+
+    def _connect(self, open_at: Open, addresses: Sequence[Address]) -> HostConnection:
+        readable: HostConnection | None = None
+        failure: Exception = pymysql.err.OperationalError(2003, "no other server")
+        for address in addresses:
+            try:
+                connection = open_at(address)
+                if not is_read_only(connection):
+                    self._prefer(address)
+                    return connection
+            except (pymysql.MySQLError, OSError) as error:
+                failure = error
+                continue
+            if readable is None:
+                readable = connection
+            else:
+                connection.close()
+        if readable is None:
+            raise failure
+        return readable
+
+    def _prefer(self, address: Address) -> None:
+        with self._lock:
+            self._addresses.sort(key=lambda each: each != address)  # stable: the others keep their order
+
+
+def is_read_only(connection: pymysql.Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.read_only")
+        (answer,) = cursor.fetchone() or (0,)
+    return str(answer) not in {"0", "OFF"}
+
+
+def split_hosts(url: str) -> tuple[str, tuple[Address, ...]]:
+    """A URL with its first host alone, and the addresses of all; none where it names one host, as any library takes.
+    Raises ConfigurationError."""
+    match = IN_URL.match(url)
+    if match is None:
+        return url, ()
+    named = [ADDRESS.fullmatch(each) for each in match["hosts"].split(",")]
+    addresses = tuple(Address(each["host"].strip("[]"), int(each["port"] or PORT)) for each in named if each)
+    if len(addresses) < len(named):
+        raise ConfigurationError("STREAM_DATABASE_URL: its hosts are not of the form host:port,host:port")
+    first = match["hosts"].split(",")[0]
+    return f"{match['before']}{first}{match['behind']}", addresses
+
+
+@cache
+def hosts_of(addresses: tuple[Address, ...]) -> Hosts:
+    """The hosts at these addresses, for all engines of this process: what one has found the others know."""
+    return Hosts(addresses)

@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench chaos cluster million fuzz fuzz-coverage stack stack-stop docs lock clean
+.PHONY: help setup demo test lint bench chaos cluster soak million fuzz fuzz-coverage stack stack-stop docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ chaos: setup ## draw 50 faults by lot, kills included, for at most 10 minutes, a
 
 cluster: setup ## three MySQL servers and three brokers, of which one after the other goes away (some 10 minutes)
 	@$(PYTHON) -m pytest tests/cluster -m cluster
+
+soak: setup ## everything that can go wrong, by lot: FAULTS=500 or MINUTES=60, SEED=…, RECORDS_A_SECOND=250
+	@CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/cluster -m soak
 
 million: setup ## a million mixed events, drained twice in different ways, give the same bytes
 	@$(PYTHON) -m pytest tests/engine/test_twice.py -m million

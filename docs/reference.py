@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from docs.asyncapi import asyncapi
 from docs.dictionary import dictionary
 from docs.events import events
+from docs.limits import limits
 from stream.engine.metrics import Metrics
 from stream.errors import Reason
 from stream.kafka.client import SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS_NAMED
@@ -188,6 +189,7 @@ PAGES = {
     "quality.md": quality,
     "events.md": events,
     "dictionary.md": lambda: NOTE + dictionary(),
+    "limits.md": lambda: NOTE + limits(),
     "asyncapi.json": asyncapi,
 }
 

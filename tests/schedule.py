@@ -30,7 +30,7 @@ WORKERS_MAX = {
 NEEDS = {
     "engine/": {"kafka"},
     "chaos/": {"kafka", OWN_DATABASE},
-    "cluster/": {"kafka", OWN_DATABASE},
+    "cluster/": {"kafka", "registry", OWN_DATABASE},
     "engine/test_commands.py": {"kafka", OWN_DATABASE},
     "engine/test_database_faults.py": {"kafka", OWN_DATABASE},
     "engine/test_outages.py": {"kafka", OWN_DATABASE},

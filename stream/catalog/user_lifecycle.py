@@ -87,7 +87,7 @@ SignupSource = Literal["clerk", "invite", "admin"]
 
 
 class ClerkAccount(ClerkEvent):
-    """A Clerk account as it stands. Clerk itself knows neither role nor status: what is null of these stays as it is."""
+    """A Clerk account as it stands. Clerk itself knows neither role nor status: a null one stays as it is."""
 
     email: Text512 | None
     created_on: Micros

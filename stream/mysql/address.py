@@ -13,7 +13,7 @@ from sqlalchemy import URL, exc, make_url
 from stream.errors import ConfigurationError
 
 CONNECT_SECONDS_MAX = 5
-"""The longest wait for a server to take a connection."""
+"""The most that each answer may take until a connection is ready: an address may accept and say nothing."""
 
 CONVERSIONS = {**converters.conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
 """Between the server's values and ours. The driver's own way to read a moment takes twenty times as long: a quarter of

@@ -4,10 +4,10 @@ and planted personal values among them, published at a steady pace in the backgr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import count, takewhile
+from itertools import count, cycle, takewhile
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from stream.produce import Deliveries, Framing, Kind, Message, Plan, publish, sy
 from stream.schemas.store import SchemaStore
 from tests.broker import Broker
 from tests.chaos.planted import SINCE, SOUND, Person, erasure, sound
-from tests.chaos.unfit import FLAWS, broken
+from tests.chaos.unfit import FLAWS, HOSTILE, broken
 
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
 """Fixed, so that a seed always gives the same messages."""
@@ -37,18 +37,22 @@ SHARES = {Kind.DUPLICATE: 0.1, Kind.LATE: 0.1, Kind.BROKEN: 0.04}
 SHARES_MIN = {Kind.DUPLICATE: 0.05, Kind.LATE: 0.05, Kind.BROKEN: 0.01}
 """The least shares of the topics' records with which the test means something."""
 
-NEW_PARTITIONS_MS = {"topic.metadata.refresh.interval.ms": 3_000}
-"""The time after which a partition that is added gets its share."""
+PRODUCER = {
+    "topic.metadata.refresh.interval.ms": 3_000,  # then a partition that is added gets its share
+    "message.max.bytes": 16 * 1024 * 1024,  # before they are compressed
+    "compression.type": "zstd",
+}
 
 
 class Feed:
     """Publishes from the beginning of its `with` block until `stop`, or until the block ends."""
 
-    def __init__(self, broker: Broker, seed: int, rate: float) -> None:
+    def __init__(self, broker: Broker, seed: int, rate: float, encode: Callable[[Message], Message]) -> None:
+        """`encode` has the last hand at each message."""
         self._stopping = threading.Event()
-        messages = takewhile(lambda _: not self._stopping.is_set(), mixture(seed))
+        messages = takewhile(lambda _: not self._stopping.is_set(), map(encode, mixture(seed)))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
-        self._publishing = self._thread.submit(publish, messages, {**broker.config, **NEW_PARTITIONS_MS}, rate=rate)
+        self._publishing = self._thread.submit(publish, messages, {**broker.config, **PRODUCER}, rate=rate)
 
     def stop(self) -> Deliveries:
         """End, and see that all of it is in the log and that it was the mixture that is wanted."""
@@ -71,11 +75,13 @@ class Feed:
 
 def mixture(seed: int) -> Iterator[Message]:
     """Messages without end."""
-    planted = _planted(Random(seed))
+    planted, hostile = _planted(Random(seed)), _hostile(Random(seed))
     for number, message in enumerate(_few_huge(_towns(seed)), 1):
         yield message
         if number % PLANTED_EVERY == 0:
             yield next(planted)
+        if number % TOWN_MESSAGES == 0:
+            yield next(hostile)
 
 
 def _towns(seed: int) -> Iterator[Message]:
@@ -100,6 +106,11 @@ def _few_huge(messages: Iterator[Message]) -> Iterator[Message]:
         huge += (is_huge := len(message.value or b"") > HUGE_BYTES_MIN)
         if not is_huge or huge <= HUGE_MAX:
             yield message
+
+
+def _hostile(chance: Random) -> Iterator[Message]:
+    for number, flaw in enumerate(cycle(HOSTILE)):
+        yield broken(flaw, *flaw(Person(chance, number, SINCE - 1 - number)))
 
 
 def _planted(chance: Random) -> Iterator[Message]:

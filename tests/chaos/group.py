@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from deploy.local import Registry
 from stream.records import TopicPartition
 from tests.broker import Broker
 from tests.chaos.watch import Progress, Watch, pid_of
@@ -17,6 +19,9 @@ from tests.consumers import Consumer
 from tests.waiting import wait_for
 
 log = logging.getLogger(__name__)
+
+RunCommand = Callable[..., subprocess.CompletedProcess[str]]
+"""Takes a command's arguments."""
 
 MEMBERS = 2
 
@@ -29,9 +34,12 @@ the machine may be busy."""
 
 
 class Group:
-    """The members that are alive. `start` starts `stream run`; what is left to chance is drawn from `chance`."""
+    """The members that are alive. `start` starts `stream run`, and `run` another command, to its end; what is left to
+    chance is drawn from `chance`."""
 
-    def __init__(self, start: Callable[[], Consumer], broker: Broker, watch: Watch, chance: Random) -> None:
+    def __init__(
+        self, start: Callable[[], Consumer], run: RunCommand, broker: Broker, watch: Watch, chance: Random
+    ) -> None:
         self.broker = broker
         self.watch = watch
         self.chance = chance
@@ -40,7 +48,12 @@ class Group:
         self.freezes = 0
         self.failovers: list[tuple[float, str]] = []
         """The seconds from each election of a primary until the members were at work, and what brought it about."""
+        self.registry: Registry | None = None
+        """The schema registry, where there is one."""
+        self.witness: Consumer | None = None
+        """A member to whom nothing is done, where there is one: it is not among `members`."""
         self._start = start
+        self._run = run
         self._started: list[Consumer] = []
         self._began = time.monotonic()
 
@@ -49,6 +62,20 @@ class Group:
         self.members.append(fresh)
         self._started.append(fresh)
         return fresh
+
+    def call_a_witness(self) -> Consumer:
+        self.witness = self._start()
+        self._started.append(self.witness)
+        return self.witness
+
+    def command(self, *arguments: str) -> None:
+        """Run a command beside the members; it succeeds."""
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"stream {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+    def required_registry(self) -> Registry:
+        assert self.registry
+        return self.registry
 
     def settle(self) -> None:
         """Replace the dead, and go on when each member owns partitions and moves one of them: so that what comes next
@@ -122,7 +149,7 @@ class Group:
         log.info("%6.1f s  %s", time.monotonic() - self._began, line)
 
     def _is_shared(self) -> bool:
-        return {member.pid for member in self.members} == set(self.watch.owners().values())
+        return {member.pid for member in self._all()} == set(self.watch.owners().values())
 
     def _has_each_moved(self, since: Progress) -> bool:
         moved = {
@@ -132,7 +159,10 @@ class Group:
         }
         return {member.pid for member in self.members} <= moved
 
+    def _all(self) -> list[Consumer]:
+        return [*self.members, *([self.witness] if self.witness else [])]
+
     def _alive(self) -> bool:
-        for member in self.members:
+        for member in self._all():
             assert member.is_running, f"a consumer ended by itself with {member.wait()}:\n{member.log_text()[-6000:]}"
         return True

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
+from subprocess import CompletedProcess
 
-from stream.produce import Deliveries
+from stream.produce import Deliveries, Message
 from tests.broker import Broker
 from tests.chaos.feed import Feed
 from tests.chaos.group import MEMBERS, Group
-from tests.chaos.judge import assert_nothing_is_lost_or_doubled, assert_nothing_personal_is_told
+from tests.chaos.judge import (
+    assert_each_dead_letter_was_written_once,
+    assert_nothing_is_lost_or_doubled,
+    assert_nothing_personal_is_told,
+)
 from tests.chaos.overheard import Overheard
 from tests.chaos.strikes import Strike
 from tests.chaos.watch import LANES, Watch
 from tests.conftest import StartConsumer
-from tests.consumers import Consumer
+from tests.consumers import Consumer, run_process
 from tests.databases import Database
-from tests.model import Expected
+from tests.model import Expected, LogRecord
 from tests.proxy import LossyProxy, Proxies
 
 MANY_TRANSACTIONS = {"lanes": LANES, "batch_records_max": 300, "linger_ms": 50}
@@ -50,23 +55,38 @@ class Ordeal:
         self.seed = seed
         self.chance = Random(seed)
         self.watch = Watch(database, proxy, settings["STREAM_GROUP_ID"])
-        self.group = Group(self.start, broker, self.watch, self.chance)
+        self.group = Group(self.start, self.run, broker, self.watch, self.chance)
         self.overheard = Overheard(lambda: list(self.group.members))
         self.strikes: Counter[str] = Counter()
         self.longest_pause = (0.0, "none")
         self.published = Deliveries()
+        self.records: list[LogRecord] = []
         self.expected = Expected()
+        self.encode: Callable[[Message], Message] = lambda message: message
+        """The last hand at a message before it is sent."""
+        self.decode: Callable[[LogRecord], LogRecord] = lambda record: record
+        """The record as it was before that."""
         self._start = start
 
     def start(self, *arguments: str) -> Consumer:
         """A consumer that reaches the database by way of the proxy, and with it all answers may be lost."""
         url = self.watch.proxy.way_to(self.watch.database.url)
-        return self._start(*arguments, database_url=url, **MANY_TRANSACTIONS, **NO_FLOODS)
+        registry_url = self.settings.get("STREAM_SCHEMA_REGISTRY_URL", "")
+        return self._start(
+            *arguments, database_url=url, schema_registry_url=registry_url, **MANY_TRANSACTIONS, **NO_FLOODS
+        )
 
-    def undergo(self, strikes: Iterable[Strike]) -> None:
-        """Each strike finds both members at work and progress moving, so that none hits thin air."""
+    def run(self, *arguments: str) -> CompletedProcess[str]:
+        """Run another command to its end."""
+        return run_process(self.settings, *arguments)
+
+    def undergo(
+        self, strikes: Iterable[Strike], *, rate: float = RECORDS_A_SECOND, are_read_again: bool = False
+    ) -> None:
+        """Each strike finds both members at work and progress moving: none hits thin air. Where some have records read
+        again, dead letters may have been tried more than once."""
         group = self.group
-        with Feed(self.broker, self.seed, RECORDS_A_SECOND) as feed, self.overheard:
+        with Feed(self.broker, self.seed, rate, self.encode) as feed, self.overheard:
             group.settle()
             for strike in strikes:
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")
@@ -74,10 +94,16 @@ class Ordeal:
                 self._settle_after(strike)
             self.published = feed.stop()
         group.kill_all()
+        if group.witness:
+            group.witness.terminate()
+            group.witness.assert_ends(0)
         group.note("draining")
         self.drain()
         group.note("judging")
-        self.expected = assert_nothing_is_lost_or_doubled(self.broker, self.watch)
+        self.records = [self.decode(record) for record in self.broker.records()]
+        self.expected = assert_nothing_is_lost_or_doubled(self.broker, self.watch, self.records)
+        if not are_read_again:
+            assert_each_dead_letter_was_written_once(self.watch)
         assert_nothing_personal_is_told(group.logs(), self.overheard, self.settings)
         group.note("done")
 

@@ -11,7 +11,9 @@ from stream.produce.broken import FIELD_HEADER, FLAW_HEADER, REASON_HEADER
 from stream.produce.flaws import HUGE_CHARACTERS
 from tests.chaos.planted import SINCE, SOUND, Person, account, message
 from tests.chaos.traces import WORD
-from tests.events import TOPICS, encode, key_of
+from tests.events import TOPICS, encode, key_of, message_saved, recipient
+
+RECIPIENTS = 60_000
 
 Unfit = tuple[str, bytes | None, bytes | None, str, str]
 """Topic, key, value, and for which reason and field it is refused."""
@@ -123,6 +125,22 @@ FLAWS: list[Callable[[Person], Unfit]] = [
     another_type,
     tombstone_of_nobody,
 ]
+
+
+def five_megabytes_of_nothing(person: Person) -> Unfit:
+    """Compressed they are next to nothing, and so the broker takes them."""
+    return "message", str(person.entity()).encode(), bytes(5_000_000), "too_large", ""
+
+
+def too_many_recipients(person: Person) -> Unfit:
+    """Three bytes each in the record, and two hundred in memory."""
+    recipients = [recipient(1 + number) for number in range(RECIPIENTS)]
+    saved = message_saved(**person.version(), message_id=person.entity(), text=WORD, recipients=recipients)
+    return "message", key_of("MessageSaved", saved), encode("MessageSaved", saved), "too_long", "recipients"
+
+
+HOSTILE: list[Callable[[Person], Unfit]] = [five_megabytes_of_nothing, too_many_recipients]
+"""Records that would cost much to be read."""
 
 
 def huge(chance: Random) -> tuple[str, bytes, bytes, list[tuple[str, bytes]]]:

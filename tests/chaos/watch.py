@@ -188,6 +188,12 @@ class Watch:
         key = {"group": self.group_id, "topic": where.topic, "partition": where.partition, **values}
         assert connection.execute(locked, key).all()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment."""
+        with self._connection().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
+            yield connection
+
     def _connection(self) -> Connection:
         """One of the killer's own: its locks end with it."""
         url = self.database.server.admin_url(self.database.name)

@@ -68,5 +68,6 @@ def wait_swept(database: Database) -> None:
 
 
 def applied(database: Database) -> int:
-    """Records applied so far."""
-    return int(database.value("SELECT COALESCE(SUM(records_consumed), 0) FROM progress"))
+    """Records applied so far, each once: what is redriven or restored has a ledger of its own."""
+    consumed = "SELECT COALESCE(SUM(records_consumed), 0) FROM progress WHERE LEFT(group_id, 1) <> '('"
+    return int(database.value(consumed))

@@ -129,7 +129,10 @@ def test_a_deadlock_is_tried_again(work: Work) -> None:
     with work.database.engine().connect() as other, other.begin() as transaction:
         # The server gives up the transaction that has changed less: let that be ours.
         numbers = "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"
-        other.exec_driver_sql(f"INSERT INTO erasure {numbers} SELECT 'other', CAST(i AS CHAR), NOW(6), NOW(6) FROM n")
+        other.exec_driver_sql(
+            "INSERT INTO erasure (person_kind, person_id, erased_on, swept_on) "
+            f"{numbers} SELECT 'other', CAST(i AS CHAR), NOW(6), NOW(6) FROM n"
+        )
         other.exec_driver_sql("SELECT * FROM user_rating WHERE id = 10 FOR UPDATE")
         work.broker.publish(
             ("TripRated", rating(rating_id=number, trip_id=1, event_id=uuid_text(100 + number), occurred_at=LATER))

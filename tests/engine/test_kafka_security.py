@@ -88,7 +88,6 @@ WITH_TLS = {"security_protocol": "SSL"}
         ("CLIENT", WITH_TLS, Trouble.KAFKA_PROTOCOL),
         ("LOGIN", {"sasl_password": "wrong"}, Trouble.KAFKA_LOGIN_REFUSED),
         ("LOGIN", {"sasl_mechanism": "SCRAM-SHA-256"}, Trouble.KAFKA_LOGIN_REFUSED),
-        ("LOGIN", {"sasl_username": "reader"}, Trouble.KAFKA_ACCESS_DENIED),
     ],
 )
 def test_a_refusal_has_a_reason(

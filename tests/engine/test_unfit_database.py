@@ -59,7 +59,9 @@ def test_a_binary_log_of_statements_is_refused(session_broker: Broker, mysql: Da
             translated_errors(),
             connect_engine(mysql.url).begin() as connection,
         ):
-            connection.exec_driver_sql("INSERT INTO erasure VALUES ('app', '1', NOW(), NULL)")
+            connection.exec_driver_sql(
+                "INSERT INTO erasure (person_kind, person_id, erased_on) VALUES ('app', '1', NOW())"
+            )
         assert refused.value.reason is Trouble.BINLOG_FORMAT
 
 

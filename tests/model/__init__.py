@@ -42,6 +42,9 @@ def _find_topics() -> dict[str, TopicModel]:
     return {model.topic: model for model in models}
 
 
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+"""Of a value; beyond it nothing but the coordinates is kept."""
+
 TOPICS = _find_topics()
 RULES = {name: rules for model in TOPICS.values() for name, rules in model.rules.items()}
 TABLES = {name: table for model in TOPICS.values() for name, table in model.tables.items()}
@@ -155,6 +158,8 @@ def with_defaults(name: str, event: Event) -> Event:
 def _read_datum(topic: str, value: bytes | None) -> tuple[str, Event]:
     if not value:
         raise Unfit(Fault("empty_value"))
+    if len(value) > RECORD_BYTES_MAX:
+        raise Unfit(Fault("too_large"))
     length = 10 if value.startswith(b"\xc3\x01") else 5 if value.startswith(b"\x00") else 0
     if not length:
         raise Unfit(Fault("unknown_framing"))
@@ -252,7 +257,11 @@ def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | N
     expected.emptied_letters = {
         record.coordinates for record in broken if expected.is_gone(_named_by(record), _at(record.timestamp_ms * 1000))
     }
-    expected.hidden_letters = {record.coordinates for record in broken if TOPICS[record.topic].hides_values}
+    expected.hidden_letters = {
+        record.coordinates
+        for record in broken
+        if TOPICS[record.topic].hides_values or len(record.value or b"") > RECORD_BYTES_MAX
+    }
     for table_name, table in TABLES.items():
         candidates = _candidates(table, sound, before)
         expected.tables[table_name], expected.undecided[table_name] = _settled(table, candidates, expected)

@@ -257,7 +257,7 @@ def test_no_event_occurs_after_until_and_the_last_ones_shortly_before() -> None:
 @pytest.fixture(scope="module")
 def town() -> list[Message]:
     """All topics share the messages: so many that whatever is rare comes in each."""
-    return list(synthesize(replace(PLAN, count=50_000)))
+    return list(synthesize(replace(PLAN, count=60_000)))
 
 
 @pytest.fixture(scope="module")

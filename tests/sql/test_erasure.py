@@ -405,13 +405,21 @@ def test_many_persons_are_swept_with_as_many_statements_as_a_few(database: Datab
 # --- Any order
 
 
-# By their id, and by a hash of ours, of one who is erased and of one who isn't.
+def _names(first: int, study: str, user: str) -> Iterator[tuple[int, str | None, str | None]]:
+    """The names of a participant, each with a number for the hash that it becomes: by the id it is the newest key's."""
+    yield first, user, None
+    for number, hash_id in enumerate(HASHER.known_hash_ids(study, user), first):
+        yield number, None, hash_id
+
+
+# By their id, and by a hash of ours, of one who is erased and of one who isn't. Each hash has a registration of its
+# own, for that belongs to whoever comes first.
 participants = st.sampled_from(
     [
-        {"user_id": user_id, "hash_id": hash_id, "study_id": study}
-        for study in ("s", "t")
-        for user in ("1", "2")
-        for user_id, hash_id in [(user, None), *((None, hash_id) for hash_id in HASHER.known_hash_ids(study, user))]
+        {"target_user_id": 1 + number, "user_id": user_id, "hash_id": hash_id, "study_id": study}
+        for study_number, study in enumerate(("s", "t"))
+        for user_number, user in enumerate(("1", "2"))
+        for number, user_id, hash_id in _names(10 * study_number + 100 * user_number, study, user)
     ]
 )
 
@@ -439,10 +447,7 @@ def logs(draw: st.DrawFn) -> list[Item]:
                             "BytemarkPassLogged",
                             events.pass_logged(user_id=str(user), bytemark_pass_id=user, **version),
                         ),
-                        item(
-                            "TargetUserSelected",
-                            events.target_user(target_user_id=user, **draw(participants), **version),
-                        ),
+                        item("TargetUserSelected", events.target_user(**draw(participants), **version)),
                         item("UserCreated", events.user_created(clerk_id=account, **version)),
                         item(
                             "UserUpdated",

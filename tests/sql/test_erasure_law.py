@@ -16,6 +16,7 @@ from sqlalchemy import Table
 from stream.catalog import METADATA, STREAMS
 from stream.declaration.persons import OnErasure, Person, PersonColumn, PersonKind
 from stream.declaration.routes import Route
+from stream.declaration.service_tables import SUPPRESSED_RECORD
 from stream.declaration.tables import persons_of
 from stream.declaration.types import extra_of, python_type_of
 from stream.mysql.erasure import sweep
@@ -199,8 +200,8 @@ def assert_is_forgotten(database: Database, table: Table, about: PersonColumn, p
 
 
 def assert_id_is_nowhere(database: Database, person: Person) -> None:
-    """In no column, but where a ledger keeps it bare."""
-    kept = {
+    """In no column, but where a ledger keeps it bare, or a note that it may be let in by a return."""
+    kept = {(SUPPRESSED_RECORD.name, "person_id")} | {
         (table.name, about.column)
         for table in METADATA.tables.values()
         for about in persons_of(table)

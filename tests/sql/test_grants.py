@@ -33,6 +33,8 @@ HIDDEN = {
     "dead_letter",
     "erasure",
     "erasure_removal",
+    "person_return",
+    "suppressed_record",
     "replay_run",
     "rollup_touched",
     "rollup_refresh",

@@ -274,6 +274,7 @@ def _hurry(applier: Applier) -> None:
     """Wait one second for a lock instead of five."""
     with applier.writer._transaction() as connection:
         connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
+        connection.connection.driver_connection.row_wait_seconds = 1  # type: ignore[union-attr]
 
 
 def _broken() -> Any:

@@ -16,6 +16,7 @@ from stream.catalog import METADATA, STREAMS
 from stream.declaration import column, telegram, upserted_table
 from stream.declaration.persons import RETURNING_KINDS
 from stream.declaration.types import EntityId, TelegramId, Text128
+from stream.errors import DeclarationError
 from stream.mysql import erasure
 from stream.mysql.dead_letters import LogPart
 from stream.operate.restore import Restorer
@@ -255,6 +256,6 @@ def test_a_row_that_stays_can_not_be_about_somebody_who_may_come_back() -> None:
     """An emptied column would not be filled again by the very event that it is from."""
     person = telegram("user_id").but_keep_row("note")
     columns = [column("id", EntityId, primary_key=True), column("user_id", TelegramId), column("note", Text128 | None)]
-    with pytest.raises(TypeError, match="may come back"):
+    with pytest.raises(DeclarationError, match="may come back"):
         upserted_table("emptied_of_returning", *columns, persons=[person], comment="none")
     assert "emptied_of_returning" not in METADATA.tables

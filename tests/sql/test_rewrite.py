@@ -129,14 +129,14 @@ def test_a_set_is_replaced_where_it_differs(database: Database, applier: Applier
 def test_rollups_and_late_dates_are_told_where_a_row_lay_and_lies(
     database: Database, applier: Applier, rewriter: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day, late_before = touched.DAY_MICROS, touched.late_before(100)
+    day, first, late_before = touched.DAY_MICROS, 11_000, touched.late_before(100)  # in the year 2000
     monkeypatch.setattr(touched, "late_before", lambda _days: late_before)
     log = [
-        ("TripRecorded", trip(trip_id=number, event_id=uuid_text(number), started_on=number * day))
+        ("TripRecorded", trip(trip_id=number, event_id=uuid_text(number), started_on=(first + number) * day))
         for number in (100, 200, 300)
     ]
     applier.apply(*log)
-    signed = "UserSignedIn", events.signed_in(signed_in_on=400 * day)
+    signed = "UserSignedIn", events.signed_in(signed_in_on=(first + 400) * day)
     applier.apply(signed)
     test_rollups.refresh(database)
     database.execute("UPDATE trip SET started_on = started_on + INTERVAL 1000 DAY WHERE id = 100")
@@ -149,8 +149,8 @@ def test_rollups_and_late_dates_are_told_where_a_row_lay_and_lies(
     test_rollups.assert_summed(database)
     late = {(row["table_name"], row["business_date"]): row["changes"] for row in database.rows("late_change")}
     assert late == {
-        **{("trip", test_late_changes.day(number)): 1 for number in (100, 1100, 200)},
-        **{("user_sign_in", test_late_changes.day(number)): 1 for number in (2, 400)},
+        **{("trip", test_late_changes.day(first + number)): 1 for number in (100, 1100, 200)},
+        **{("user_sign_in", test_late_changes.day(number)): 1 for number in (2, first + 400)},
     }
 
 

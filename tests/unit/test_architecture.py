@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names code and tests that there are."""
+"""ARCHITECTURE.md names code and tests that there are, and so does the page of limits."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def test_the_files_that_it_names_are_there() -> None:
     assert [file for file in FILES if not (CHECKOUT / file).exists()] == []
 
 
-def test_the_tests_that_it_names_are_there() -> None:
-    named = set(re.findall(r"`(test_\w+)`", TEXT))
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "docs/limits.md"])
+def test_the_tests_that_it_names_are_there(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (CHECKOUT / page).read_text(encoding="utf-8")))
+    assert named
     assert named - TESTS == set()
 
 

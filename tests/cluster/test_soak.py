@@ -1,0 +1,135 @@
+"""Everything that can go wrong, for as long as is asked: three MySQL servers and three brokers lose members, a registry
+falls silent, operators work, hostile records come, and in the end the tables are what the log says.
+
+`FAULTS` or `MINUTES` say how long, `SEED` draws the same again, `RECORDS_A_SECOND` is the load.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploy.local import Registry
+from stream.catalog import STREAMS
+from stream.produce import Kind, Message
+from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC, confluent_header
+from stream.schemas.registry import Registry as SchemaRegistry
+from stream.schemas.store import SchemaStore
+from tests.chaos import (
+    brokers,
+    conflicts,
+    erasures,
+    failovers,
+    freezes,
+    kills,
+    members,
+    operations,
+    outages,
+    registries,
+)
+from tests.chaos.ordeal import Ordeal
+from tests.chaos.strikes import Strike
+from tests.cluster import networks
+from tests.cluster.vitals import Vitals
+from tests.commands import run_command
+from tests.model import LogRecord
+from tests.report import tell
+
+FAULTS = int(os.environ.get("FAULTS", "0"))
+MINUTES = float(os.environ.get("MINUTES", "0" if FAULTS else "20"))
+RECORDS_A_SECOND = int(os.environ.get("RECORDS_A_SECOND", "250"))
+"""Enough for a million records in an hour, and little enough that everything else has its share of two cores."""
+
+SECONDS_MAX = 100 * 60
+
+ANY: tuple[Strike, ...] = (
+    kills.kill_one_at_any_moment,
+    kills.kill_one_while_it_keeps_a_dead_letter,
+    kills.kill_one_before_it_moves_progress,
+    kills.kill_one_soon_after_its_start,
+    kills.kill_both_at_once,
+    kills.kill_both_around_a_rebalance,
+    kills.kill_both_the_heir_while_it_claims,
+    freezes.freeze_one_until_the_other_took_over,
+    outages.kill_the_connections,
+    outages.lose_answers_to_commits,
+    conflicts.meet_one_crosswise,
+    conflicts.lock_progress_until_a_wait_runs_out,
+    conflicts.lock_rows_until_a_wait_runs_out,
+    erasures.erase_somebody_in_the_middle_of_a_write,
+    brokers.abort_a_producer,
+    brokers.kill_the_broker,
+    brokers.restart_the_broker,
+    members.replace_one,
+    members.let_a_third_join_and_leave,
+    registries.kill_the_registry,
+    registries.silence_the_registry,
+    operations.replay_a_part,
+    operations.rewrite_a_part,
+    operations.foretell_a_replay,
+    operations.redrive_some,
+    operations.migrate_once_more,
+    operations.erase_somebody,
+    failovers.kill_the_primary,
+    failovers.freeze_the_primary,
+)
+
+MEMORY_GROWTH_MAX = 1.25
+
+
+def strikes(ordeal: Ordeal) -> Iterator[Strike]:
+    """Drawn by lot, each kind as often as any other, until it has been long enough."""
+    kinds = [*ANY, *([failovers.cut_the_primary_off] if networks.can_be_made() else [])]
+    began = time.monotonic()
+    while True:
+        for strike in ordeal.chance.sample(kinds, len(kinds)):
+            minutes = (time.monotonic() - began) / 60
+            if (FAULTS and ordeal.strikes.total() >= FAULTS) or (MINUTES and minutes >= MINUTES):
+                return
+            yield strike
+
+
+def by_ids_of(server: Registry) -> tuple[Callable[[Message], Message], Callable[[LogRecord], LogRecord]]:
+    """Register our schemas, and have sound messages that name them by an id of `ids.json` name them by the registry's.
+    Also returns the way back, for the model knows no registry."""
+    there: dict[bytes, bytes] = {}
+    with SchemaRegistry(server.url) as registry:
+        for header, version in SchemaStore()._headers():
+            if header.startswith(CONFLUENT_MAGIC):
+                (registration,) = registry.register([version])
+                there[header] = confluent_header(registration.schema_id or 0)
+    back = {theirs: ours for ours, theirs in there.items()}
+
+    def encode(message: Message) -> Message:
+        header = (message.value or b"")[:CONFLUENT_HEADER_BYTES]
+        if message.kind is Kind.BROKEN or header not in there:
+            return message
+        return message._replace(value=there[header] + (message.value or b"")[CONFLUENT_HEADER_BYTES:])
+
+    def decode(record: LogRecord) -> LogRecord:
+        header = (record.value or b"")[:CONFLUENT_HEADER_BYTES]
+        if header not in back:
+            return record
+        return record._replace(value=back[header] + (record.value or b"")[CONFLUENT_HEADER_BYTES:])
+
+    return encode, decode
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SECONDS_MAX)
+def test_a_soak_leaves_no_trace(failing: Ordeal, registry_server: Registry) -> None:
+    failing.group.registry = registry_server
+    failing.settings["STREAM_SCHEMA_REGISTRY_URL"] = registry_server.url
+    for topic in STREAMS:  # by the brokers' clock: producers' retries would come with moments long past
+        failing.broker.alter_topic(topic, {"message.timestamp.type": "LogAppendTime"})
+    failing.encode, failing.decode = by_ids_of(registry_server)
+    witness = failing.group.call_a_witness()
+    with Vitals(witness, failing.watch) as vitals:
+        failing.undergo(strikes(failing), rate=RECORDS_A_SECOND, are_read_again=True)
+    tell(f"the witness: {vitals}")
+    vitals.assert_never_ahead(failing.records)
+    assert vitals.memory_growth() <= MEMORY_GROWTH_MAX
+    assert run_command(failing.settings, "verify").returncode == 0

@@ -179,7 +179,7 @@ class Lane(threading.Thread):
         try:
             work = self._inbox.get(timeout=PING_SECONDS)
         except Empty:
-            self._retry.once(MYSQL, self._writer.ping)
+            self._retry.once(MYSQL, self._writer.ping, is_ping=True)
             return
         match work:
             case Batch():

@@ -24,6 +24,7 @@ class Retry:
         self._waiting = waiting
         self._stopping = stopping
         self._keep_alive = keep_alive
+        self._is_work_refused = False
 
     def __call__(
         self, whom: str, attempt: Callable[[], Result], *, while_: Callable[[], Any], **where: object
@@ -53,15 +54,19 @@ class Retry:
         finally:
             self._waiting.give_up()
 
-    def once(self, whom: str, attempt: Callable[[], Result]) -> Result | None:
-        """A single attempt; None where the environment refuses it. The next one comes soon, and ends the trouble."""
+    def once(self, whom: str, attempt: Callable[[], Result], *, is_ping: bool = False) -> Result | None:
+        """A single attempt; None where the environment refuses it. The next one comes soon, and ends the trouble; but
+        a ping doesn't, where work was refused: a server that takes no writes answers pings."""
         try:
             with self._waiting.asking(whom):
                 result = attempt()
         except TransientError as error:
             self._waiting.note(error)
+            self._is_work_refused |= not is_ping
             return None
-        self._waiting.end()
+        self._is_work_refused &= is_ping
+        if not self._is_work_refused:
+            self._waiting.end()
         return result
 
 

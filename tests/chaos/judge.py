@@ -25,6 +25,7 @@ ANSWERS_MIN = 20
 
 DECODE_REASONS = {
     "empty_value",
+    "too_large",
     "unknown_framing",
     "unknown_schema",
     "unexpected_record",

@@ -101,7 +101,7 @@ def by_ids_of(server: Registry) -> tuple[Callable[[Message], Message], Callable[
             if header.startswith(CONFLUENT_MAGIC):
                 (registration,) = registry.register([version])
                 there[header] = confluent_header(registration.schema_id or 0)
-    back = {theirs: ours for ours, theirs in there.items()}
+    back = {header: ours for ours, header in there.items()}
 
     def encode(message: Message) -> Message:
         header = (message.value or b"")[:CONFLUENT_HEADER_BYTES]

@@ -32,7 +32,7 @@ GIVEN_UP_SECONDS = 10.0
 
 
 class Sample(NamedTuple):
-    """What one snapshot of MySQL says."""
+    """The state of MySQL in one snapshot."""
 
     complete_through: Mapping[str, datetime]
     """The earliest moment of a topic's tables."""

@@ -160,6 +160,8 @@ def test_a_running_consumers_lag_is_told_behind_an_open_transaction_and_reaches_
 ) -> None:
     consumer = start_service()
     consumer.wait_ready()
+    never = "SELECT COUNT(*) FROM progress WHERE complete_through IS NULL"
+    wait_for(lambda: mysql.value(never) == 0, "the empty partitions to be complete")
     with broker.transaction() as producer:
         for name, datum in some_events(20):
             if name == "TripRecorded":

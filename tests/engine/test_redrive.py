@@ -132,7 +132,7 @@ def test_a_redrive_beside_a_live_consumer_overwrites_nothing_newer(
     broker.publish(newer[:350])
     (done,) = command(stream_settings, "redrive", "--execute")
     broker.publish(newer[350:])
-    wait_for(lambda: applied(mysql) == 150 + 750 + 150, "both to be done")
+    wait_for(lambda: applied(mysql) == 150 + 750, "the newer ones")
     assert done["resolved"] == 150
     assert {row["travel_mode"] for row in mysql.rows("trip")} == {"newer-4"}
     assert_tables(mysql.snapshot(), expect(broker.records()))

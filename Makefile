@@ -14,7 +14,7 @@ demo: setup ## start real servers, drain synthetic events through them, show the
 	@$(PYTHON) -m deploy.local.demo
 
 test: setup ## run the tests, on a real Kafka and a real MySQL
-	@$(PYTHON) -m pytest --numprocesses 4 --durations 45
+	@$(PYTHON) -m pytest --numprocesses 4 --durations 15
 
 lint: setup ## check style, format and types
 	@$(PYTHON) -m ruff check .

@@ -103,7 +103,7 @@ class Ordeal:
         self.records = [self.decode(record) for record in self.broker.records()]
         self.expected = assert_nothing_is_lost_or_doubled(self.broker, self.watch, self.records)
         if not are_read_again:
-            assert_each_dead_letter_was_written_once(self.watch)
+            assert_each_dead_letter_was_written_once(self.watch, self.records, self.expected)
         assert_nothing_personal_is_told(group.logs(), self.overheard, self.settings)
         group.note("done")
 

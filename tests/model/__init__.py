@@ -255,7 +255,7 @@ def expect(records: Iterable[LogRecord], erased: Mapping[str, Iterable[str]] | N
             expected.returned[person] = min(later)
     expected.maybe_erased = _other_names(expected.erased, sound) - expected.erased.keys()
     expected.emptied_letters = {
-        record.coordinates for record in broken if expected.is_gone(_named_by(record), _at(record.timestamp_ms * 1000))
+        record.coordinates for record in broken if expected.is_gone(named_by(record), _at(record.timestamp_ms * 1000))
     }
     expected.hidden_letters = {
         record.coordinates
@@ -292,7 +292,7 @@ def _at(micros: int) -> datetime:
     return at
 
 
-def _named_by(record: LogRecord) -> PersonName | None:
+def named_by(record: LogRecord) -> PersonName | None:
     """Whom the record's key names."""
     key = (record.key or b"").decode(errors="replace")
     keyed_by = TOPICS[record.topic].keyed_by

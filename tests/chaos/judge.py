@@ -71,8 +71,8 @@ def assert_the_broken_are_the_announced(records: Sequence[LogRecord], expected: 
 
 
 def assert_each_dead_letter_was_written_once(watch: Watch, records: Sequence[LogRecord], expected: Expected) -> None:
-    """A record that is read again after a kill was never dead-lettered before: that transaction is gone as a whole. What
-    a return let in was read again for it."""
+    """A record that is read again after a kill was never dead-lettered before: that transaction is gone as a whole.
+    Records that a return let in were read again for it."""
     let_in = {record.coordinates for record in records if named_by(record) in expected.returned}
     wrong = [
         (row["topic"], row["kafka_partition"], row["kafka_offset"], row["stage"], row["reason"], row["attempts"])

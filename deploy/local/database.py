@@ -29,11 +29,7 @@ RIGHTS = (
     "TRIGGER, EVENT, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, CREATE TEMPORARY TABLES, LOCK TABLES"
 )
 # A batch as one JSON parameter, and records of 2 MB, need more than MariaDB's 16 MB.
-SETTINGS = {
-    "innodb-buffer-pool-size": "384M",
-    "local-infile": "ON",
-    "max-allowed-packet": "64M",
-}
+SETTINGS = {"innodb-buffer-pool-size": "384M", "local-infile": "ON", "max-allowed-packet": "64M"}
 
 
 class Database(Server):

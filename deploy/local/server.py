@@ -29,6 +29,7 @@ READY_POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 15
 
 _running: "WeakSet[Server]" = WeakSet()
+_given: set[int] = set()
 
 
 class Server(ABC):
@@ -182,9 +183,10 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a port of the loopback address that nobody listens on, and that nobody here was given before."""
     for port in random.sample(PORTS, 200):
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     raise ServerError(f"No free port between {PORTS.start} and {PORTS.stop - 1} on {LOOPBACK}.")
 

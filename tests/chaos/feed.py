@@ -47,10 +47,12 @@ PRODUCER = {
 class Feed:
     """Publishes from the beginning of its `with` block until `stop`, or until the block ends."""
 
-    def __init__(self, broker: Broker, seed: int, rate: float, encode: Callable[[Message], Message]) -> None:
-        """`encode` has the last hand at each message."""
+    def __init__(
+        self, broker: Broker, seed: int, rate: float, encode: Callable[[Message], Message], hostile_every: int
+    ) -> None:
+        """`encode` has the last hand at each message. Of so many messages one costs much to be read; 0: of none."""
         self._stopping = threading.Event()
-        messages = takewhile(lambda _: not self._stopping.is_set(), map(encode, mixture(seed)))
+        messages = takewhile(lambda _: not self._stopping.is_set(), map(encode, mixture(seed, hostile_every)))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._publishing = self._thread.submit(publish, messages, {**broker.config, **PRODUCER}, rate=rate)
 
@@ -73,14 +75,14 @@ class Feed:
         self._thread.shutdown()
 
 
-def mixture(seed: int) -> Iterator[Message]:
+def mixture(seed: int, hostile_every: int = 0) -> Iterator[Message]:
     """Messages without end."""
     planted, hostile = _planted(Random(seed)), _hostile(Random(seed))
     for number, message in enumerate(_few_huge(_towns(seed)), 1):
         yield message
         if number % PLANTED_EVERY == 0:
             yield next(planted)
-        if number % TOWN_MESSAGES == 0:
+        if hostile_every and number % hostile_every == 0:
             yield next(hostile)
 
 

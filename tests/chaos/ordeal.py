@@ -62,6 +62,7 @@ class Ordeal:
         self.published = Deliveries()
         self.records: list[LogRecord] = []
         self.expected = Expected()
+        self.hostile_every = 0
         self.encode: Callable[[Message], Message] = lambda message: message
         """The last hand at a message before it is sent."""
         self.decode: Callable[[LogRecord], LogRecord] = lambda record: record
@@ -86,7 +87,7 @@ class Ordeal:
         """Each strike finds both members at work and progress moving: none hits thin air. Where some have records read
         again, dead letters may have been tried more than once."""
         group = self.group
-        with Feed(self.broker, self.seed, rate, self.encode) as feed, self.overheard:
+        with Feed(self.broker, self.seed, rate, self.encode, self.hostile_every) as feed, self.overheard:
             group.settle()
             for strike in strikes:
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")

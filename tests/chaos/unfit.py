@@ -13,7 +13,7 @@ from tests.chaos.planted import SINCE, SOUND, Person, account, message
 from tests.chaos.traces import WORD
 from tests.events import TOPICS, encode, key_of, message_saved, recipient
 
-RECIPIENTS = 60_000
+RECIPIENTS = 12_000
 
 Unfit = tuple[str, bytes | None, bytes | None, str, str]
 """Topic, key, value, and for which reason and field it is refused."""

@@ -77,6 +77,9 @@ ANY: tuple[Strike, ...] = (
     failovers.freeze_the_primary,
 )
 
+HOSTILE_EVERY = 4_000
+"""Messages, of which one would cost much to be read."""
+
 MEMORY_GROWTH_MAX = 1.25
 
 
@@ -126,6 +129,7 @@ def test_a_soak_leaves_no_trace(failing: Ordeal, registry_server: Registry) -> N
     for topic in STREAMS:  # by the brokers' clock: producers' retries would come with moments long past
         failing.broker.alter_topic(topic, {"message.timestamp.type": "LogAppendTime"})
     failing.encode, failing.decode = by_ids_of(registry_server)
+    failing.hostile_every = HOSTILE_EVERY
     witness = failing.group.call_a_witness()
     with Vitals(witness, failing.watch) as vitals:
         failing.undergo(strikes(failing), rate=RECORDS_A_SECOND, are_read_again=True)

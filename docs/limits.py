@@ -14,8 +14,7 @@ from stream.engine.service import QUERY_SECONDS_MAX
 from stream.engine.workers import FAILURE_SECONDS_MAX
 from stream.kafka import client
 from stream.mysql import hosts, markers, migrate, returns, session, touched
-from stream.mysql.address import CONNECT_SECONDS_MAX
-from stream.mysql.connection import READ_TIMEOUT_SECONDS
+from stream.mysql.connection import CONNECT_SECONDS_MAX, READ_TIMEOUT_SECONDS
 from stream.mysql.rows import ROWS_MAX
 from stream.operate.check import PACKET_BYTES_MIN
 from stream.records import RECORD_BYTES_MAX

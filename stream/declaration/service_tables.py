@@ -49,6 +49,12 @@ def _partition(comment: str) -> Column[Any]:
     return _number("kafka_partition", comment, mysql.INTEGER(unsigned=True), primary_key=True)
 
 
+def _coordinates() -> tuple[Column[Any], ...]:
+    topic_id = _text("topic_id", 22, "Kafka's own id of the topic", primary_key=True)
+    offset = _number("kafka_offset", "where the record is", primary_key=True)
+    return topic_id, _topic("where the record is"), _partition("where the record is"), offset
+
+
 def _group_partition() -> tuple[Column[Any], ...]:
     group = _text("group_id", 255, "the consumer group", primary_key=True)
     return group, _topic("the topic"), _partition("the partition")
@@ -104,10 +110,7 @@ BECAUSE_LENGTH_MAX = 200
 
 DEAD_LETTER = _table(
     "dead_letter",
-    _text("topic_id", 22, "Kafka's own id of the topic", primary_key=True),
-    _topic("where the record is"),
-    _partition("where the record is"),
-    _number("kafka_offset", "where the record is", primary_key=True),
+    *_coordinates(),
     _text("stage", 16, "decode, validate or write"),
     _text("reason", 32, "a code of the runbook"),
     _text("field", 64, "which field is at fault, where it is known", nullable=True),
@@ -150,10 +153,7 @@ PERSON_RETURN = _table(
 
 SUPPRESSED_RECORD = _table(
     "suppressed_record",
-    _text("topic_id", 22, "Kafka's own id of the topic", primary_key=True),
-    _topic("where the record is"),
-    _partition("where the record is"),
-    _number("kafka_offset", "where the record is", primary_key=True),
+    *_coordinates(),
     *_person(),
     _moment("event_time", "when its event occurred (UTC)"),
     _moment("noted_on", "UTC"),

@@ -12,9 +12,6 @@ from sqlalchemy import URL, exc, make_url
 
 from stream.errors import ConfigurationError
 
-CONNECT_SECONDS_MAX = 5
-"""The most that each answer may take until a connection is ready: an address may accept and say nothing."""
-
 CONVERSIONS = {**converters.conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
 """Between the server's values and ours. The driver's own way to read a moment takes twenty times as long: a quarter of
 what a report on 50,000 users took."""
@@ -49,7 +46,6 @@ def connect_arguments(address: str) -> dict[str, Any]:
         "ssl": _tls(options),
         "ssl_disabled": _is_yes(NO_TLS, options.get(NO_TLS, "false")),
         "charset": "utf8mb4",
-        "connect_timeout": CONNECT_SECONDS_MAX,
         "autocommit": False,
         "conv": CONVERSIONS,
     }

@@ -14,9 +14,12 @@ from sqlalchemy.pool import NullPool
 
 from stream.errors import ConfigurationError, DatabaseUnavailable, StreamError, Trouble, release_frames
 from stream.mysql import session
-from stream.mysql.address import CONNECT_SECONDS_MAX, connect_arguments
+from stream.mysql.address import connect_arguments
 from stream.mysql.errnos import LOCK_WAIT, MetadataLock, error_of
 from stream.mysql.hosts import Address, HostConnection, hosts_of, split_hosts
+
+CONNECT_SECONDS_MAX = 5
+"""The most that each answer may take until a connection is ready: an address may accept and say nothing."""
 
 READ_TIMEOUT_SECONDS = 60
 """A statement of ours takes well under a second, a lock wait 5 s: whatever takes this long has hung."""

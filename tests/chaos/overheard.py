@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.client import HTTPException
-from types import TracebackType
-from typing import Self
 
+from tests.chaos.lookout import Lookout
 from tests.chaos.traces import traces
 from tests.consumers import Consumer
 
@@ -23,33 +21,21 @@ ANSWER_SECONDS_MAX = 1.0
 PORT = re.compile(r'"http_port": ?(\d+)')
 
 
-class Overheard:
+class Overheard(Lookout):
     """Asks the members from the beginning of its `with` block to its end."""
 
     def __init__(self, members: Callable[[], Sequence[Consumer]]) -> None:
+        super().__init__("overheard", EVERY_SECONDS)
         self.answers = 0
         self.traces: list[str] = []
         self._members = members
         self._ports: dict[int, str] = {}
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="overheard", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _listen(self) -> None:
-        while not self._ending.wait(EVERY_SECONDS):
-            for member in self._members():
-                for path in PATHS:
-                    with suppress(OSError, HTTPException):  # it was killed, or is frozen
-                        self._take(member, path)
+    def look(self) -> None:
+        for member in self._members():
+            for path in PATHS:
+                with suppress(OSError, HTTPException):  # it was killed, or is frozen
+                    self._take(member, path)
 
     def _take(self, member: Consumer, path: str) -> None:
         port = self._port_of(member)

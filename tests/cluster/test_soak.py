@@ -18,20 +18,9 @@ from stream.produce import Kind, Message
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC, confluent_header
 from stream.schemas.registry import Registry as SchemaRegistry
 from stream.schemas.store import SchemaStore
-from tests.chaos import (
-    brokers,
-    conflicts,
-    erasures,
-    failovers,
-    freezes,
-    kills,
-    members,
-    operations,
-    outages,
-    registries,
-)
+from tests.chaos import failovers, operations, outages, registries
 from tests.chaos.ordeal import Ordeal
-from tests.chaos.strikes import Strike
+from tests.chaos.strikes import FREEZE, KILLS, QUICK, SLOW, Strike
 from tests.cluster import networks
 from tests.cluster.vitals import Vitals
 from tests.commands import run_command
@@ -45,26 +34,18 @@ RECORDS_A_SECOND = int(os.environ.get("RECORDS_A_SECOND", "250"))
 
 SECONDS_MAX = 100 * 60
 
+NOT_OF_A_GROUP = {
+    outages.make_the_database_read_only,
+    outages.make_packets_small,
+    outages.kill_the_database,
+    outages.restart_the_database,
+}
+"""Faults of a single server; a group has its own."""
+
 ANY: tuple[Strike, ...] = (
-    kills.kill_one_at_any_moment,
-    kills.kill_one_while_it_keeps_a_dead_letter,
-    kills.kill_one_before_it_moves_progress,
-    kills.kill_one_soon_after_its_start,
-    kills.kill_both_at_once,
-    kills.kill_both_around_a_rebalance,
-    kills.kill_both_the_heir_while_it_claims,
-    freezes.freeze_one_until_the_other_took_over,
-    outages.kill_the_connections,
-    outages.lose_answers_to_commits,
-    conflicts.meet_one_crosswise,
-    conflicts.lock_progress_until_a_wait_runs_out,
-    conflicts.lock_rows_until_a_wait_runs_out,
-    erasures.erase_somebody_in_the_middle_of_a_write,
-    brokers.abort_a_producer,
-    brokers.kill_the_broker,
-    brokers.restart_the_broker,
-    members.replace_one,
-    members.let_a_third_join_and_leave,
+    *KILLS,
+    FREEZE,
+    *(strike for strike in (*QUICK, *SLOW) if strike not in NOT_OF_A_GROUP),
     registries.kill_the_registry,
     registries.silence_the_registry,
     operations.replay_a_part,

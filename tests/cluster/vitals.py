@@ -4,7 +4,6 @@ complete which aren't."""
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,13 +12,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from stream.records import TopicPartition
+from tests.chaos.lookout import Lookout
 from tests.chaos.watch import Watch
 from tests.consumers import Consumer
 from tests.model import LogRecord
@@ -39,36 +38,27 @@ class Sample(NamedTuple):
     next_offsets: Mapping[TopicPartition, int]
 
 
-class Vitals:
+class Vitals(Lookout):
     """Looks at a member from the beginning of its `with` block to its end."""
 
     def __init__(self, member: Consumer, watch: Watch) -> None:
+        super().__init__("vitals", EVERY_SECONDS)
         self.memory_bytes: list[int] = []
         self.answer_seconds: list[float] = []
         self.samples: list[Sample] = []
         self._member = member
         self._watch = watch
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="vitals", daemon=True)
 
     def __enter__(self) -> Self:
         self._port = self._member.wait_logged("started")["http_port"]
-        self._thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._ending.wait(EVERY_SECONDS):
-            pages = int(Path(f"/proc/{self._member.pid}/statm").read_text().split()[1])
-            self.memory_bytes.append(pages * 4096)
-            self.answer_seconds += [self._answer_seconds(path) for path in ("/livez", "/readyz")]
-            with suppress(DBAPIError, AssertionError):  # MySQL has no primary just now
-                self.samples.append(self._sample())
+    def look(self) -> None:
+        pages = int(Path(f"/proc/{self._member.pid}/statm").read_text().split()[1])
+        self.memory_bytes.append(pages * 4096)
+        self.answer_seconds += [self._answer_seconds(path) for path in ("/livez", "/readyz")]
+        with suppress(DBAPIError, AssertionError):  # MySQL has no primary just now
+            self.samples.append(self._sample())
 
     def _answer_seconds(self, path: str) -> float:
         began = time.monotonic()

@@ -20,11 +20,18 @@ from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec  # type:
 
 from stream import moments
 from stream.errors import ConfigurationError, KafkaUnavailable, Trouble, release_frames
-from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, TROUBLES, ErrorLog, admin_client, our_partitions
+from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, TROUBLES, ErrorLog, admin_client, does_answer, our_partitions
 from stream.records import TopicPartition
 
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
 """The client gives up by itself a second before."""
+
+FIRST_TRY_SECONDS = 2.0
+"""The time that a broker which the client picks by chance has: the pick may have died, and the others not know it yet.
+Another client picks anew."""
+
+NO_LEADER = (KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE)
+"""The codes for a partition without a leader; the first where no partition of a question has one."""
 
 DENIED = "may not be read: grant our Kafka account READ on it"
 UNREADABLE = {
@@ -139,11 +146,15 @@ class Brokers:
     def describe(self, names: Collection[str], *, with_rights: bool = True) -> Topics:
         """Topics by name: those that we may read, and those that we can't. Without our rights it is a quicker question,
         and a topic that we see counts as one that we may read."""
+        try:
+            return self._describe(names, with_rights, FIRST_TRY_SECONDS)
+        except KafkaUnavailable:
+            return self._describe(names, with_rights, REQUEST_TIMEOUT_SECONDS)
+
+    def _describe(self, names: Collection[str], with_rights: bool, timeout_seconds: float) -> Topics:
         with self.asking(f"the brokers did not describe {', '.join(names)}") as admin:
             futures = admin.describe_topics(
-                TopicCollection(list(names)),
-                include_authorized_operations=with_rights,
-                request_timeout=REQUEST_TIMEOUT_SECONDS,
+                TopicCollection(list(names)), include_authorized_operations=with_rights, request_timeout=timeout_seconds
             )
             answers = {name: _topic(name, future) for name, future in futures.items()}
         return Topics(
@@ -193,7 +204,7 @@ class Brokers:
         at: Any,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[TopicPartition, int]:
-        """The offsets, by partition, where there are any. Raises KafkaUnavailable where there is no answer at all."""
+        """The offsets, by partition, where there are any. Raises KafkaUnavailable where no broker answers."""
         if not partitions:
             return {}
         wanted = {KafkaPartition(*each): at for each in partitions}
@@ -201,12 +212,10 @@ class Brokers:
             futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
             answers = dict(zip(our_partitions(futures), map(_offset_or_error, futures.values()), strict=True))
             errors = [answer for answer in answers.values() if isinstance(answer, Exception)]
-            if len(errors) == len(answers):
+            if len(errors) == len(answers) and not (all(map(_is_leaderless, errors)) and does_answer(admin)):
                 raise errors[0]
-        if any(
-            isinstance(error, TimeoutError) for error in errors
-        ):  # a leader is gone, and this client hasn't heard of it
-            self._admin = admin_client(self._properties)
+        if TimeoutError in map(type, errors):  # a leader is gone, and this client hasn't heard of it
+            self._admin = None
         return {each: answer for each, answer in answers.items() if isinstance(answer, int) and answer >= 0}
 
     def group(self, group_id: str) -> Group:
@@ -269,6 +278,10 @@ def _offset_or_error(future: Any) -> int | KafkaException | TimeoutError:
         release_frames(error)
         return error
     return TimeoutError() if offset == OFFSET_INVALID else offset
+
+
+def _is_leaderless(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in NO_LEADER
 
 
 def _member(member: Any) -> Member:

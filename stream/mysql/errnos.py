@@ -123,6 +123,8 @@ UNAVAILABLE = {
     3989: Trouble.READ_ONLY,  # the database alone
     4031: Trouble.CONNECTION_LOST,
     4151: Trouble.ACCESS_DENIED,  # MariaDB: the account is locked
+    6400: Trouble.NOT_READY,  # offline mode, with a reason: a member that left its group
+    6401: Trouble.NOT_READY,  # offline mode, set by a user
     9001: Trouble.UNREACHABLE,  # ProxySQL: no server behind it can be had, to 9006
     9002: Trouble.UNREACHABLE,
     9003: Trouble.UNREACHABLE,

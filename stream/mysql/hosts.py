@@ -6,8 +6,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -16,6 +16,7 @@ import pymysql
 import structlog
 
 from stream.errors import ConfigurationError
+from stream.every import Every
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,9 @@ PATIENCE_SECONDS = 3.0
 that is frozen, or cut off, says nothing."""
 
 WATCH_SECONDS = 1.0
+
+LOG_SECONDS = 60.0
+"""The rest between two log lines about servers of which none takes writes: each thread meets that every few seconds."""
 
 IN_URL = re.compile(r"^(?P<before>[^@/]*//(?:[^@/]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<behind>[/?].*|)$")
 ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::(?P<port>\d{1,5}))?")
@@ -45,12 +49,27 @@ class HostConnection(pymysql.Connection):
     """Knows since when it waits for an answer, so that another thread can end the wait."""
 
     asked_at: float | None = None
-    """The moment of the statement that is under way, in `time.monotonic()` seconds. Set by the thread that asks."""
+    """The moment since when it waits, in `time.monotonic()` seconds. Set by the thread that waits."""
 
-    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+    # A statement that is sent, and the two kinds of answers: a COMMIT doesn't pass through `query`.
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        with self._waiting():
+            super()._execute_command(command, sql)  # type: ignore[misc]
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:
+        with self._waiting():
+            return super()._read_query_result(unbuffered)  # type: ignore[misc,no-any-return]
+
+    def _read_ok_packet(self) -> object:
+        with self._waiting():
+            return super()._read_ok_packet()  # type: ignore[misc]
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
         self.asked_at = time.monotonic()
         try:
-            return super().query(sql, unbuffered)
+            yield
         finally:
             self.asked_at = None
 
@@ -80,12 +99,19 @@ class Hosts:
         self._addresses = list(addresses)
         self._connections: WeakKeyDictionary[HostConnection, Open] = WeakKeyDictionary()
         """Those that are open, each with the way to open another like it."""
+        self._telling = Every(LOG_SECONDS)
         self._watch = threading.Thread(target=self._watch_for_ever, name="hosts", daemon=True)
 
     def connect(self, open_at: Open) -> HostConnection:
         """A connection to the server that takes writes, or else to any that answers: readers are served, and writers
         are told that it is read-only. Raises what the last server raised where none answers."""
-        connection = self._connect(open_at, self.addresses())
+        answers: dict[str, str] = {}
+        addresses = self.addresses()
+        try:
+            connection = self._connect(open_at, addresses, answers)
+        finally:
+            if len(answers) == len(addresses):
+                self._tell(answers)
         with self._lock:
             self._connections[connection] = open_at
             if not self._watch.ident:
@@ -109,7 +135,7 @@ class Hosts:
         left = {connection.address for connection in silent}
         others = [address for address in self.addresses() if address not in left]
         for open_at in list(silent.values())[:1]:
-            with closing(self._connect(open_at, others)) as other:
+            with closing(self._connect(open_at, others, {})) as other:
                 if not is_read_only(other):
                     log.warning("left a silent server", servers=sorted(map(str, left)), connections=len(silent))
                     for connection in silent:
@@ -121,7 +147,8 @@ class Hosts:
             with suppress(pymysql.MySQLError, OSError):  # no other answers, so there is none to go to
                 self.leave_the_silent()
 
-    def _connect(self, open_at: Open, addresses: Sequence[Address]) -> HostConnection:
+    def _connect(self, open_at: Open, addresses: Sequence[Address], answers: dict[str, str]) -> HostConnection:
+        """As `connect`, among some of the servers; those that take no writes are added to the answers."""
         readable: HostConnection | None = None
         failure: Exception = pymysql.err.OperationalError(2003, "no other server")
         for address in addresses:
@@ -132,7 +159,9 @@ class Hosts:
                     return connection
             except (pymysql.MySQLError, OSError) as error:
                 failure = error
+                answers[str(address)] = f"errno {error.args[0] if error.args else 0}"
                 continue
+            answers[str(address)] = "read-only"
             if readable is None:
                 readable = connection
             else:
@@ -140,6 +169,12 @@ class Hosts:
         if readable is None:
             raise failure
         return readable
+
+    def _tell(self, answers: Mapping[str, str]) -> None:
+        with self._lock:
+            is_due = self._telling.take()
+        if is_due:
+            log.warning("no server takes writes", servers=answers)
 
     def _prefer(self, address: Address) -> None:
         with self._lock:

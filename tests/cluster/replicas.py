@@ -97,7 +97,8 @@ class Member(MySQL):
     def begin_again(self) -> None:
         """Take part again, where it knows that it doesn't."""
         if self.state()[0] in {"OFFLINE", "ERROR"}:
-            self.query("STOP GROUP_REPLICATION", "START GROUP_REPLICATION", seconds_max=JOIN_SECONDS_MAX)
+            start = ("STOP GROUP_REPLICATION", "START GROUP_REPLICATION", "SET GLOBAL offline_mode = OFF")
+            self.query(*start, seconds_max=JOIN_SECONDS_MAX)
 
     def prepare(self) -> None:
         """Make a fresh server fit for the group."""

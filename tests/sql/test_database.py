@@ -192,7 +192,7 @@ def test_an_error_is_judged_by_its_number_and_never_shows_a_value(
         TransactionConflict: "1020 1205 1213 1317 3101",
         StatementTimeout: "1969 3024",
         DatabaseUnavailable: "3 1021 1026 1030 1040 1047 1105 1114 1153 1158 1161 1180 1184 1194 1290 1665 1792 1836 "
-        "1927 2003 2006 2013 2026 3032 3100 3159 3797 4031 9001 99999",
+        "1927 2003 2006 2013 2026 3032 3100 3159 3797 4031 6400 9001 99999",
         DataRefused: "1048 1062 1264 1406 3819 4025",
     }.items(),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from deploy.local.server import free_port
 from stream.errors import DatabaseUnavailable
@@ -46,24 +47,42 @@ def test_dead_and_silent_servers_are_passed_over(database: Database) -> None:
             assert connection.execute(text("SELECT @@port")).scalar_one() == database.server.port
 
 
-def test_the_last_refusal_is_told_where_no_server_answers(database: Database) -> None:
-    engine = connect_engine(by_way_of(database, free_port(), free_port()))
-    with pytest.raises(DatabaseUnavailable, match="2003"), translated_errors(), engine.connect():
-        pass
+def test_each_refusal_is_told_where_no_server_answers(database: Database) -> None:
+    ports = free_port(), free_port()
+    engine = connect_engine(by_way_of(database, *ports))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable, match="2003"), translated_errors(), engine.connect():
+                pass
+    (told,) = logs
+    assert told["event"] == "no server takes writes"
+    assert told["servers"] == {f"127.0.0.1:{port}": "errno 2003" for port in ports}
 
 
-def test_an_answer_that_does_not_come_is_given_up_for_a_server_that_takes_writes(database: Database) -> None:
-    """The first server freezes within a statement; the second one is there."""
+ASKING: dict[str, Callable[[Connection], object]] = {
+    "statement": lambda connection: connection.execute(text("SELECT 1")),
+    "commit": lambda connection: connection.commit(),
+    "rollback": lambda connection: connection.rollback(),
+    "large statement": lambda connection: connection.exec_driver_sql("SELECT %s", ("x" * 1_000_000,)),
+}
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_an_answer_that_does_not_come_is_given_up_for_a_server_that_takes_writes(
+    database: Database, asking: str
+) -> None:
+    """The first server freezes within a transaction; the second one is there."""
     with SlowProxy(database.server.port) as frozen:
         frozen.is_flowing.set()
         engine = connect_engine(by_way_of(database, frozen.port, database.server.port), for_lane=True)
         lost = threading.Event()
         with closing(engine.connect()) as connection:
+            connection.execute(text("SELECT 1"))
             frozen.is_flowing.clear()
 
             def ask() -> None:
                 with pytest.raises(DatabaseUnavailable), translated_errors():
-                    connection.execute(text("SELECT 1"))
+                    ASKING[asking](connection)
                 lost.set()
 
             thread = threading.Thread(target=ask)

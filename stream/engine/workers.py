@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +24,8 @@ import structlog
 from sqlalchemy import Connection, event
 from sqlalchemy import Engine as DatabaseEngine
 
+from stream import moments
+from stream.declaration.persons import Person
 from stream.engine.jobs import (
     ROLLUP_SECONDS,
     Kept,
@@ -203,6 +206,17 @@ class Worker(threading.Thread):
         self.waiting.moved_at = time.monotonic()
 
 
+@dataclass
+class Awaited:
+    """The work that a run until it has caught up waits for."""
+
+    unswept: set[Person]
+    noted_until: datetime
+    """Of notes on what was left out of persons who came back (UTC, without a zone)."""
+    entry: int | None = None
+    """The last of the rollups' entries, once it is known."""
+
+
 class Workers:
     """The workers of one service. A replay leaves house, inspections and surveys to processes that run for good."""
 
@@ -222,7 +236,7 @@ class Workers:
         self._queries = queries
         self._hasher = settings.hasher()
         self._restorer = restorer
-        self._entry_awaited: int | None = None
+        self._awaited: Awaited | None = None
         sweeping = partial(sweep_erasures, hasher=self._hasher, look_back_days=settings.look_back_days)
         restoring = partial(restore_returned, restorer=restorer)
         tasks: dict[str, Task] = {
@@ -252,14 +266,19 @@ class Workers:
             )
 
     def have_finished(self) -> bool:
-        """Whether erasures are swept, what returns let in is applied, and rollups are summed as far as they were
-        touched until then. Raises DatabaseUnavailable."""
+        """Whether what there was to do when this was first asked is done: erasures are swept, what returns let in is
+        applied, and rollups are summed. What others bring about meanwhile may never end. Raises DatabaseUnavailable."""
         with read_connection(self._queries) as connection:
-            if sweepable(connection, self._hasher) or returns.are_due(connection, self._restorer.topics):
+            unswept = set(sweepable(connection, self._hasher))
+            if self._awaited is None:
+                self._awaited = Awaited(unswept, moments.now())
+            awaited = self._awaited
+            awaited.unswept &= unswept
+            if awaited.unswept or returns.are_due(connection, self._restorer.topics, awaited.noted_until):
                 return False
-            if self._entry_awaited is None:  # asked for once nothing is left to sweep: sweeping touches periods, too
-                self._entry_awaited = rollups.last_entry(connection)
-            return not rollups.has_entries_until(connection, self._entry_awaited)
+            if awaited.entry is None:  # asked for once nothing is left to sweep: sweeping touches periods, too
+                awaited.entry = rollups.last_entry(connection)
+            return not rollups.has_entries_until(connection, awaited.entry)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -108,9 +108,10 @@ def due(connection: Connection, topics: Collection[str]) -> tuple[LogPart, list[
     return parts[0], [row for row, part in zip(rows, parts, strict=True) if part == parts[0]]
 
 
-def are_due(connection: Connection, topics: Collection[str]) -> bool:
-    """Whether there are any."""
-    return connection.execute(_due(topics).limit(1)).first() is not None
+def are_due(connection: Connection, topics: Collection[str], noted_until: datetime) -> bool:
+    """Whether there are any that were noted by then (UTC, without a zone)."""
+    noted = _due(topics).where(SUPPRESSED_RECORD.c.noted_on <= noted_until)
+    return connection.execute(noted.limit(1)).first() is not None
 
 
 def _due(topics: Collection[str]) -> Select[Any]:

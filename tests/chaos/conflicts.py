@@ -17,7 +17,7 @@ NUMBERS = "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i
 
 
 def lock_progress_until_a_wait_runs_out(group: Group) -> None:
-    where = group.chance.choice(sorted(group.watch.progress()))
+    where = group.chance.choice(group.owned())
     retries = group.retries("lock_wait")
     with group.watch.holding_progress(where):
         group.wait_while_alive(lambda: group.retries("lock_wait") > retries, f"a wait for {where} to run out")
@@ -34,8 +34,7 @@ def meet_one_crosswise(group: Group) -> None:
     """A deadlock: it has its progress row and waits for ours of the ledger; then we want its progress row."""
     watch = group.watch
     retries = group.retries("deadlock")
-    sent = sorted(watch.rows_sent())
-    for where, table in group.chance.sample(sent, len(sent)):
+    for where, table in group.ledgers():
         with suppress(OperationalError), watch.holding_ledger(where, table) as ours:
             _make_heavy(ours)
             group.wait_at(WRITING)

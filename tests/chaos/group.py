@@ -70,7 +70,9 @@ class Group:
 
     def command(self, *arguments: str) -> None:
         """Run a command beside the members; it succeeds."""
+        began = time.monotonic()
         done = self._run(*arguments)
+        self.note(f"  stream {arguments[0]} took {time.monotonic() - began:.1f} s")
         assert done.returncode == 0, f"stream {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def required_registry(self) -> Registry:
@@ -99,6 +101,16 @@ class Group:
 
     def owned_by(self, member: Consumer) -> list[TopicPartition]:
         return sorted(partition for partition, pid in self.watch.owners().items() if pid == member.pid)
+
+    def owned(self) -> list[TopicPartition]:
+        """The partitions that the members have: not those of the witness."""
+        return sorted(partition for member in self.members for partition in self.owned_by(member))
+
+    def ledgers(self) -> list[tuple[TopicPartition, str]]:
+        """The members' partitions with the tables into which they sent rows, in any order."""
+        owned = set(self.owned())
+        sent = sorted(each for each in self.watch.rows_sent() if each[0] in owned)
+        return self.chance.sample(sent, len(sent))
 
     def wait_at(self, statement: str) -> Consumer:
         """The member that comes first to a statement that begins so."""

@@ -25,7 +25,7 @@ def foretell_a_replay(group: Group) -> None:
 
 def redrive_some(group: Group) -> None:
     """They are rejected again: they are as broken as before."""
-    group.command("dead-letters", "redrive", "--limit", "50", "--execute")
+    group.command("dead-letters", "redrive", "--max", "50", "--execute")
 
 
 def migrate_once_more(group: Group) -> None:

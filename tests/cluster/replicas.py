@@ -65,29 +65,28 @@ class Member(MySQL):
             connect_timeout=ANSWER_SECONDS_MAX,
             read_timeout=seconds_max,
             autocommit=True,
+            ssl_disabled=True,  # the driver would load the system's certificates each time
         )
         with connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             return cursor.fetchall()
 
-    def state(self) -> tuple[str, str]:
-        """Its own opinion of its state and role, such as ONLINE and PRIMARY; nothing where it doesn't answer."""
+    def state(self) -> tuple[str, str, bool]:
+        """Its own opinion of its state and role, such as ONLINE and PRIMARY, and whether it is read-only; nothing where
+        it doesn't answer."""
         try:
             rows = self.query(
-                "SELECT MEMBER_STATE, MEMBER_ROLE FROM performance_schema.replication_group_members "
-                "WHERE MEMBER_ID = @@server_uuid"
+                "SELECT MEMBER_STATE, MEMBER_ROLE, @@GLOBAL.read_only FROM "
+                "performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
             )
         except (pymysql.MySQLError, OSError):
-            return ("", "")
-        return (str(rows[0][0]), str(rows[0][1])) if rows else ("OFFLINE", "")
+            return ("", "", True)
+        return (str(rows[0][0]), str(rows[0][1]), bool(rows[0][2])) if rows else ("OFFLINE", "", True)
 
     def takes_writes(self) -> bool:
         """Whether it is the primary, and knows it."""
-        try:
-            return self.state() == ("ONLINE", "PRIMARY") and not self.query("SELECT @@GLOBAL.read_only")[0][0]
-        except (pymysql.MySQLError, OSError):
-            return False
+        return self.state() == ("ONLINE", "PRIMARY", False)
 
     def online(self) -> int:
         """The members that take part, in its opinion."""

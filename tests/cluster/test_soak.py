@@ -18,7 +18,7 @@ from stream.produce import Kind, Message
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC, confluent_header
 from stream.schemas.registry import Registry as SchemaRegistry
 from stream.schemas.store import SchemaStore
-from tests.chaos import failovers, operations, outages, registries
+from tests.chaos import failovers, kills, operations, outages, registries
 from tests.chaos.ordeal import Ordeal
 from tests.chaos.strikes import FREEZE, KILLS, QUICK, SLOW, Strike
 from tests.cluster import networks
@@ -34,18 +34,19 @@ RECORDS_A_SECOND = int(os.environ.get("RECORDS_A_SECOND", "250"))
 
 SECONDS_MAX = 100 * 60
 
-NOT_OF_A_GROUP = {
+NOT_HERE = {
+    # Faults of a single server; a group has its own.
     outages.make_the_database_read_only,
     outages.make_packets_small,
     outages.kill_the_database,
     outages.restart_the_database,
+    # The witness may be the heir.
+    kills.kill_both_the_heir_while_it_claims,
 }
-"""Faults of a single server; a group has its own."""
 
 ANY: tuple[Strike, ...] = (
-    *KILLS,
     FREEZE,
-    *(strike for strike in (*QUICK, *SLOW) if strike not in NOT_OF_A_GROUP),
+    *(strike for strike in (*KILLS, *QUICK, *SLOW) if strike not in NOT_HERE),
     registries.kill_the_registry,
     registries.silence_the_registry,
     operations.replay_a_part,

@@ -16,11 +16,14 @@ from stream.catalog import METADATA, STREAMS
 from stream.declaration import column, telegram, upserted_table
 from stream.declaration.persons import RETURNING_KINDS
 from stream.declaration.types import EntityId, TelegramId, Text128
+from stream.engine.metrics import Metrics
+from stream.engine.workers import Workers
 from stream.errors import DeclarationError
 from stream.mysql import erasure
 from stream.mysql.dead_letters import LogPart
 from stream.operate.restore import Restorer
 from stream.records import Record
+from stream.settings import Settings
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -259,3 +262,25 @@ def test_a_row_that_stays_can_not_be_about_somebody_who_may_come_back() -> None:
     with pytest.raises(DeclarationError, match="may come back"):
         upserted_table("emptied_of_returning", *columns, persons=[person], comment="none")
     assert "emptied_of_returning" not in METADATA.tables
+
+
+def test_a_run_waits_for_what_there_was_to_do_and_not_for_what_comes_meanwhile(
+    database: Database, applier: Applier
+) -> None:
+    """A replay beside a busy group would never end."""
+    engine = database.engine(for_lane=True)
+    restorer = Restorer(DECODER, lambda _part, _offsets: {})
+    workers = Workers(Settings(), engine, engine, Metrics(), lambda _: None, restorer, surveyor=None)
+    for each in (deleted(2), booked(5, 5), returned(4)):
+        apply(applier, [each])
+    assert not workers.have_finished()
+    sweep(database)
+    assert not workers.have_finished(), "the return lets something in"
+    restore(database, applier)
+    for each in (deleted(2, OTHER), booked(6, 5, OTHER), returned(4, OTHER)):
+        apply(applier, [each])
+    assert workers.have_finished()
+    sweep(database)
+    assert workers.have_finished()
+    fresh = Workers(Settings(), engine, engine, Metrics(), lambda _: None, restorer, surveyor=None)
+    assert not fresh.have_finished()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from subprocess import CompletedProcess
 
@@ -82,12 +83,21 @@ class Ordeal:
         return run_process(self.settings, *arguments)
 
     def undergo(
-        self, strikes: Iterable[Strike], *, rate: float = RECORDS_A_SECOND, are_read_again: bool = False
+        self,
+        strikes: Iterable[Strike],
+        *,
+        rate: float = RECORDS_A_SECOND,
+        are_read_again: bool = False,
+        beside: AbstractContextManager[object] | None = None,
     ) -> None:
         """Each strike finds both members at work and progress moving: none hits thin air. Where some have records read
-        again, dead letters may have been tried more than once."""
+        again, dead letters may have been tried more than once. `beside` is entered while they work."""
         group = self.group
-        with Feed(self.broker, self.seed, rate, self.encode, self.hostile_every) as feed, self.overheard:
+        with (
+            Feed(self.broker, self.seed, rate, self.encode, self.hostile_every) as feed,
+            self.overheard,
+            beside or nullcontext(),
+        ):
             group.settle()
             for strike in strikes:
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")

@@ -112,9 +112,8 @@ def test_a_soak_leaves_no_trace(failing: Ordeal, registry_server: Registry) -> N
         failing.broker.alter_topic(topic, {"message.timestamp.type": "LogAppendTime"})
     failing.encode, failing.decode = by_ids_of(registry_server)
     failing.hostile_every = HOSTILE_EVERY
-    witness = failing.group.call_a_witness()
-    with Vitals(witness, failing.watch) as vitals:
-        failing.undergo(strikes(failing), rate=RECORDS_A_SECOND, are_read_again=True)
+    vitals = Vitals(failing.group.call_a_witness(), failing.watch)
+    failing.undergo(strikes(failing), rate=RECORDS_A_SECOND, are_read_again=True, beside=vitals)
     tell(f"the witness: {vitals}")
     vitals.assert_never_ahead(failing.records)
     assert vitals.memory_growth() <= MEMORY_GROWTH_MAX

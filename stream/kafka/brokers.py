@@ -149,7 +149,7 @@ class Brokers:
         try:
             return self._describe(names, with_rights, FIRST_TRY_SECONDS)
         except KafkaUnavailable:
-            return self._describe(names, with_rights, REQUEST_TIMEOUT_SECONDS)
+            return self._describe(names, with_rights, REQUEST_TIMEOUT_SECONDS - FIRST_TRY_SECONDS)
 
     def _describe(self, names: Collection[str], with_rights: bool, timeout_seconds: float) -> Topics:
         with self.asking(f"the brokers did not describe {', '.join(names)}") as admin:

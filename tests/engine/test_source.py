@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from deploy.local.server import free_port
 from stream.errors import KafkaUnavailable
+from stream.kafka.brokers import Brokers
 from stream.kafka.source import Source
 from stream.records import TopicPartition
 from tests.broker import Broker
@@ -156,12 +158,17 @@ def test_partitions_that_rest_and_go_on_again_and_again_lose_nothing(
     reader.source.close()
 
 
+def test_brokers_that_are_away_are_told_from_partitions_without_a_leader() -> None:
+    nobody = Brokers({"bootstrap.servers": f"127.0.0.1:{free_port()}"})
+    with pytest.raises(KafkaUnavailable, match="did not tell where partitions begin"):
+        nobody.high_watermarks([TopicPartition("trip", 0)])
+
+
 def test_a_partition_that_no_broker_answers_for_is_left_out(broker: Broker) -> None:
     there, missing = TopicPartition("trip", 0), TopicPartition("trip", 99)
     assert broker.brokers.high_watermarks([there, missing]) == {there: 0}
     assert broker.brokers.watermarks([there, missing]) == {there: (0, 0)}
-    with pytest.raises(KafkaUnavailable, match="did not tell where partitions begin"):
-        broker.brokers.high_watermarks([missing])
+    assert broker.brokers.watermarks([missing]) == {}
     topics = broker.brokers.describe(["trip", "no-such-topic"])
     assert topics.readable.keys() == {"trip"}
     assert topics.unreadable == {"no-such-topic": "does not exist: run `stream topics create`"}

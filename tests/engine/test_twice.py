@@ -130,7 +130,7 @@ def assert_the_broken_are_dead_letters(database: Database, messages: Sequence[Me
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(5_000), pytest.param(1_000_000, marks=[pytest.mark.million, pytest.mark.timeout(3600)])]
+    "count", [pytest.param(3_000), pytest.param(1_000_000, marks=[pytest.mark.million, pytest.mark.timeout(3600)])]
 )
 def test_two_orders_give_the_same_bytes(
     broker: Broker, mysql: Database, stream_settings: dict[str, str], start_service: StartService, count: int

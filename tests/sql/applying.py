@@ -6,6 +6,8 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from hypothesis import HealthCheck, settings
+
 from stream.errors import TransactionConflict
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
@@ -22,6 +24,10 @@ READERS = {topic: STORE.readers(topic) for topic in set(TOPICS.values())}
 DECODER = Decoder(READERS)
 GROUP_ID = "sql"
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+law = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""For a property that holds for any log. Each example takes a database some tenths of a second, on both servers; each
+run of the tests draws others."""
 
 
 class Applier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.records import Record
@@ -23,9 +23,8 @@ from tests.events import (
     user_updated,
     uuid_text,
 )
-from tests.sql.applying import GROUP_ID, Applier
+from tests.sql.applying import GROUP_ID, Applier, law
 
-EXAMPLES = 40
 PERSONS = st.integers(1, 4)
 ERASED = ("3", "4")
 KEYS = st.integers(1, 3)
@@ -80,7 +79,7 @@ def logs(draw: st.DrawFn) -> list[tuple[str, Record]]:
     return draw(st.permutations(records))
 
 
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), chance=st.randoms(use_true_random=False), erased=st.lists(st.sampled_from(ERASED), unique=True))
 def test_any_order_repetition_and_batching_gives_the_rows_of_the_model(
     database: Database, log: list[tuple[str, Record]], chance: Any, erased: list[str]
@@ -101,7 +100,7 @@ def test_any_order_repetition_and_batching_gives_the_rows_of_the_model(
     assert_drained(database, applier.log, GROUP_ID, erased)
 
 
-@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(data=sets_of_events(), chance=st.randoms(use_true_random=False))
 def test_one_by_one_and_all_at_once_give_the_same_tables(
     database: Database, data: list[tuple[str, Datum]], chance: Any

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
@@ -27,7 +27,7 @@ from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, Datum, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, law, outcomes
 from tests.stores import HASHER
 from tests.waiting import wait_for
 
@@ -487,7 +487,7 @@ def logs(draw: st.DrawFn) -> list[Item]:
     return draw(st.permutations(log + draw(st.lists(st.sampled_from(log), max_size=4))))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), chance=st.randoms(use_true_random=False))
 def test_any_order_of_events_erasures_and_sweeps_gives_the_rows_of_the_model(
     database: Database, log: list[Item], chance: Any

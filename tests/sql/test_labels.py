@@ -6,14 +6,14 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, label_defined, labelled, record, tombstone, uuid_text
 from tests.model.rules import moment
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, law, outcomes
 
 SUPPRESSED, UNCHANGED = (0, 0, 0, 1), (0, 0, 1, 0)
 
@@ -124,7 +124,7 @@ def logs(draw: st.DrawFn) -> list[tuple[str, Datum]]:
     return log + draw(st.lists(st.sampled_from(log), max_size=4))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), erased=st.booleans(), chance=st.randoms(use_true_random=False))
 def test_any_order_in_any_batches_gives_the_labels_of_the_model(
     database: Database, log: list[tuple[str, Datum]], erased: bool, chance: Random

@@ -6,14 +6,14 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import LEARNER_ID, NOON, SECOND, Datum, course_booked, learner_acted, lesson_registered, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, law, outcomes
 from tests.sql.test_erasure import LIFECYCLE, Item, apply, item, sweep
 
 MAKERS = {"CourseBooked": course_booked, "FreeLessonRegistered": lesson_registered, "LearnerActed": learner_acted}
@@ -189,7 +189,7 @@ def logs(draw: st.DrawFn) -> list[Item]:
     return draw(st.permutations(log))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), chance=st.randoms(use_true_random=False))
 def test_any_order_repetition_and_batching_gives_the_rows_of_the_model(
     database: Database, log: list[Item], chance: Any

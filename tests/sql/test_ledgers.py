@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.declaration.persons import Person, PersonKind
@@ -19,7 +19,7 @@ from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, cents, uuid_text
 from tests.model.rules import moment
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, law, outcomes
 
 GREATEST = 9_999_999_999
 """In hundredths, as DECIMAL(10, 2) has it."""
@@ -85,7 +85,7 @@ def test_an_amount_beyond_the_limits_is_no_row(database: Database, applier: Appl
     assert_drained(database, applier.log, GROUP_ID)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(amounts=st.lists(st.integers(-GREATEST, GREATEST), min_size=1, max_size=50))
 @example(amounts=[GREATEST] * 50)
 @example(amounts=[1, -1] * 25)

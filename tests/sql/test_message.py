@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import Stage
@@ -17,7 +17,7 @@ from tests import events
 from tests.balance import assert_drained, assert_row_ledger
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, message_deleted, message_saved, recipient, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, law, outcomes
 from tests.sql.test_erasure import Item, apply, item, sweep
 
 A, B, C = 5_000_000_001, 5_000_000_002, 5_000_000_003
@@ -234,7 +234,7 @@ def logs(draw: st.DrawFn) -> list[Item]:
     return draw(st.permutations(log))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), chance=st.randoms(use_true_random=False))
 def test_any_order_repetition_and_batching_of_versions_gives_the_rows_of_the_model(
     database: Database, log: list[Item], chance: Any

@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table
 
@@ -28,7 +28,7 @@ from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, uuid_text
-from tests.sql.applying import DECODER, GROUP_ID, Applier
+from tests.sql.applying import DECODER, GROUP_ID, Applier, law
 from tests.sql.test_erasure import LIFECYCLE, Item, apply, item, sweep
 from tests.waiting import wait_for
 
@@ -225,7 +225,7 @@ def logs(draw: st.DrawFn) -> list[Item]:
     return draw(st.permutations(told + draw(st.lists(st.sampled_from(told), max_size=4))))
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(log=logs(), chance=st.randoms(use_true_random=False))
 def test_any_order_of_events_erasures_returns_and_sweeps_gives_the_rows_of_the_model(
     database: Database, log: list[Item], chance: Any

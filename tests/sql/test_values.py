@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.declaration.types import AHEAD_MICROS_MAX, YEAR_2000
@@ -17,7 +17,7 @@ from tests.databases import Database
 from tests.events import NOON, pass_logged, rating, trip
 from tests.model import is_same
 from tests.model.rules import moment
-from tests.sql.applying import GROUP_ID, Applier
+from tests.sql.applying import GROUP_ID, Applier, law
 
 TEXTS = [
     "",
@@ -64,7 +64,7 @@ def test_any_text_arrives_unchanged(database: Database, applier: Applier) -> Non
     assert_drained(database, applier.log, GROUP_ID)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(texts=st.lists(st.text(max_size=512), min_size=1, max_size=60))
 def test_random_texts_arrive_unchanged(database: Database, texts: list[str]) -> None:
     database.empty()
@@ -143,7 +143,7 @@ def test_doubles_are_exact(database: Database, applier: Applier) -> None:
         assert all(is_same(stored[id_], distance) for id_, distance in enumerate(FLOATS, 1)), (table, stored)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law
 @given(numbers=st.lists(st.floats(-90, 90), min_size=1, max_size=200))
 def test_random_doubles_are_exact(database: Database, numbers: list[float]) -> None:
     database.empty()

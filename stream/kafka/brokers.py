@@ -26,9 +26,9 @@ from stream.records import TopicPartition
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
 """The client gives up by itself a second before."""
 
-FIRST_TRY_SECONDS = 2.0
-"""The time that a broker which the client picks by chance has: the pick may have died, and the others not know it yet.
-Another client picks anew."""
+FIRST_TRY_SHARE = 0.4
+"""The share of the time that a broker has which the client picks by chance: the pick may have died, and the others not
+know it yet. Another client picks anew."""
 
 NO_LEADER = (KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE)
 """The codes for a partition without a leader; the first where no partition of a question has one."""
@@ -147,9 +147,9 @@ class Brokers:
         """Topics by name: those that we may read, and those that we can't. Without our rights it is a quicker question,
         and a topic that we see counts as one that we may read."""
         try:
-            return self._describe(names, with_rights, FIRST_TRY_SECONDS)
+            return self._describe(names, with_rights, FIRST_TRY_SHARE * REQUEST_TIMEOUT_SECONDS)
         except KafkaUnavailable:
-            return self._describe(names, with_rights, REQUEST_TIMEOUT_SECONDS - FIRST_TRY_SECONDS)
+            return self._describe(names, with_rights, (1 - FIRST_TRY_SHARE) * REQUEST_TIMEOUT_SECONDS)
 
     def _describe(self, names: Collection[str], with_rights: bool, timeout_seconds: float) -> Topics:
         with self.asking(f"the brokers did not describe {', '.join(names)}") as admin:

@@ -11,10 +11,10 @@ from tests.report import tell
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.02
-POLL_SECONDS_MAX = 0.1
-"""After some seconds: most conditions are a query or a request, and whoever works shares the machine with them."""
+POLL_SECONDS_MAX = 0.2
+"""After two seconds: most conditions are a query or a request, and whoever works shares the machine with them."""
 
-POLL_SHARE = 0.02
+POLL_SHARE = 0.1
 """Of the time waited so far."""
 
 

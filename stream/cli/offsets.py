@@ -13,6 +13,7 @@ from stream.cli.moments import moment_option
 from stream.cli.options import OFFSET_MAX, ExecuteOption, TopicsOption
 from stream.cli.output import Format, FormatOption, show
 from stream.errors import KafkaUnavailable
+from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
 from stream.operate.offsets import Target, accept, acceptances, partition_offsets, plan_reset, require_inactive, reset
@@ -77,7 +78,7 @@ def reset_command(
         reset(connect_engine(settings.required_database_url()), settings.group_id, resets)
         typer.echo(f"reset: {len(resets)} partition(s)", err=True)
         try:
-            brokers.commit(settings.group_id, {move.topic_partition: move.to_offset for move in resets})
+            groups.commit(brokers, settings.group_id, {move.topic_partition: move.to_offset for move in resets})
         except KafkaUnavailable as error:
             typer.echo(f"{error}: it is told when `stream run` goes on; MySQL's progress is what counts", err=True)
     elif resets:

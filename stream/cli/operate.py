@@ -16,7 +16,7 @@ from stream.engine.options import Ending
 from stream.engine.service import live_service
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
-from stream.operate.standing import lag_of, look
+from stream.operate.standing import lags
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format
 
     lag_records counts what is in the log and not in the tables, records behind an open transaction too. lag_seconds is
     the time since the moment through which the partition is complete, where any record is left. The metrics tell the
-    same.
+    same. Where a partition has no leader, nobody knows its end, and these are empty.
 
     Examples:
 
@@ -60,5 +60,5 @@ def lag_command(topic: TopicsOption = None, output_format: FormatOption = Format
     settings = config.load()
     topics, brokers = readable_topics(topic or []), Brokers(settings.required_kafka())
     with read_connection(connect_engine(settings.required_database_url())) as connection:
-        places = look(brokers, connection, settings.group_id, topics)
-    show([lag_of(place) for place in places], output_format, empty="the topics have no partitions")
+        rows = lags(brokers, connection, settings.group_id, topics)
+    show(rows, output_format, empty="the topics have no partitions")

@@ -1,4 +1,4 @@
-"""Questions to the brokers: their topics, where the logs begin and end, who is in a group and what it was told."""
+"""Questions to the brokers: their topics, and where the logs begin and end."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-)
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
@@ -87,27 +79,6 @@ class Log(NamedTuple):
     """The end for readers of committed records: an open transaction's records are yet to come."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A process in a consumer group."""
-
-    member_id: str
-    name: str
-    """Client, host and id, for people."""
-    partitions: frozenset[TopicPartition]
-
-
-@dataclass(frozen=True)
-class Group:
-    """A consumer group, as its coordinator has it."""
-
-    members: Sequence[Member]
-    is_stable: bool
-    """Whether all its partitions are given out, and nobody is joining or leaving."""
-    is_inactive: bool
-    """Whether nobody is in it, nor joining or leaving."""
-
-
 class Brokers:
     """Questions to the brokers, from any thread. Each raises KafkaUnavailable where no answer comes in time."""
 
@@ -169,13 +140,23 @@ class Brokers:
     def logs(self, names: Collection[str]) -> dict[TopicPartition, Log]:
         """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a topic that can't
         be read, and KafkaUnavailable where a partition has no leader as well."""
+        logs = self.logs_or_none(names)
+        if leaderless := [str(each) for each, log in logs.items() if log is None]:
+            raise KafkaUnavailable(f"no broker tells where {', '.join(leaderless)} begins and ends")
+        return {each: log for each, log in logs.items() if log is not None}
+
+    def logs_or_none(self, names: Collection[str]) -> dict[TopicPartition, Log | None]:
+        """The same, with None for a partition that has no leader."""
         topics = self.describe(names).required()
         partitions = sorted(each for topic in topics.values() for each in topic.partitions)
         watermarks = self.watermarks(partitions)
         ends = self._offsets(partitions, LATEST, IsolationLevel.READ_COMMITTED)
-        if leaderless := [str(each) for each in partitions if each not in watermarks or each not in ends]:
-            raise KafkaUnavailable(f"no broker tells where {', '.join(leaderless)} begins and ends")
-        return {each: Log(topics[each.topic].topic_id, *watermarks[each], ends[each]) for each in partitions}
+        return {
+            each: Log(topics[each.topic].topic_id, *watermarks[each], ends[each])
+            if each in watermarks and each in ends
+            else None
+            for each in partitions
+        }
 
     def watermarks(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Watermarks]:
         """The first offset that each partition still has, and the one after its last; without partitions that no
@@ -218,35 +199,6 @@ class Brokers:
             self._admin = None
         return {each: answer for each, answer in answers.items() if isinstance(answer, int) and answer >= 0}
 
-    def group(self, group_id: str) -> Group:
-        """The group, as its coordinator has it; one that never was is empty."""
-        with self.asking("the group's coordinator did not answer") as admin:
-            answers = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)
-            group = answers[group_id].result(ANSWER_SECONDS_MAX)
-        return Group(
-            members=[_member(each) for each in group.members],
-            is_stable=group.state is ConsumerGroupState.STABLE,
-            is_inactive=not group.members and group.state in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD),
-        )
-
-    def committed(self, group_id: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offsets that the group has committed to Kafka, without partitions where it has none."""
-        wanted = [ConsumerGroupTopicPartitions(group_id, [KafkaPartition(*each) for each in partitions])]
-        with self.asking("Kafka did not tell the group's offsets") as admin:
-            futures = admin.list_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
-            (answer,) = [future.result(ANSWER_SECONDS_MAX) for future in futures.values()]
-        known = [each for each in answer.topic_partitions or [] if each.offset >= 0]
-        return {TopicPartition(each.topic, each.partition): each.offset for each in known}
-
-    def commit(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit a group's offsets to Kafka, while nobody is in the group."""
-        positions = [KafkaPartition(*each, offset) for each, offset in offsets.items()]
-        wanted = [ConsumerGroupTopicPartitions(group_id, positions)]
-        with self.asking("Kafka did not take the group's offsets") as admin:
-            futures = admin.alter_consumer_group_offsets(wanted, request_timeout=REQUEST_TIMEOUT_SECONDS)
-            for future in futures.values():
-                future.result(ANSWER_SECONDS_MAX)
-
 
 def _reason(admin: AdminClient, errors: ErrorLog, refusal: KafkaError | None) -> Trouble:
     """A question that isn't answered times out, whatever is wrong; what is wrong the client has reported."""
@@ -282,8 +234,3 @@ def _offset_or_error(future: Any) -> int | KafkaException | TimeoutError:
 
 def _is_leaderless(error: Exception) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() in NO_LEADER
-
-
-def _member(member: Any) -> Member:
-    name = f"{member.group_instance_id or member.client_id} on {member.host.lstrip('/')} ({member.member_id})"
-    return Member(member.member_id, name, frozenset(our_partitions(member.assignment.topic_partitions)))

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from stream.errors import TerminalError
+from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.kafka.client import (
     ErrorLog,
@@ -165,7 +166,7 @@ class Source:
 
     def is_member_holding(self, topic_partition: TopicPartition) -> bool | None:
         """Whether the group says that this member holds the partition; None while it is rebalancing."""
-        group = self.brokers.group(self._group_id)
+        group = groups.group(self.brokers, self._group_id)
         if not group.is_stable:
             return None
         member_id = self._consumer.memberid()

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from stream.errors import DataRefused, StopReason, TerminalError
+from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.mysql import progress
 from stream.mysql.connection import translated_errors
@@ -98,8 +99,8 @@ class Target:
 
 def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) -> list[PartitionOffsets]:
     """The offsets of each partition, with what the group says of it. Raises KafkaUnavailable."""
-    committed = brokers.committed(group_id, [place.partition for place in places])
-    held = {partition for member in brokers.group(group_id).members for partition in member.partitions}
+    committed = groups.committed(brokers, group_id, [place.partition for place in places])
+    held = {partition for member in groups.group(brokers, group_id).members for partition in member.partitions}
     offsets = []
     for place in places:
         low, high, applied = place.log.low, place.log.high, place.applied
@@ -147,7 +148,7 @@ def accept(database: Engine, group_id: str, accepted: Collection[Acceptance]) ->
 
 def require_inactive(brokers: Brokers, group_id: str) -> None:
     """Raises TerminalError while anybody is in the group: its members would go on from where they are."""
-    group = brokers.group(group_id)
+    group = groups.group(brokers, group_id)
     if not group.is_inactive:
         who = ", ".join(sorted(member.name for member in group.members)) or "somebody who joins or leaves just now"
         raise TerminalError(f"group {group_id} is active: stop every `stream run` first. In it: {who}")

@@ -110,21 +110,29 @@ class PartitionLag:
 
     topic: str
     partition: int
-    end_offset: int
+    end_offset: int | None
+    """None, as the two lags, where the partition has no leader: nobody knows its end."""
     next_offset: int | None
-    lag_records: int
+    lag_records: int | None
     lag_seconds: float | None
     """0 where nothing is left to apply, else the time since `complete_through`."""
     complete_through: datetime | None
     owner: str | None
 
 
-def lag_of(place: Place) -> PartitionLag:
-    """The distance of a partition's progress from the end of its log."""
-    end, stored = place.log.high, place.applied
-    if stored is None:
-        return PartitionLag(*place.partition, end, None, *lag(end, 0, None), None, None)
-    records, seconds = lag(end, stored.next_offset, stored.complete_through)
-    seconds = None if seconds is None else round(seconds, 1)
-    through = stored.complete_through
-    return PartitionLag(*place.partition, end, stored.next_offset, records, seconds, through, stored.owner)
+def lags(brokers: Brokers, connection: Connection, group_id: str, topics: Collection[str]) -> list[PartitionLag]:
+    """The distance of each partition's progress from the end of its log; in the order, and with the errors, of `look`,
+    but that partitions without a leader hide no others."""
+    stored = applied(connection, group_id, topics)
+    return [
+        lag_of(partition, log.high if log else None, stored.get(partition))
+        for partition, log in brokers.logs_or_none(topics).items()
+    ]
+
+
+def lag_of(partition: TopicPartition, end: int | None, stored: Applied | None) -> PartitionLag:
+    """The distance of one partition's progress from an end."""
+    next_offset, through = (stored.next_offset, stored.complete_through) if stored else (None, None)
+    records, seconds = (None, None) if end is None else lag(end, next_offset or 0, through)
+    rounded = None if seconds is None else round(seconds, 1)
+    return PartitionLag(*partition, end, next_offset, records, rounded, through, stored.owner if stored else None)

@@ -24,7 +24,7 @@ from stream.mysql import replay_runs as runs
 from stream.mysql.connection import connect_engine, read_connection
 from stream.mysql.replay_runs import Run
 from stream.operate.check import require_fit_database
-from stream.operate.standing import lag_of, look
+from stream.operate.standing import lags
 from stream.records import Range, TopicPartition
 from stream.replay.brake import Brake, LiveLag
 from stream.schemas.decoder import require_key
@@ -125,8 +125,8 @@ class Replay:
         group_id = self._settings.group_id
         with read_connection(self._queries) as connection:
             topics = sorted({where.topic for where in progress.next_offsets(connection, group_id, STREAMS)})
-            lags = [lag_of(place) for place in look(self._brokers, connection, group_id, topics)] if topics else []
-        return LiveLag(sum(lag.lag_records for lag in lags), sum(lag.next_offset or 0 for lag in lags))
+            behind = lags(self._brokers, connection, group_id, topics) if topics else []
+        return LiveLag(sum(each.lag_records or 0 for each in behind), sum(each.next_offset or 0 for each in behind))
 
 
 def engine_options(settings: Settings, run: Run) -> EngineOptions:

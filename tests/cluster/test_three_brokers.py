@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
@@ -10,6 +12,7 @@ from tests.broker import Broker
 from tests.chaos import brokers
 from tests.chaos.ordeal import Ordeal
 from tests.cluster.kafka import Cluster, Node
+from tests.commands import run_command
 from tests.conftest import StartConsumer
 from tests.databases import Database
 from tests.events import encode, trip, uuid_text
@@ -57,7 +60,7 @@ def test_brokers_that_go_by_turns_cost_nothing(
 
 
 def test_a_partition_without_a_leader_holds_up_nobody_else(
-    broker: Broker, mysql: Database, start_consumer: StartConsumer
+    broker: Broker, mysql: Database, stream_settings: dict[str, str], start_consumer: StartConsumer
 ) -> None:
     """From the start, and while it is read."""
     place(broker, [[1], [2], [3], [1], [2], [3]])
@@ -67,6 +70,9 @@ def test_a_partition_without_a_leader_holds_up_nobody_else(
     put_trips(broker, led, first=1)
     measure(lambda: mysql.count("trip") == len(led) * TRIPS, "the trips of partitions that have a leader")
     assert "trip/2" in consumer.get("/readyz")[1]
+    told = json.loads(run_command(stream_settings, "lag", "--topic", "trip", "--format", "json").stdout)
+    assert [lag["partition"] for lag in told if lag["end_offset"] is None] == lost
+    assert [lag["lag_records"] for lag in told if lag["end_offset"] is not None] == [0] * len(led)
     node(broker, 3).start()
     put_trips(broker, lost, first=1000)
     measure(lambda: mysql.count("trip") == 6 * TRIPS, "the trips of partitions that have a leader again", 60)

@@ -20,6 +20,7 @@ from deploy.local import Kafka, start_kafka
 from stream import settings as config
 from stream.errors import KafkaUnavailable, Trouble
 from stream.kafka import brokers as brokers_module
+from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.kafka.source import Source
 from tests.certificates import write_certificates
@@ -141,11 +142,11 @@ def test_a_password_that_is_renewed_in_its_file_is_taken(guarded: Kafka, folder:
         wait_for(lambda: source.poll(1, 0.1) == {} and source.trouble is not None, "the login to be refused")
         assert (source.trouble or "").startswith("kafka_login_refused")
         with pytest.raises(KafkaUnavailable):
-            source.brokers.group("renewed")
+            groups.group(source.brokers, "renewed")
         password.write_text("right\n")
         wait_for(lambda: source.poll(1, 0.1) == {} and bool(assigned), "the group to let it in")
         assert source.trouble is None
-        assert source.brokers.group("renewed").members
+        assert groups.group(source.brokers, "renewed").members
     finally:
         source.close()
 
@@ -170,7 +171,7 @@ def test_a_group_that_is_denied_is_told_until_it_is_allowed(guarded: Kafka, fold
         allow(guarded, ResourceType.GROUP, "denied")
         wait_for(lambda: bool(source.poll(1, 0.1)) or bool(assigned), "the group to let it in")
         assert source.trouble is None
-        assert source.brokers.group("denied").members
+        assert groups.group(source.brokers, "denied").members
         assert source.brokers.logs(["trip"])
     finally:
         source.close()

@@ -15,9 +15,7 @@ import pytest
 from deploy.local import Registry
 from stream.catalog import STREAMS
 from stream.produce import Kind, Message
-from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC, confluent_header
-from stream.schemas.registry import Registry as SchemaRegistry
-from stream.schemas.store import SchemaStore
+from stream.schemas.framing import CONFLUENT_HEADER_BYTES, confluent_header
 from tests.chaos import failovers, kills, operations, outages, registries
 from tests.chaos.ordeal import Ordeal
 from tests.chaos.strikes import FREEZE, KILLS, QUICK, SLOW, Strike
@@ -26,6 +24,7 @@ from tests.cluster.vitals import Vitals
 from tests.commands import run_command
 from tests.model import LogRecord
 from tests.report import tell
+from tests.stores import STORE, registered
 
 FAULTS = int(os.environ.get("FAULTS", "0"))
 MINUTES = float(os.environ.get("MINUTES", "0" if FAULTS else "20"))
@@ -80,12 +79,9 @@ def strikes(ordeal: Ordeal) -> Iterator[Strike]:
 def by_ids_of(server: Registry) -> tuple[Callable[[Message], Message], Callable[[LogRecord], LogRecord]]:
     """Register our schemas, and have sound messages that name them by an id of `ids.json` name them by the registry's.
     Also returns the way back, for the model knows no registry."""
-    there: dict[bytes, bytes] = {}
-    with SchemaRegistry(server.url) as registry:
-        for header, version in SchemaStore()._headers():
-            if header.startswith(CONFLUENT_MAGIC):
-                (registration,) = registry.register([version])
-                there[header] = confluent_header(registration.schema_id or 0)
+    by_name = registered(server.url)
+    ids = {confluent_header(schema_id): STORE.versions[STORE.folder / name] for schema_id, name in STORE.ids.items()}
+    there = {ours: by_name[version.name] for ours, version in ids.items()}
     back = {header: ours for ours, header in there.items()}
 
     def encode(message: Message) -> Message:

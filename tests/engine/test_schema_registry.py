@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 from deploy.local import Registry as RegistryServer
 from stream.schemas.framing import confluent_header
 from stream.schemas.registry import Registry
-from stream.schemas.store import SchemaStore
 from stream.schemas.version import SchemaVersion
+from tests import stores
 from tests.broker import Broker
 from tests.commands import run_command
 from tests.databases import Database
@@ -27,24 +27,18 @@ from tests.proxy import SlowProxy
 from tests.waiting import wait_for
 
 Settings = dict[str, str]
-STORE = SchemaStore()
 
 
 @pytest.fixture
-def registered(registry_server: RegistryServer, stream_settings: Settings) -> dict[str, bytes]:
-    """By the name of each schema, such as TripRated.v1, what stands before its data. Consumers are told the URL."""
+def registered(registry_server: RegistryServer, stream_settings: Settings) -> Mapping[str, bytes]:
+    """As `tests.stores.registered`. Consumers are told the URL."""
     stream_settings["STREAM_SCHEMA_REGISTRY_URL"] = registry_server.url
-    found: dict[str, bytes] = {}
-    with Registry(registry_server.url) as registry:
-        for version in STORE.versions.values():
-            (one,) = registry.register([version])
-            found[version.name] = confluent_header(one.schema_id or 0)
-    return found
+    return stores.registered(registry_server.url)
 
 
 def foreign(server: RegistryServer, record_name: str, edit: Callable[[dict[str, Any]], None]) -> tuple[bytes, Any]:
     """A schema that others registered: the header of its id, and the schema to write with."""
-    source = copy.deepcopy(STORE.newest("trip", record_name).source)
+    source = copy.deepcopy(stores.STORE.newest("trip", record_name).source)
     edit(source)
     with Registry(server.url) as registry:
         (one,) = registry.register([SchemaVersion(f"others-{time.time_ns()}", record_name, 1, source)])
@@ -87,7 +81,7 @@ def test_ids_are_the_registrys_and_each_record_finds_its_writers_schema(
     stream_settings: Settings,
     start_service: StartService,
     registry_server: RegistryServer,
-    registered: dict[str, bytes],
+    registered: Mapping[str, bytes],
 ) -> None:
     newer, renamed, scaled = (foreign(registry_server, "TripRecorded", edit) for edit in (add_weather, rename, coarser))
     datum = {**trip(), "weather": "fair"}
@@ -125,7 +119,7 @@ def test_what_the_producer_publishes_with_the_registrys_ids_lands(
     mysql: Database,
     stream_settings: Settings,
     start_service: StartService,
-    registered: dict[str, bytes],
+    registered: Mapping[str, bytes],
 ) -> None:
     produced = run_command(stream_settings, "produce", "--count", "500", "--framing", "confluent")
     assert produced.returncode == 0, produced.stderr
@@ -142,7 +136,7 @@ def test_a_registry_that_is_down_costs_time_alone(
     stream_settings: Settings,
     start_service: StartService,
     registry_server: RegistryServer,
-    registered: dict[str, bytes],
+    registered: Mapping[str, bytes],
 ) -> None:
     consumer = start_service()
     consumer.wait_ready()
@@ -178,7 +172,7 @@ def test_a_registry_that_is_slow_costs_time_alone(
     stream_settings: Settings,
     start_service: StartService,
     registry_server: RegistryServer,
-    registered: dict[str, bytes],
+    registered: Mapping[str, bytes],
 ) -> None:
     with SlowProxy(registry_server.port) as proxy:
         url = registry_server.url.replace(f":{registry_server.port}/", f":{proxy.port}/")
@@ -198,7 +192,7 @@ def test_a_stop_while_the_registry_is_down_leaves_the_work_to_the_next(
     stream_settings: Settings,
     start_service: StartService,
     registry_server: RegistryServer,
-    registered: dict[str, bytes],
+    registered: Mapping[str, bytes],
     short_drain: None,
 ) -> None:
     consumer = start_service(schema_registry_url="http://127.0.0.1:1")
@@ -212,7 +206,7 @@ def test_a_stop_while_the_registry_is_down_leaves_the_work_to_the_next(
 
 
 def test_the_check_covers_the_registry(
-    broker: Broker, mysql: Database, stream_settings: Settings, registered: dict[str, bytes]
+    broker: Broker, mysql: Database, stream_settings: Settings, registered: Mapping[str, bytes]
 ) -> None:
     found = run_command(stream_settings, "check", "--format", "csv")
     assert found.returncode == 0, found.stdout

@@ -199,7 +199,8 @@ class Replicas:
         return self._primary
 
     def depose(self, strike: Callable[[Member], None]) -> Member:
-        """Strike the primary, and return its heir once it takes writes."""
+        """Strike the primary of a whole group, and return its heir once it takes writes."""
+        wait_for(self.is_whole, "all members to see each other", JOIN_SECONDS_MAX, every_seconds=LOOK_SECONDS)
         deposed = self.primary()
         strike(deposed)
         self._primary = self.wait_for_primary_among(self.others(deposed))
@@ -219,9 +220,16 @@ class Replicas:
 
         def is_back() -> bool:
             member.begin_again()
-            return self.primary().online() == MEMBERS
+            return self.is_whole()
 
         wait_for(is_back, "a member to take part again", JOIN_SECONDS_MAX, every_seconds=LOOK_SECONDS)
+
+    def is_whole(self) -> bool:
+        """Whether each member sees all others: two that have only just met, and not each other, are no majority."""
+        try:
+            return all(member.online() == MEMBERS for member in self.members)
+        except (pymysql.MySQLError, OSError):
+            return False
 
     def addresses(self) -> list[tuple[str, int]]:
         return [(member.host, member.port) for member in self.members]

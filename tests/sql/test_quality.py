@@ -337,6 +337,7 @@ def refused(check: Check) -> Check:
 def take_step(database: Database, metrics: Metrics, minutes: float = 60) -> None:
     with database.engine(for_lane=True).connect() as connection:
         inspect_quality(connection, metrics, timedelta(minutes=minutes))
+        connection.exec_driver_sql("DO RELEASE_ALL_LOCKS()")  # a busy server notices the end of a session later
 
 
 def told(metrics: Metrics) -> dict[str, float]:

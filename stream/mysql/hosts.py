@@ -105,13 +105,7 @@ class Hosts:
     def connect(self, open_at: Open) -> HostConnection:
         """A connection to the server that takes writes, or else to any that answers: readers are served, and writers
         are told that it is read-only. Raises what the last server raised where none answers."""
-        answers: dict[str, str] = {}
-        addresses = self.addresses()
-        try:
-            connection = self._connect(open_at, addresses, answers)
-        finally:
-            if len(answers) == len(addresses):
-                self._tell(answers)
+        connection = self._connect(open_at, self.addresses())
         with self._lock:
             self._connections[connection] = open_at
             if not self._watch.ident:
@@ -135,7 +129,7 @@ class Hosts:
         left = {connection.address for connection in silent}
         others = [address for address in self.addresses() if address not in left]
         for open_at in list(silent.values())[:1]:
-            with closing(self._connect(open_at, others, {})) as other:
+            with closing(self._connect(open_at, others)) as other:
                 if not is_read_only(other):
                     log.warning("left a silent server", servers=sorted(map(str, left)), connections=len(silent))
                     for connection in silent:
@@ -147,8 +141,9 @@ class Hosts:
             with suppress(pymysql.MySQLError, OSError):  # no other answers, so there is none to go to
                 self.leave_the_silent()
 
-    def _connect(self, open_at: Open, addresses: Sequence[Address], answers: dict[str, str]) -> HostConnection:
-        """As `connect`, among some of the servers; those that take no writes are added to the answers."""
+    def _connect(self, open_at: Open, addresses: Sequence[Address]) -> HostConnection:
+        """As `connect`, among these servers. Where none takes writes it is told, if they are all that there are."""
+        answers = {}
         readable: HostConnection | None = None
         failure: Exception = pymysql.err.OperationalError(2003, "no other server")
         for address in addresses:
@@ -166,6 +161,8 @@ class Hosts:
                 readable = connection
             else:
                 connection.close()
+        if len(addresses) == len(self._addresses):
+            self._tell(answers)
         if readable is None:
             raise failure
         return readable

@@ -104,7 +104,8 @@ class Group:
 
     def owned(self) -> list[TopicPartition]:
         """The partitions that the members have: not those of the witness."""
-        return sorted(partition for member in self.members for partition in self.owned_by(member))
+        pids = {member.pid for member in self.members}
+        return sorted(partition for partition, pid in self.watch.owners().items() if pid in pids)
 
     def ledgers(self) -> list[tuple[TopicPartition, str]]:
         """The members' partitions with the tables into which they sent rows, in any order."""

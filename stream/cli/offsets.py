@@ -17,7 +17,7 @@ from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.mysql.connection import connect_engine, read_connection
 from stream.operate.offsets import Target, accept, acceptances, partition_offsets, plan_reset, require_inactive, reset
-from stream.operate.standing import Place, look
+from stream.operate.standing import Places, look
 from stream.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,7 +27,8 @@ app = typer.Typer(no_args_is_help=True)
 def show_command(topic: TopicsOption = None, output_format: FormatOption = Format.TABLE) -> None:
     """Show where each partition stands: MySQL's progress, which counts, and the offset that Kafka was told.
 
-    The state is held (a member of the group has it), free, or why it stops until `stream offsets accept`.
+    The state is held (a member of the group has it), free, no_leader (nobody knows where it begins and ends), or why it
+    stops until `stream offsets accept`.
 
     Examples:
 
@@ -103,7 +104,10 @@ def accept_command(
         stream offsets accept trip/3 --execute
     """
     settings = config.load()
-    stopped = acceptances(_places(settings, Brokers(settings.required_kafka()), STREAMS))
+    places = _places(settings, Brokers(settings.required_kafka()), STREAMS)
+    for leaderless in places.leaderless:
+        typer.echo(f"{leaderless} has no leader: nobody knows whether its progress fits its log", err=True)
+    stopped = acceptances(places.known)
     if partition:
         unknown = set(partition) - {str(acceptance.partition) for acceptance in stopped}
         if unknown:
@@ -121,6 +125,6 @@ def accept_command(
         typer.echo("nothing was changed: --execute does it", err=True)
 
 
-def _places(settings: Settings, brokers: Brokers, topics: Collection[str]) -> list[Place]:
+def _places(settings: Settings, brokers: Brokers, topics: Collection[str]) -> Places:
     with read_connection(connect_engine(settings.required_database_url())) as connection:
         return look(brokers, connection, settings.group_id, topics)

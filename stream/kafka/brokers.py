@@ -141,8 +141,7 @@ class Brokers:
         """The logs of topics, in the order of topics and partitions. Raises ConfigurationError for a topic that can't
         be read, and KafkaUnavailable where a partition has no leader as well."""
         logs = self.logs_or_none(names)
-        if leaderless := [str(each) for each, log in logs.items() if log is None]:
-            raise KafkaUnavailable(f"no broker tells where {', '.join(leaderless)} begins and ends")
+        require_leaders([each for each, log in logs.items() if log is None])
         return {each: log for each, log in logs.items() if log is not None}
 
     def logs_or_none(self, names: Collection[str]) -> dict[TopicPartition, Log | None]:
@@ -198,6 +197,13 @@ class Brokers:
         if TimeoutError in map(type, errors):  # a leader is gone, and this client hasn't heard of it
             self._admin = None
         return {each: answer for each, answer in answers.items() if isinstance(answer, int) and answer >= 0}
+
+
+def require_leaders(leaderless: Collection[TopicPartition]) -> None:
+    """Raises KafkaUnavailable where any partition has no leader, which is what these have not."""
+    if leaderless:
+        names = ", ".join(map(str, leaderless))
+        raise KafkaUnavailable(f"no broker tells where {names} begins and ends: bring back a broker that leads it")
 
 
 def _reason(admin: AdminClient, errors: ErrorLog, refusal: KafkaError | None) -> Trouble:

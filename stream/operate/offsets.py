@@ -5,7 +5,7 @@ version guard knows each event; what is skipped is never applied. The ledger of 
 as it was read: table `offset_reset` says what was read twice or not at all, so that the two add up to the log.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from stream.kafka import groups
 from stream.kafka.brokers import Brokers
 from stream.mysql import progress
 from stream.mysql.connection import translated_errors
-from stream.operate.standing import Place
+from stream.operate.standing import Applied, Place, Places
 from stream.records import TopicPartition
 
 OWNER = "stream offsets reset"
@@ -24,20 +24,21 @@ OWNER = "stream offsets reset"
 
 @dataclass(frozen=True)
 class PartitionOffsets:
-    """The offsets of one partition; `None` where nothing was applied, or told to Kafka, yet."""
+    """The offsets of one partition; `None` where nothing was applied, or told to Kafka, yet, and where no leader tells
+    where the log begins and ends."""
 
     topic: str
     partition: int
     progress: int | None
     committed: int | None
     """The offset that Kafka was told; it may be a second behind."""
-    earliest: int
-    latest: int
-    lag_records: int
+    earliest: int | None
+    latest: int | None
+    lag_records: int | None
     owner: str | None
     """The client that claimed it last."""
     state: str
-    """`held` by a member of the group, `free`, or the reason why it stops (a `StopReason`)."""
+    """`held` by a member of the group, `free`, `no_leader`, or the reason why it stops (a `StopReason`)."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,28 @@ class Target:
 # Looking.
 
 
-def partition_offsets(brokers: Brokers, group_id: str, places: Sequence[Place]) -> list[PartitionOffsets]:
-    """The offsets of each partition, with what the group says of it. Raises KafkaUnavailable."""
-    committed = groups.committed(brokers, group_id, [place.partition for place in places])
+def partition_offsets(brokers: Brokers, group_id: str, places: Places) -> list[PartitionOffsets]:
+    """The offsets of each partition, in the order of topics and partitions, with what the group says of it. Raises
+    KafkaUnavailable."""
+    committed = groups.committed(brokers, group_id, places.partitions())
     held = {partition for member in groups.group(brokers, group_id).members for partition in member.partitions}
     offsets = []
-    for place in places:
-        low, high, applied = place.log.low, place.log.high, place.applied
-        next_offset, owner = (applied.next_offset, applied.owner) if applied else (None, None)
-        told = committed.get(place.partition)
+    for place in places.known:
+        low, high = place.log.low, place.log.high
+        next_offset, owner = _applied_by(place.applied)
         lag = max(0, high - max(next_offset or 0, low))
         state = str(place.stop_reason or ("held" if place.partition in held else "free"))
+        told = committed.get(place.partition)
         offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state))
-    return offsets
+    for partition, applied in places.leaderless.items():
+        next_offset, owner = _applied_by(applied)
+        told = committed.get(partition)
+        offsets.append(PartitionOffsets(*partition, next_offset, told, None, None, None, owner, "no_leader"))
+    return sorted(offsets, key=lambda each: (each.topic, each.partition))
+
+
+def _applied_by(applied: Applied | None) -> tuple[int | None, str | None]:
+    return (applied.next_offset, applied.owner) if applied else (None, None)
 
 
 # Going on after the log changed.
@@ -154,15 +164,16 @@ def require_inactive(brokers: Brokers, group_id: str) -> None:
         raise TerminalError(f"group {group_id} is active: stop every `stream run` first. In it: {who}")
 
 
-def plan_reset(brokers: Brokers, places: Sequence[Place], numbers: Collection[int], target: Target) -> list[Reset]:
+def plan_reset(brokers: Brokers, places: Places, numbers: Collection[int], target: Target) -> list[Reset]:
     """The resets of all places, or of those with some partitions' numbers; what already stands there is left out.
-    Raises KafkaUnavailable, and TerminalError where a topic has no such partition."""
-    there = {place.partition for place in places}
+    Raises KafkaUnavailable, also where any of them has no leader, and TerminalError where a topic has no such
+    partition."""
+    there = set(places.partitions())
     absent = {TopicPartition(partition.topic, number) for partition in there for number in numbers} - there
     if absent:
         names = ", ".join(sorted(map(str, absent)))
         raise TerminalError(f"no such partition: {names}; `stream offsets show` lists them")
-    chosen = [place for place in places if not numbers or place.partition.partition in numbers]
+    chosen = places.of([each for each in there if not numbers or each.partition in numbers]).required()
     moment = target.to_datetime
     at = brokers.offsets_at([place.partition for place in chosen], moment) if moment else {}
     return [move for place in chosen if (move := _reset_of(place, target, at.get(place.partition)))]

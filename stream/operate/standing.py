@@ -4,7 +4,7 @@
 the rule by which a partition stops.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from stream import moments
 from stream.declaration.service_tables import PROGRESS
 from stream.errors import StopReason
-from stream.kafka.brokers import Brokers, Log
+from stream.kafka.brokers import Brokers, Log, require_leaders
 from stream.records import TopicPartition
 
 
@@ -58,6 +58,31 @@ class Place:
         return self.applied.next_offset
 
 
+@dataclass(frozen=True)
+class Places:
+    """The places of partitions, in the order of topics and partitions."""
+
+    known: Sequence[Place]
+    leaderless: Mapping[TopicPartition, Applied | None]
+    """Partitions without a leader: nobody knows where their logs begin and end."""
+
+    def required(self) -> Sequence[Place]:
+        """All of them. Raises KafkaUnavailable where any partition has no leader."""
+        require_leaders(self.leaderless)
+        return self.known
+
+    def partitions(self) -> list[TopicPartition]:
+        """All of them, those that have a leader first."""
+        return [*(place.partition for place in self.known), *self.leaderless]
+
+    def of(self, partitions: Collection[TopicPartition]) -> "Places":
+        """Those of some partitions."""
+        return Places(
+            [place for place in self.known if place.partition in partitions],
+            {each: stored for each, stored in self.leaderless.items() if each in partitions},
+        )
+
+
 def stop_reason(next_offset: int, low: int, high: int) -> StopReason | None:
     """The reason for which a partition can't go on at an offset, given its log's watermarks; None where it can. The
     third reason, a recreated topic, is told by the topic's id, whatever the offsets say."""
@@ -68,12 +93,16 @@ def stop_reason(next_offset: int, low: int, high: int) -> StopReason | None:
     return None
 
 
-def look(brokers: Brokers, connection: Connection, group_id: str, topics: Collection[str]) -> list[Place]:
+def look(brokers: Brokers, connection: Connection, group_id: str, topics: Collection[str]) -> Places:
     """The places of all partitions that topics have now, in the order of topics and partitions. Progress is read before
     the logs, so that no lag is told too small, and no progress seems to be ahead of its log. Raises KafkaUnavailable,
     DatabaseUnavailable, and ConfigurationError where a topic doesn't exist."""
     stored = applied(connection, group_id, topics)
-    return [Place(partition, log, stored.get(partition)) for partition, log in brokers.logs(topics).items()]
+    logs = brokers.logs_or_none(topics)
+    return Places(
+        known=[Place(partition, log, stored.get(partition)) for partition, log in logs.items() if log],
+        leaderless={partition: stored.get(partition) for partition, log in logs.items() if log is None},
+    )
 
 
 def applied(connection: Connection, group_id: str, topics: Collection[str]) -> dict[TopicPartition, Applied]:

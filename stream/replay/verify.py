@@ -76,7 +76,7 @@ def verify(
     applied."""
     tables = [(topic, table) for topic in decoder.readers for table in STREAMS[topic].tables]
     with snapshot(database) as live, shadow_of(database, [table for _, table in tables]) as shadow:
-        ranges = applied_ranges(look(Brokers(properties), live, group_id, list(decoder.readers)))
+        ranges = applied_ranges(look(Brokers(properties), live, group_id, list(decoder.readers)).required())
         for _ in shadow.apply_ranges(properties, "verify", ranges, decoder, tell):
             pass
         findings: list[Verified] = []

@@ -73,6 +73,14 @@ def test_a_partition_without_a_leader_holds_up_nobody_else(
     told = json.loads(run_command(stream_settings, "lag", "--topic", "trip", "--format", "json").stdout)
     assert [lag["partition"] for lag in told if lag["end_offset"] is None] == lost
     assert [lag["lag_records"] for lag in told if lag["end_offset"] is not None] == [0] * len(led)
+    shown = json.loads(run_command(stream_settings, "offsets", "show", "--topic", "trip", "--format", "json").stdout)
+    assert [(each["partition"], each["latest"]) for each in shown if each["state"] == "no_leader"] == [
+        (each, None) for each in lost
+    ]
+    accepted = run_command(stream_settings, "offsets", "accept")
+    assert accepted.returncode == 0
+    assert "trip/2 has no leader" in accepted.stderr
+    assert "trip/2, trip/5" in run_command(stream_settings, "verify", "--topic", "trip").stderr
     node(broker, 3).start()
     put_trips(broker, lost, first=1000)
     measure(lambda: mysql.count("trip") == 6 * TRIPS, "the trips of partitions that have a leader again", 60)

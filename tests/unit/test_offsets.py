@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.errors import StopReason, TerminalError
+from stream.errors import KafkaUnavailable, StopReason, TerminalError
 from stream.kafka.brokers import Log
 from stream.operate.offsets import acceptances
-from stream.operate.standing import Applied, Place, stop_reason
+from stream.operate.standing import Applied, Place, Places, stop_reason
 from stream.records import Range, TopicPartition
 from stream.replay.verify import applied_ranges
 
@@ -64,6 +64,14 @@ def test_a_stopped_partition_goes_on_where_its_log_begins(stopped: Place, reason
     (plan,) = acceptances([place(5, 5, 9), stopped, place(9, 5, 9)])
     assert (plan.reason, plan.goes_on_at, plan.records_never_applied_max) == (reason, stopped.log.low, lost)
     assert plan.topic_id == stopped.log.topic_id
+
+
+def test_only_a_partition_without_a_leader_has_to_wait_for_it() -> None:
+    leaderless = TopicPartition("trip", 1)
+    places = Places([place(5, 5, 9)], {leaderless: None})
+    with pytest.raises(KafkaUnavailable, match="no broker tells where trip/1 begins and ends"):
+        places.required()
+    assert places.of([TopicPartition("trip", 0)]).required() == places.known
 
 
 def test_what_is_applied_and_still_in_the_log_is_verified() -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from stream.declaration.tables import other_unique_columns, owner_of
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict, Trouble
-from stream.mysql import rows, unique_indexes
+from stream.mysql import rows
 from stream.mysql.connection import answers
+from stream.mysql.tables import require_declared
 from stream.records import Record
 from stream.stages.compact import Accepted, Row, TableRows, superseded
 from stream.stages.upsert import claimants_statement, version_in
@@ -32,8 +33,9 @@ def find_refused(
 ) -> Refused:
     """The records of which the database refuses a row: of these tables' rows, made of the accepted events, and of those
     that take their places. Leaves no row behind. Raises TransactionConflict where the database refuses none of them
-    now, so that the transaction is tried again, and DatabaseUnavailable where somebody made a unique index by hand."""
-    unique_indexes.require_declared(connection, [table.feed.table for table in tables])
+    now, so that the transaction is tried again, and DatabaseUnavailable where somebody changed a table so that it may
+    refuse more than it should."""
+    require_declared(connection, [table.feed.table for table in tables])
     refused: Refused = {}
     trial = connection.begin_nested()
     for table in tables:

@@ -90,6 +90,7 @@ UNAVAILABLE = {
     1227: Trouble.ACCESS_DENIED,
     1251: Trouble.ACCESS_DENIED,  # a way to authenticate that the driver lacks
     1290: Trouble.READ_ONLY,
+    1364: Trouble.TABLES_DIFFER,  # a column that nobody declared has to be named
     1370: Trouble.ACCESS_DENIED,
     1637: Trouble.TOO_MANY_CONNECTIONS,  # transactions
     1665: Trouble.BINLOG_FORMAT,

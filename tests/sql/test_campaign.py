@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
-from stream.errors import DatabaseUnavailable
 from stream.mysql import rows
 from stream.mysql.rows import WrittenSlice
 from stream.stages.compact import Row, TableRows
@@ -28,7 +26,7 @@ from tests.balance import (
     assert_tables,
 )
 from tests.databases import Database
-from tests.events import NOON, SECOND, TOPICS, Datum, campaign, uuid_text
+from tests.events import NOON, SECOND, Datum, campaign, uuid_text
 from tests.model import expect
 from tests.model.declaration import Fault
 from tests.sql.applying import GROUP_ID, Applier, outcomes
@@ -248,49 +246,6 @@ def statements_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(rows, "send", noted)
     return sent
-
-
-# --- Unique indexes that nobody declared
-
-
-@contextmanager
-def index_by_hand(database: Database, table: str, columns: str) -> Iterator[None]:
-    database.execute(f"ALTER TABLE {table} ADD UNIQUE INDEX by_hand ({columns})")
-    try:
-        yield
-    finally:
-        database.execute(f"ALTER TABLE {table} DROP INDEX by_hand")
-
-
-@pytest.mark.parametrize(
-    ("table", "columns", "stored", "later"),
-    [
-        ("user_rating", "trip_id", [rated(1, 1), rated(2, 2)], rated(3, 1)),
-        ("user_rating", "trip_id", [rated(1, 1), rated(2, 2)], rated(2, 1, at=1)),
-        ("campaign", "name(8)", [saved(1, 10, name="same"), saved(2, 20, name="other")], saved(3, 30, name="same")),
-    ],
-    ids=["another's row", "another's value", "beside a declared one"],
-)
-def test_an_index_that_was_made_by_hand_changes_no_row_and_rejects_no_record(
-    database: Database, applier: Applier, table: str, columns: str, stored: list[Any], later: Any
-) -> None:
-    applier.apply(*stored)
-    before = database.rows(table)
-    slice_ = applier.slice(TOPICS[later[0]], [events.record(*later)])
-    with index_by_hand(database, table, columns):
-        with pytest.raises(DatabaseUnavailable, match="tables_differ"):
-            applier.write(slice_)
-        assert (database.rows(table), database.count("dead_letter")) == (before, 0)
-    applier.write(slice_)
-    assert_drained(database, applier.log, GROUP_ID)
-
-
-def test_an_index_that_refuses_nothing_more_than_a_declared_one_is_no_matter(
-    database: Database, applier: Applier
-) -> None:
-    applier.apply(saved(1, 10))
-    with index_by_hand(database, "campaign", "ap_campaign_id, name(2)"):
-        assert refused(applier.apply(saved(3, 10))) == [(1, "conflict")]
 
 
 # --- Writers of two groups at once

@@ -20,7 +20,7 @@ from stream.catalog import ROLLUPS, STREAMS
 from stream.declaration.persons import Person, PersonKind
 from stream.engine.metrics import Metrics
 from stream.hashing import Hasher
-from stream.mysql import dead_letters, erasure, freshness, returns, rollups, selection
+from stream.mysql import dead_letters, erasure, freshness, locks, returns, rollups, selection
 from stream.mysql import replay_runs as runs
 from stream.mysql.touched import late_before
 from stream.operate.restore import Restorer
@@ -34,6 +34,9 @@ AT_ONCE = 0.0
 
 PERSONS_MAX = 500
 """Persons whose rows one step removes, with one statement a table where they have few: a second's work."""
+
+OTHER_SWEEPS_SECONDS = 1.0
+"""The eraser's rest while another process sweeps."""
 
 ROLLUP_SECONDS = 1.0
 """The lag of rollups behind the rows, where little is written."""
@@ -53,13 +56,20 @@ Step = Callable[[Connection, datetime], Mapping[str, int]]
 
 
 def sweep_erasures(connection: Connection, hasher: Hasher | None, look_back_days: int) -> float | None:
-    """Remove what was stored of erased persons before their markers were there."""
+    """Remove what was stored of erased persons before their markers were there. A single process sweeps at a time:
+    several would wait for each other's locks, to remove the same."""
     with connection.begin():
-        persons = sweepable(connection, hasher)
-    some = persons[:PERSONS_MAX]
-    if some:
-        erasure.sweep(connection, some, hasher, late_before(look_back_days))
-        log.info("erasures swept", persons=len(some))
+        if not sweepable(connection, hasher):
+            return None
+    with locks.held(connection, "erasures") as is_ours:
+        if not is_ours:
+            return OTHER_SWEEPS_SECONDS
+        with connection.begin():
+            persons = sweepable(connection, hasher)
+        some = persons[:PERSONS_MAX]
+        if some:
+            erasure.sweep(connection, some, hasher, late_before(look_back_days))
+            log.info("erasures swept", persons=len(some))
     return AT_ONCE if len(persons) > len(some) else None
 
 
@@ -162,13 +172,20 @@ def inspect_quality(connection: Connection, metrics: Metrics, interval: timedelt
     """Run the check of data quality that is due, if any is, and tell what is known of all. A single process inspects at
     a time, and a single check at a step: MySQL never runs more than one of these queries. `interval` is how old a
     finding may become; 0 never inspects."""
-    if interval and inspection.try_lock(connection):
-        check = inspection.overdue(connection, interval)
-        connection.rollback()  # a query may take its time, an open transaction may not
-        if check is not None:
-            finding = inspection.inspect(connection, check, CHECK_SECONDS_MAX)
-            connection.rollback()
-            inspection.remember(connection, finding)
-            connection.commit()
+    if interval:
+        with locks.held(connection, "quality") as is_ours:
+            if is_ours:
+                _run_check(connection, interval)
     metrics.observe_quality(inspection.remembered(connection))
     return None
+
+
+def _run_check(connection: Connection, interval: timedelta) -> None:
+    with connection.begin():
+        check = inspection.overdue(connection, interval)
+    if check is not None:
+        # A query may take its time, an open transaction may not.
+        finding = inspection.inspect(connection, check, CHECK_SECONDS_MAX)
+        connection.rollback()
+        with connection.begin():
+            inspection.remember(connection, finding)

@@ -60,12 +60,6 @@ def _counted(check: Check) -> Select[Any]:
     return select(*rows.c, func.count().over().label("faults")).order_by(*rows.c).limit(SAMPLE_ROWS)
 
 
-def try_lock(connection: Connection) -> bool:
-    """Whether this connection may inspect: of all processes one at a time may, until its connection is closed."""
-    name = func.left(func.concat("stream quality ", func.database()), 64)  # servers allow no more
-    return bool(connection.execute(select(func.get_lock(name, 0))).scalar_one())
-
-
 def overdue(connection: Connection, interval: timedelta) -> Check | None:
     """The check that was run longest ago, unless even that was within the interval."""
     query = select(DATA_QUALITY.c.check_name, DATA_QUALITY.c.checked_on, func.utc_timestamp(6).label("now"))

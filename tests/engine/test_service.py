@@ -29,7 +29,7 @@ WORKERS = {
     "restorer": "stream.mysql.returns.due",
     "refresher": "stream.mysql.rollups.prepare",
     "housekeeper": "stream.mysql.dead_letters.expire_some",
-    "inspector": "stream.quality.inspect.try_lock",
+    "inspector": "stream.quality.inspect.remembered",
     "surveyor": "stream.engine.survey.Survey",
 }
 """Each with what it calls in its first step."""

@@ -17,9 +17,9 @@ from stream.catalog import METADATA
 from stream.declaration.persons import OnErasure, Person, PersonKind
 from stream.declaration.tables import persons_of
 from stream.declaration.types import YEAR_2000
-from stream.engine.jobs import sweep_erasures, sweepable
+from stream.engine.jobs import OTHER_SWEEPS_SECONDS, sweep_erasures, sweepable
 from stream.hashing import Hasher
-from stream.mysql import dead_letters, erasure
+from stream.mysql import dead_letters, erasure, locks
 from stream.mysql.errnos import error_of
 from stream.records import Record
 from stream.settings import LOOK_BACK_DAYS
@@ -381,6 +381,21 @@ def test_the_eraser_sweeps_many_persons_in_bounded_steps(
         while sweep_erasures(connection, None, LOOK_BACK_DAYS) is not None:
             left.append(sum(row["swept_on"] is None for row in database.rows("erasure")))
     assert left == [3, 1]
+    assert all(row["swept_on"] for row in database.rows("erasure"))
+
+
+def test_one_process_sweeps_at_a_time(database: Database, applier: Applier) -> None:
+    apply(applier, tombstones())
+    with (
+        database.engine(for_lane=True).connect() as connection,
+        database.engine(for_lane=True).connect() as other,
+        locks.held(other, "erasures") as is_theirs,
+    ):
+        assert is_theirs
+        assert sweep_erasures(connection, None, LOOK_BACK_DAYS) == OTHER_SWEEPS_SECONDS
+        assert {row["swept_on"] for row in database.rows("erasure")} == {None}
+    with database.engine(for_lane=True).connect() as connection:
+        assert sweep_erasures(connection, None, LOOK_BACK_DAYS) is None
     assert all(row["swept_on"] for row in database.rows("erasure"))
 
 

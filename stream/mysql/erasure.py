@@ -5,7 +5,7 @@ that person's rows out. What is older is removed afterwards, of many persons tog
 
 1. mark the persons' other names too: the hashes under which they take part in studies
 2. remove the persons' rows, empty the columns of those that stay, empty dead letters under the persons' keys
-3. lock every progress row once: that waits for each write whose statement began before the markers were seen
+3. wait for each write that is under way: its statement may have begun before the markers were seen
 4. where such a write brought a study that nobody knew of, begin again with it
 5. remove again what such a write left behind
 6. only then note the markers as swept; the receipts are final
@@ -31,6 +31,7 @@ from sqlalchemy import (
     false,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
@@ -73,8 +74,7 @@ def sweep(
     while True:
         owners = _marked_names(connection, seen, studies, hasher)
         _remove(connection, owners, late_before)
-        with connection.begin():
-            connection.execute(select(PROGRESS.c.topic).with_for_update()).all()
+        _wait_for_writers(connection)
         with connection.begin():
             known = known_studies(connection)
         if known <= studies:
@@ -123,6 +123,21 @@ def _remove(connection: Connection, owners: Owners, late_before: int) -> None:
         keys = {key: name for name in owners if (key := stream.key_of_person(name)) is not None}
         if keys:
             _until_none(connection, owners, DEAD_LETTER, partial(_empty_letters, connection, stream, keys))
+
+
+def _wait_for_writers(connection: Connection) -> None:
+    """Wait until the writes that are under way have ended, each of which has locked its progress row. Whoever locks one
+    later sees the markers, and is not held up: at most one row is locked at a time, but for a moment."""
+    own = list(PROGRESS.primary_key)
+    with connection.begin():
+        # A row that is about to be added has a writer, too.
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"))
+        rows = {tuple(row) for row in connection.execute(select(*own))}
+        free = {tuple(row) for row in connection.execute(select(*own).with_for_update(skip_locked=True))}
+    for row in sorted(rows - free):
+        with connection.begin():
+            is_it = and_(*(column == value for column, value in zip(own, row, strict=True)))
+            connection.execute(select(PROGRESS.c.topic).where(is_it).with_for_update()).all()
 
 
 def tables_about(kind: str) -> list[tuple[Table, PersonColumn]]:

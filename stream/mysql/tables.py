@@ -52,7 +52,7 @@ def _differences(connection: Connection, names: Collection[str]) -> Iterator[Dif
 
 
 def _definitions(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
-    """The differences that alembic tells, without unique indexes that somebody added: it doesn't see those of expressions."""
+    """Alembic's differences, without unique indexes that somebody added: it doesn't see those of expressions."""
 
     def is_asked_for(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or name in names

@@ -19,9 +19,9 @@ from stream.declaration.tables import persons_of
 from stream.declaration.types import YEAR_2000
 from stream.engine.jobs import OTHER_SWEEPS_SECONDS, sweep_erasures, sweepable
 from stream.hashing import Hasher
-from stream.mysql import dead_letters, erasure, locks
+from stream.mysql import dead_letters, erasure, locks, progress
 from stream.mysql.errnos import error_of
-from stream.records import Record
+from stream.records import Record, TopicPartition
 from stream.settings import LOOK_BACK_DAYS
 from tests import events
 from tests.balance import assert_drained
@@ -351,6 +351,34 @@ def test_a_write_that_began_before_the_marker_is_swept(database: Database, appli
     assert noted == {"user_rating": 1}
 
 
+def test_a_sweep_that_waits_for_a_writer_holds_up_no_other(database: Database, applier: Applier) -> None:
+    for partition in range(3):
+        applier.claim("trip", partition)
+    apply(applier, tombstones())
+    with database.engine(for_lane=True).connect() as slow, database.engine(for_lane=True).connect() as other:
+        transaction = slow.begin()
+        slow.execute(text("SELECT * FROM progress WHERE topic = 'trip' AND kafka_partition = 1 FOR UPDATE")).all()
+        with sweeping(database) as (_, errors):
+            wait_for(lambda: database.waiting_transactions() == 1, "the sweep to wait", 4, every_seconds=0.2)
+            free = other.execute(text("SELECT kafka_partition FROM progress FOR UPDATE SKIP LOCKED")).scalars()
+            assert {0, 2} <= set(free)
+            transaction.commit()
+        assert errors == []
+
+
+def test_a_redrive_that_is_a_partitions_first_is_waited_for(database: Database, applier: Applier) -> None:
+    """Its progress row is nowhere to be seen yet."""
+    apply(applier, tombstones())
+    with database.engine(for_lane=True).connect() as slow:
+        transaction = slow.begin()
+        progress.lock_redrive(slow, TopicPartition("trip", 5), "the topic's id")
+        with sweeping(database) as (thread, errors):
+            wait_for(lambda: database.waiting_transactions() == 1, "the sweep to wait", 4, every_seconds=0.2)
+            assert thread.is_alive()
+            transaction.commit()
+        assert errors == []
+
+
 def test_a_write_that_does_not_end_keeps_the_receipt_open(database: Database, applier: Applier) -> None:
     """The sweep gives up after the lock's wait, has promised nothing, and the eraser does it again."""
     applier.claim("trip")
@@ -400,7 +428,7 @@ def test_one_process_sweeps_at_a_time(database: Database, applier: Applier) -> N
 
 
 def test_many_persons_are_swept_with_as_many_statements_as_a_few(database: Database, applier: Applier) -> None:
-    """One lock of all progress rows among them. One person after the other, thousands outlasted every process."""
+    """One wait for writers among them. One person after the other, thousands outlasted every process."""
     statements: dict[int, int] = {}
     for count in (3, 60):
         database.empty(["erasure"])
@@ -414,7 +442,7 @@ def test_many_persons_are_swept_with_as_many_statements_as_a_few(database: Datab
         assert database.count("auth_user") == 0
         statements[count] = len(sent)
     assert statements[60] == statements[3]
-    assert sum("FROM progress FOR UPDATE" in " ".join(statement.split()) for statement in sent) == 1
+    assert sum("FROM progress FOR UPDATE SKIP LOCKED" in " ".join(statement.split()) for statement in sent) == 1
 
 
 # --- Any order

@@ -8,10 +8,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
 from deploy.local import Registry
+from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.records import TopicPartition
 from tests.broker import Broker
 from tests.chaos.watch import Progress, Watch, pid_of
@@ -31,6 +33,12 @@ LOOK_SECONDS = 0.1
 SETTLE_SECONDS_MAX = 60.0
 """From the start of both until both are at work: 4 s, but after a broker's or a server's end it takes longer, and
 the machine may be busy."""
+
+
+COMMAND_SECONDS_MAX = 300.0
+"""A replay waits for all that there was to sweep and to sum, while a member is killed every few seconds."""
+
+ATTEMPTS_MAX = 10
 
 
 class Group:
@@ -55,6 +63,8 @@ class Group:
         self._start = start
         self._run = run
         self._started: list[Consumer] = []
+        self._commands = ThreadPoolExecutor(1, "command")
+        self._command: Future[None] | None = None
         self._began = time.monotonic()
 
     def start_one(self) -> Consumer:
@@ -69,10 +79,21 @@ class Group:
         return self.witness
 
     def command(self, *arguments: str) -> None:
-        """Run a command beside the members; it succeeds."""
-        began = time.monotonic()
-        done = self._run(*arguments)
-        self.note(f"  stream {arguments[0]} took {time.monotonic() - began:.1f} s")
+        """Run a command beside the members and whatever strikes next, once the one before it is done."""
+        self.await_command()
+        self._command = self._commands.submit(self._run_until_done, arguments)
+
+    def await_command(self) -> None:
+        """Wait until the last command is done: it succeeds, whatever it met."""
+        if self._command:
+            self._command.result(COMMAND_SECONDS_MAX)
+
+    def _run_until_done(self, arguments: tuple[str, ...]) -> None:
+        """Type it again where it ended with the advice to do so."""
+        began, attempts = time.monotonic(), 1
+        while (done := self._run(*arguments)).returncode == EXIT_TRY_AGAIN and attempts < ATTEMPTS_MAX:
+            attempts += 1
+        self.note(f"  stream {arguments[0]} took {time.monotonic() - began:.1f} s, {attempts} attempts")
         assert done.returncode == 0, f"stream {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def required_registry(self) -> Registry:

@@ -63,6 +63,7 @@ class Ordeal:
         self.published = Deliveries()
         self.records: list[LogRecord] = []
         self.expected = Expected()
+        self.pace: Mapping[str, int] = MANY_TRANSACTIONS
         self.hostile_every = 0
         self.encode: Callable[[Message], Message] = lambda message: message
         """The last hand at a message before it is sent."""
@@ -74,9 +75,7 @@ class Ordeal:
         """A consumer that reaches the database by way of the proxy, and with it all answers may be lost."""
         url = self.watch.proxy.way_to(self.watch.database.url)
         registry_url = self.settings.get("STREAM_SCHEMA_REGISTRY_URL", "")
-        return self._start(
-            *arguments, database_url=url, schema_registry_url=registry_url, **MANY_TRANSACTIONS, **NO_FLOODS
-        )
+        return self._start(*arguments, database_url=url, schema_registry_url=registry_url, **self.pace, **NO_FLOODS)
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
         """Run another command to its end."""
@@ -103,6 +102,7 @@ class Ordeal:
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")
                 strike(group)
                 self._settle_after(strike)
+            group.await_command()
             self.published = feed.stop()
         group.kill_all()
         if group.witness:

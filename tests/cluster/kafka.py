@@ -12,14 +12,16 @@ from deploy.local.server import LOOPBACK, free_port
 
 BROKERS = 3
 
+REPLICA_LAG_MAX_MS = 3000
+"""A follower that is silent is left behind after this, and producers wait for it no longer."""
+
 REPLICATED = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
     "offsets.topic.replication.factor": "3",
     "transaction.state.log.replication.factor": "3",
     "transaction.state.log.min.isr": "2",
-    # A follower that is silent is left behind after this, and producers wait for it no longer.
-    "replica.lag.time.max.ms": "3000",
+    "replica.lag.time.max.ms": str(REPLICA_LAG_MAX_MS),
 }
 
 

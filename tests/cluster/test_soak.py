@@ -17,7 +17,7 @@ from stream.catalog import STREAMS
 from stream.produce import Kind, Message
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, confluent_header
 from tests.chaos import failovers, kills, operations, outages, registries
-from tests.chaos.ordeal import Ordeal
+from tests.chaos.ordeal import MANY_TRANSACTIONS, Ordeal
 from tests.chaos.strikes import FREEZE, KILLS, QUICK, SLOW, Strike
 from tests.cluster import networks
 from tests.cluster.vitals import Vitals
@@ -57,6 +57,9 @@ ANY: tuple[Strike, ...] = (
     failovers.kill_the_primary,
     failovers.freeze_the_primary,
 )
+
+FEWER_TRANSACTIONS = {**MANY_TRANSACTIONS, "linger_ms": 250}
+"""A group of servers writes each transaction three times, and two cores have all of it to do."""
 
 HOSTILE_EVERY = 4_000
 """Messages, of which one would cost much to be read."""
@@ -108,6 +111,7 @@ def test_a_soak_leaves_no_trace(failing: Ordeal, registry_server: Registry) -> N
         failing.broker.alter_topic(topic, {"message.timestamp.type": "LogAppendTime"})
     failing.encode, failing.decode = by_ids_of(registry_server)
     failing.hostile_every = HOSTILE_EVERY
+    failing.pace = FEWER_TRANSACTIONS
     vitals = Vitals(failing.group.call_a_witness(), failing.watch)
     failing.undergo(strikes(failing), rate=RECORDS_A_SECOND, are_read_again=True, beside=vitals)
     tell(f"the witness: {vitals}")

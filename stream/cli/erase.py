@@ -6,6 +6,7 @@ import typer
 
 from stream import moments
 from stream import settings as config
+from stream.cli.exit_codes import EXIT_TRY_AGAIN
 from stream.cli.options import ExecuteOption
 from stream.cli.output import Format, FormatOption, show
 from stream.mysql.connection import connect_engine, read_connection
@@ -48,6 +49,6 @@ def erase_command(
         typer.echo(f"published: event {event_id}; waiting for `stream run` to apply it", err=True)
         if not erasing.wait_until_swept(database, who, occurred_at, wait_seconds):
             typer.echo("not applied yet: look again with --receipt", err=True)
-            raise typer.Exit(75)
+            raise typer.Exit(EXIT_TRY_AGAIN)
     with read_connection(database) as connection:
         show(erasing.receipt(connection, who, settings.dead_letter_days), output_format, empty="")

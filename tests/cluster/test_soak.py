@@ -61,6 +61,8 @@ ANY: tuple[Strike, ...] = (
 FEWER_TRANSACTIONS = {**MANY_TRANSACTIONS, "linger_ms": 250}
 """A group of servers writes each transaction three times, and two cores have all of it to do."""
 
+QUICK_TIMES = 3
+
 HOSTILE_EVERY = 4_000
 """Messages, of which one would cost much to be read."""
 
@@ -68,8 +70,10 @@ MEMORY_GROWTH_MAX = 1.25
 
 
 def strikes(ordeal: Ordeal) -> Iterator[Strike]:
-    """Drawn by lot, each kind as often as any other, until it has been long enough."""
-    kinds = [*ANY, *([failovers.cut_the_primary_off] if networks.can_be_made() else [])]
+    """Drawn by lot until it has been long enough: each kind as often as any other, but that those which are over within
+    a second or two come three times as often."""
+    cuts = [failovers.cut_the_primary_off] if networks.can_be_made() else []
+    kinds = [*ANY, *cuts, *[strike for strike in QUICK if strike not in NOT_HERE] * (QUICK_TIMES - 1)]
     began = time.monotonic()
     while True:
         for strike in ordeal.chance.sample(kinds, len(kinds)):

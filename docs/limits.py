@@ -7,13 +7,15 @@ from typing import NamedTuple
 from stream.catalog.message import RECIPIENTS_MAX
 from stream.cli.options import ROWS_MAX as ROWS_LISTED_MAX
 from stream.cli.report import PLOTTED_DAYS_MAX
+from stream.declaration.service_tables import BECAUSE_LENGTH_MAX
 from stream.declaration.streams import KEY_CHARACTERS_MAX
 from stream.declaration.types import AHEAD_MICROS_MAX, TEXT_LENGTH_MAX
-from stream.engine import flood_guard, http_server, lane, poller, retry, survey, waiting, watch
+from stream.engine import flood_guard, http_server, jobs, lane, poller, retry, survey, waiting, watch
 from stream.engine.service import QUERY_SECONDS_MAX
 from stream.engine.workers import FAILURE_SECONDS_MAX
+from stream.hashing import KEY_CHARACTERS_MIN
 from stream.kafka import client
-from stream.mysql import hosts, markers, migrate, returns, session, touched
+from stream.mysql import dead_letters, hosts, markers, migrate, returns, rollups, selection, session, touched
 from stream.mysql.connection import CONNECT_SECONDS_MAX, READ_TIMEOUT_SECONDS
 from stream.mysql.rows import ROWS_MAX
 from stream.operate.check import PACKET_BYTES_MIN
@@ -179,6 +181,30 @@ STATEMENTS = [
         "test_a_server_that_is_set_wrong_is_refused",
     ),
     Limit(
+        "dead letters that a redrive takes",
+        f"{selection.RECORDS_MAX} and {selection.BYTES_MAX // MIB} MiB at a time, a single larger one by itself",
+        "several transactions",
+        "test_a_redrive_takes_a_bounded_number_of_records_and_of_bytes_at_a_time",
+    ),
+    Limit(
+        "persons that are erased, and rows that are removed or emptied",
+        f"{jobs.PERSONS_MAX} and {dead_letters.CHANGED_ROWS_MAX:,} at a time",
+        "several steps",
+        "test_the_eraser_sweeps_many_persons_in_bounded_steps",
+    ),
+    Limit(
+        "a rollup's quarters of an hour that are summed",
+        f"{rollups.PERIODS_MAX} at a time, of {rollups.ENTRIES_MAX:,} entries at most",
+        "several steps",
+        "test_a_backlog_is_worked_off_some_periods_at_a_time_and_each_once",
+    ),
+    Limit(
+        "a check of data quality",
+        f"{jobs.CHECK_SECONDS_MAX:.0f} s",
+        "given up; nothing is told of it",
+        "test_of_a_check_that_took_too_long_or_is_gone_nothing_is_told",
+    ),
+    Limit(
         "records that a return lets in again",
         f"{returns.RECORDS_MAX} at a time",
         "several transactions",
@@ -285,6 +311,18 @@ OUTSIDE = [
         f"{DAYS_MAX:,}, {WEEKS_MAX}; {PLOTTED_DAYS_MAX:,}",
         "exit code 2",
         "test_wrong_usage_ends_with_2",
+    ),
+    Limit(
+        "the reason for which somebody discards",
+        f"{BECAUSE_LENGTH_MAX} characters",
+        "exit code 2",
+        "test_discarding_wants_a_filter_and_a_reason_and_a_second_word",
+    ),
+    Limit(
+        "`STREAM_HASH_KEY`",
+        f"{KEY_CHARACTERS_MIN} characters at least",
+        "refused at the start",
+        "test_a_missing_or_short_key_is_refused_without_telling_it",
     ),
     Limit("rows of `dead-letters list`", f"{ROWS_LISTED_MAX:,}", "exit code 2", "test_wrong_usage_ends_with_2"),
 ]

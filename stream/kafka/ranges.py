@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from stream.errors import KafkaUnavailable, TerminalError
 from stream.kafka.brokers import Brokers, Log
@@ -78,8 +79,7 @@ class RangeSource(Source):
         holds: Callable[[TopicPartition], bool | None],
         is_held_back: Callable[[], bool],
     ) -> None:
-        alone = {key: value for key, value in properties.items() if key not in MEMBERS_ONLY}
-        super().__init__(alone, name)
+        super().__init__(properties, name)
         self.is_incremental = True
         self._ends = {each.topic_partition: each.to_offset for each in ranges}
         self._finished: set[TopicPartition] = set()
@@ -91,6 +91,9 @@ class RangeSource(Source):
     def is_finished(self) -> bool:
         """Whether every range was read to its end."""
         return len(self._finished) == len(self._ends)
+
+    def _config(self) -> dict[str, Any]:
+        return {key: value for key, value in super()._config().items() if key not in MEMBERS_ONLY}
 
     def _join(self) -> None:
         """Have the next poll give out the partitions: no group does, nor takes them away."""

@@ -65,15 +65,15 @@ class Source:
     """The consumer of some topics in a group."""
 
     def __init__(self, properties: Mapping[str, str], group_id: str) -> None:
-        config = consumer_config(properties, group_id)
+        self._group_id = group_id
+        self._properties = properties
+        config = self._config()
         is_cooperative = "cooperative" in str(config.get("partition.assignment.strategy"))
         self.is_incremental = is_cooperative or config.get("group.protocol") == "consumer"
         self.brokers = Brokers(properties)
-        self._group_id = group_id
         self._on_assign: OnPartitions
         self._subscription: dict[str, Any] = {}
         self._errors = ErrorLog()
-        self._properties = properties
         self._consumer: Any = self._make_consumer()
         self._brokers_down = False
         self._is_refused = False
@@ -90,8 +90,10 @@ class Source:
         self._join()
 
     def _make_consumer(self) -> Any:
-        config = consumer_config(self._properties, self._group_id)
-        return make_client(KafkaConsumer, {**config, "error_cb": self._note_error}, self._errors)
+        return make_client(KafkaConsumer, {**self._config(), "error_cb": self._note_error}, self._errors)
+
+    def _config(self) -> dict[str, Any]:
+        return consumer_config(self._properties, self._group_id)
 
     @property
     def trouble(self) -> str | None:

@@ -22,7 +22,9 @@ from stream.errors import KafkaUnavailable, Trouble
 from stream.kafka import brokers as brokers_module
 from stream.kafka import groups
 from stream.kafka.brokers import Brokers
+from stream.kafka.ranges import RangeSource
 from stream.kafka.source import Source
+from stream.records import Range
 from tests.certificates import write_certificates
 from tests.commands import run_command
 from tests.waiting import wait_for
@@ -147,6 +149,23 @@ def test_a_password_that_is_renewed_in_its_file_is_taken(guarded: Kafka, folder:
         wait_for(lambda: source.poll(1, 0.1) == {} and bool(assigned), "the group to let it in")
         assert source.trouble is None
         assert groups.group(source.brokers, "renewed").members
+    finally:
+        source.close()
+
+
+def test_a_replay_takes_a_password_that_is_renewed_while_it_reads(guarded: Kafka, folder: Path) -> None:
+    password = folder / "password"
+    password.write_text("wrong")
+    given = settings(guarded, folder, sasl_password="", sasl_password_file=str(password))
+    begin = Range("trip", 0, "the topic's id", 0, 1)
+    source = RangeSource(
+        config.load(given).required_kafka(), "replay:1", [begin], holds=lambda _: True, is_held_back=lambda: False
+    )
+    try:
+        source.fetch({begin.topic_partition: 0}, [begin.topic_partition])
+        wait_for(lambda: source.poll(1, 0.1) == {} and source.trouble is not None, "the login to be refused")
+        password.write_text("right\n")
+        wait_for(lambda: begin.topic_partition in source.poll(1, 0.1), "the partition's end")
     finally:
         source.close()
 

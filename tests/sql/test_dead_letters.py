@@ -15,7 +15,7 @@ from stream.declaration.persons import Person, PersonKind
 from stream.engine.jobs import AT_ONCE, Kept, keep_house
 from stream.engine.metrics import Metrics
 from stream.errors import Reason, RegistryUnavailable
-from stream.mysql import erasure
+from stream.mysql import erasure, selection
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX, LogPart, headers_from_text
 from stream.mysql.selection import Coordinates, Selection, discard_some
 from stream.operate.erase import receipt
@@ -195,6 +195,20 @@ def test_only_what_is_selected_is_redriven_and_no_more_than_asked_for(database: 
         "resolved",
         "waiting",
     ]
+
+
+def test_a_redrive_takes_a_bounded_number_of_records_and_of_bytes_at_a_time(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single one that holds more is taken by itself."""
+    values = [bytes(size) for size in (1000, 1000, 1000, 5000, 1000, 10, 10, 10, 10)]
+    applier.write(applier.slice("trip", [NONSENSE._replace(value=value) for value in values]))
+    monkeypatch.setattr(selection, "BYTES_MAX", 2500)
+    monkeypatch.setattr(selection, "RECORDS_MAX", 4)
+    topic_id = database.rows("dead_letter")[0]["topic_id"]
+    parts = selection.offsets_waiting(database.engine(), Selection(), LogPart(topic_id, "trip", 0))
+    assert list(parts) == [[0, 1], [2], [3], [4, 5, 6, 7], [8]]
+    assert redrive(database) == [Redriven("trip", rejected_again=records) for records in (2, 1, 1, 4, 1)]
 
 
 def test_nothing_of_a_person_who_was_erased_in_between_comes_back(database: Database, applier: Applier) -> None:

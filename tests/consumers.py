@@ -31,7 +31,9 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONWARNINGS": "error", **{name: value for name, value in settings.items() if value}}
 
 
-def run_process(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_process(
+    settings: Mapping[str, str], *arguments: str, seconds_max: float = COMMAND_SECONDS_MAX
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as a process, for tests of what a process does. The others use `run_command`."""
     return subprocess.run(
         [STREAM, *arguments],
@@ -39,7 +41,7 @@ def run_process(settings: Mapping[str, str], *arguments: str) -> subprocess.Comp
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS_MAX,
+        timeout=seconds_max,
         check=False,
     )
 

@@ -86,7 +86,7 @@ class Group:
     def await_command(self) -> None:
         """Wait until the last command is done: it succeeds, whatever it met."""
         if self._command:
-            self._command.result(COMMAND_SECONDS_MAX)
+            self._command.result()
 
     def _run_until_done(self, arguments: tuple[str, ...]) -> None:
         """Type it again where it ended with the advice to do so."""

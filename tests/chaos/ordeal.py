@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 from stream.produce import Deliveries, Message
 from tests.broker import Broker
 from tests.chaos.feed import Feed
-from tests.chaos.group import MEMBERS, Group
+from tests.chaos.group import COMMAND_SECONDS_MAX, MEMBERS, Group
 from tests.chaos.judge import (
     assert_each_dead_letter_was_written_once,
     assert_nothing_is_lost_or_doubled,
@@ -79,7 +79,7 @@ class Ordeal:
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
         """Run another command to its end."""
-        return run_process(self.settings, *arguments)
+        return run_process(self.settings, *arguments, seconds_max=COMMAND_SECONDS_MAX)
 
     def undergo(
         self,

@@ -11,13 +11,12 @@ see. Only a batch that has such dates looks closer; what changed nothing (a dupl
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Column, Connection, Table, func, select
-from sqlalchemy.dialects.mysql import insert
 
 from stream import moments
 from stream.counts import RowCounts
@@ -31,7 +30,6 @@ from stream.mysql.connection import answers
 from stream.stages.compact import TableRows
 from stream.stages.upsert import EPOCH, json_keys, json_type, sent_names, with_json
 
-FIRST_DAY = date(1970, 1, 1)
 DAY_MICROS = 24 * 3600 * 1_000_000
 PERIODS_MAX = 100_000
 """Periods noted by one statement: each takes less than 100 bytes, and a packet has at least 16 MiB."""
@@ -71,16 +69,8 @@ def note(connection: Connection, parts: Iterable[Changes]) -> None:
         for start in range(0, len(periods), PERIODS_MAX):
             answers(connection, with_json(TOUCH, msgspec.json.encode(periods[start : start + PERIODS_MAX])))
     if changes.late:
-        now = func.utc_timestamp(6)
-        statement = insert(LATE_CHANGE).values(first_changed_on=now, last_changed_on=now)
-        added = LATE_CHANGE.c.changes + statement.inserted.changes
-        connection.execute(
-            statement.on_duplicate_key_update(changes=added, last_changed_on=now),
-            [
-                {"table_name": table, "business_date": FIRST_DAY + timedelta(day), "changes": changes.late[table, day]}
-                for table, day in sorted(changes.late)
-            ],
-        )
+        late = [(str(table), day, changes.late[table, day]) for table, day in sorted(changes.late)]
+        answers(connection, with_json(ADD_LATE, msgspec.json.encode(late)))
 
 
 TOUCH = (
@@ -89,6 +79,16 @@ TOUCH = (
     "FROM JSON_TABLE(%s, '$[*]' COLUMNS (rollup VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[0]', "
     "period BIGINT PATH '$[1]')) j"
 )
+
+
+ADD_LATE = (
+    f"INSERT INTO {LATE_CHANGE.name} (table_name, business_date, changes, first_changed_on, last_changed_on) "  # noqa: S608
+    "SELECT j.table_name, DATE'1970-01-01' + INTERVAL j.day DAY, j.changes, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) "
+    "FROM JSON_TABLE(%s, '$[*]' COLUMNS (table_name VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[0]', "
+    "day BIGINT PATH '$[1]', changes BIGINT PATH '$[2]')) j "
+    f"ON DUPLICATE KEY UPDATE changes = {LATE_CHANGE.name}.changes + j.changes, last_changed_on = UTC_TIMESTAMP(6)"
+)
+"""A statement for all: with one for each date, those of a year's backfill took longer than the rows."""
 
 
 def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from random import Random
 
@@ -38,6 +38,9 @@ the machine may be busy."""
 COMMAND_SECONDS_MAX = 300.0
 """A replay waits for all that there was to sweep and to sum, while a member is killed every few seconds."""
 
+COMMANDS_MAX = 2
+"""At once: the machine is the members'."""
+
 ATTEMPTS_MAX = 10
 
 
@@ -63,8 +66,8 @@ class Group:
         self._start = start
         self._run = run
         self._started: list[Consumer] = []
-        self._commands = ThreadPoolExecutor(1, "command")
-        self._command: Future[None] | None = None
+        self._commands = ThreadPoolExecutor(COMMANDS_MAX, "command")
+        self._typed: list[Future[None]] = []
         self._began = time.monotonic()
 
     def start_one(self) -> Consumer:
@@ -79,14 +82,18 @@ class Group:
         return self.witness
 
     def command(self, *arguments: str) -> None:
-        """Run a command beside the members and whatever strikes next, once the one before it is done."""
-        self.await_command()
-        self._command = self._commands.submit(self._run_until_done, arguments)
+        """Run a command beside the members and whatever strikes next."""
+        self.await_commands(COMMANDS_MAX - 1)
+        self._typed.append(self._commands.submit(self._run_until_done, arguments))
 
-    def await_command(self) -> None:
-        """Wait until the last command is done: it succeeds, whatever it met."""
-        if self._command:
-            self._command.result()
+    def await_commands(self, most: int = 0) -> None:
+        """Wait until at most so many commands are under way: each succeeds, whatever it met."""
+        while len(self._typed) > most:
+            wait(self._typed, return_when=FIRST_COMPLETED)
+            done = [typed for typed in self._typed if typed.done()]
+            self._typed = [typed for typed in self._typed if not typed.done()]
+            for typed in done:
+                typed.result()
 
     def _run_until_done(self, arguments: tuple[str, ...]) -> None:
         """Type it again where it ended with the advice to do so."""

@@ -102,7 +102,7 @@ class Ordeal:
                 group.note(f"{strike.__name__}, after {self.watch.consumed()} records")
                 strike(group)
                 self._settle_after(strike)
-            group.await_command()
+            group.await_commands()
             self.published = feed.stop()
         group.kill_all()
         if group.witness:

@@ -16,7 +16,7 @@ from deploy.local import Registry
 from stream.catalog import STREAMS
 from stream.produce import Kind, Message
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, confluent_header
-from tests.chaos import failovers, kills, operations, outages, registries
+from tests.chaos import brokers, conflicts, failovers, kills, operations, outages, registries
 from tests.chaos.ordeal import MANY_TRANSACTIONS, Ordeal
 from tests.chaos.strikes import FREEZE, KILLS, QUICK, SLOW, Strike
 from tests.cluster import networks
@@ -61,7 +61,15 @@ ANY: tuple[Strike, ...] = (
 FEWER_TRANSACTIONS = {**MANY_TRANSACTIONS, "linger_ms": 250}
 """A group of servers writes each transaction three times, and two cores have all of it to do."""
 
-QUICK_TIMES = 3
+OFTEN: tuple[Strike, ...] = (
+    outages.kill_the_connections,
+    outages.lose_answers_to_commits,
+    conflicts.meet_one_crosswise,
+    brokers.abort_a_producer,
+)
+"""The faults that are over within seconds here, too."""
+
+OFTEN_TIMES = 3
 
 HOSTILE_EVERY = 4_000
 """Messages, of which one would cost much to be read."""
@@ -70,10 +78,9 @@ MEMORY_GROWTH_MAX = 1.25
 
 
 def strikes(ordeal: Ordeal) -> Iterator[Strike]:
-    """Drawn by lot until it has been long enough: each kind as often as any other, but that those which are over within
-    a second or two come three times as often."""
+    """Drawn by lot until it has been long enough: each kind as often as any other, but for those that cost little."""
     cuts = [failovers.cut_the_primary_off] if networks.can_be_made() else []
-    kinds = [*ANY, *cuts, *[strike for strike in QUICK if strike not in NOT_HERE] * (QUICK_TIMES - 1)]
+    kinds = [*ANY, *cuts, *OFTEN * (OFTEN_TIMES - 1)]
     began = time.monotonic()
     while True:
         for strike in ordeal.chance.sample(kinds, len(kinds)):

@@ -87,6 +87,12 @@ class Vitals(Lookout):
         early, late = self.memory_bytes[quarter : 2 * quarter], self.memory_bytes[-quarter:]
         return statistics.median(late) / statistics.median(early)
 
+    def _course(self) -> str:
+        """The memory of the tenths of the time."""
+        length = max(1, len(self.memory_bytes) // 10)
+        starts = range(0, len(self.memory_bytes), length)
+        return " ".join(f"{statistics.median(self.memory_bytes[n : n + length]) / 1e6:.0f}" for n in starts)
+
     def late_answers(self) -> int:
         return sum(seconds > ANSWER_SECONDS_MAX for seconds in self.answer_seconds)
 
@@ -105,7 +111,7 @@ class Vitals(Lookout):
         slowest = max(self.answer_seconds)
         return (
             f"memory {min(self.memory_bytes) / 1e6:.0f} to {max(self.memory_bytes) / 1e6:.0f} MB, "
-            f"{self.memory_growth():.2f} times at the end; {len(self.answer_seconds)} answers, {self.late_answers()} "
+            f"{self.memory_growth():.2f} times at the end ({self._course()}); {len(self.answer_seconds)} answers, {self.late_answers()} "
             f"later than {ANSWER_SECONDS_MAX:.0f} s (the slowest {slowest:.1f} s); freshness looked at "
             f"{len(self.samples)} times"
         )

@@ -56,7 +56,7 @@ def times_gone(consumer: Running) -> float:
 
 def wait_even_shares(*consumers: Running) -> None:
     share = PARTITIONS // len(consumers)
-    wait_for(lambda: all(held(one) == share for one in consumers), "even shares", 60)
+    wait_for(lambda: all(held(one) == share for one in consumers), "even shares", 90)
 
 
 def test_a_second_process_of_the_same_name_ends_the_older_one(

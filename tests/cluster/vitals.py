@@ -111,9 +111,9 @@ class Vitals(Lookout):
         slowest = max(self.answer_seconds)
         return (
             f"memory {min(self.memory_bytes) / 1e6:.0f} to {max(self.memory_bytes) / 1e6:.0f} MB, "
-            f"{self.memory_growth():.2f} times at the end ({self._course()}); {len(self.answer_seconds)} answers, {self.late_answers()} "
-            f"later than {ANSWER_SECONDS_MAX:.0f} s (the slowest {slowest:.1f} s); freshness looked at "
-            f"{len(self.samples)} times"
+            f"{self.memory_growth():.2f} times at the end ({self._course()}); "
+            f"{len(self.answer_seconds)} answers, {self.late_answers()} later than "
+            f"{ANSWER_SECONDS_MAX:.0f} s (the slowest {slowest:.1f} s); freshness looked at {len(self.samples)} times"
         )
 
 

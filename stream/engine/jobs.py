@@ -59,7 +59,7 @@ def sweep_erasures(connection: Connection, hasher: Hasher | None, look_back_days
     """Remove what was stored of erased persons before their markers were there. A single process sweeps at a time:
     several would wait for each other's locks, to remove the same."""
     with connection.begin():
-        if not sweepable(connection, hasher):
+        if not erasure.unswept(connection):
             return None
     with locks.held(connection, "erasures") as is_ours:
         if not is_ours:

@@ -20,6 +20,20 @@ HARMLESS = {"modify_comment", "add_table_comment", "remove_table_comment"}
 """Differences of alembic's that change no row."""
 
 
+ADDITIONS = {
+    # Who adds one means to have records rejected by it.
+    "a CHECK, {}, which rejects records": (
+        "SELECT table_name, constraint_name FROM information_schema.table_constraints "
+        "WHERE table_schema = DATABASE() AND constraint_type = 'CHECK' AND table_name IN :names"
+    ),
+    "a trigger, {}": (
+        "SELECT event_object_table, trigger_name FROM information_schema.triggers "
+        "WHERE event_object_schema = DATABASE() AND event_object_table IN :names"
+    ),
+}
+"""The kinds of things that we declare none of, each with the query for a table's."""
+
+
 class Difference(NamedTuple):
     """A way in which a table is not as declared."""
 
@@ -47,7 +61,7 @@ def require_declared(connection: Connection, tables: Sequence[Table]) -> None:
 
 
 def _differences(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
-    for compare in (_unique_indexes, _checks, _definitions, _engines, _collations, _triggers):
+    for compare in (_unique_indexes, _definitions, _engines, _collations, _additions):
         yield from compare(connection, names)
 
 
@@ -129,16 +143,6 @@ def _unique_indexes(connection: Connection, names: Collection[str]) -> Iterator[
             yield Difference(f"{table_name} has a unique index, {index_name}", is_harmful, is_harmful)
 
 
-def _checks(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
-    """Rules for values, of which we declare none: who adds one means to have records rejected by it."""
-    query = (
-        "SELECT table_name, constraint_name FROM information_schema.table_constraints "
-        "WHERE table_schema = DATABASE() AND constraint_type = 'CHECK' AND table_name IN :names"
-    )
-    for table_name, check_name in _ask(connection, query, names):
-        yield Difference(f"{table_name} has a CHECK, {check_name}, which rejects records", is_harmful=False)
-
-
 def _engines(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
     query = (
         "SELECT table_name, engine FROM information_schema.tables "
@@ -167,13 +171,10 @@ def _collation(column: Column[Any]) -> str:
     return str(getattr(column.type, "collation", None) or TABLE_OPTIONS["mysql_collate"])
 
 
-def _triggers(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
-    query = (
-        "SELECT event_object_table, trigger_name FROM information_schema.triggers "
-        "WHERE event_object_schema = DATABASE() AND event_object_table IN :names"
-    )
-    for table_name, trigger_name in _ask(connection, query, names):
-        yield Difference(f"{table_name} has a trigger, {trigger_name}", is_harmful=False)
+def _additions(connection: Connection, names: Collection[str]) -> Iterator[Difference]:
+    for addition, query in ADDITIONS.items():
+        for table_name, name in _ask(connection, query, names):
+            yield Difference(f"{table_name} has {addition.format(name)}", is_harmful=False)
 
 
 def _ask(connection: Connection, query: str, names: Collection[str]) -> Iterator[Sequence[Any]]:

@@ -88,7 +88,7 @@ ADD_LATE = (
     "day BIGINT PATH '$[1]', changes BIGINT PATH '$[2]')) j "
     f"ON DUPLICATE KEY UPDATE changes = {LATE_CHANGE.name}.changes + j.changes, last_changed_on = UTC_TIMESTAMP(6)"
 )
-"""A statement for all: with one for each date, those of a year's backfill took longer than the rows."""
+"""A statement for all of them: of a list of values with a function among them the driver sends one for each date."""
 
 
 def of_rows(table: Table, moments: Iterable[int], late_before: int) -> Changes:

@@ -34,7 +34,6 @@ SETTLE_SECONDS_MAX = 60.0
 """From the start of both until both are at work: 4 s, but after a broker's or a server's end it takes longer, and
 the machine may be busy."""
 
-
 COMMAND_SECONDS_MAX = 300.0
 """A replay waits for all that there was to sweep and to sum, while a member is killed every few seconds."""
 

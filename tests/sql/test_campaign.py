@@ -42,11 +42,6 @@ def saved(campaign_id: int, ap_campaign_id: int, at: int = 0, **changes: Any) ->
     return "CampaignSaved", campaign(campaign_id=campaign_id, ap_campaign_id=ap_campaign_id, **version, **changes)
 
 
-def rated(rating_id: int, trip_id: int, at: int = 0) -> tuple[str, Datum]:
-    version = {"occurred_at": NOON + at * SECOND, "event_id": uuid_text(1000 * rating_id + at)}
-    return "TripRated", events.rating(rating_id=rating_id, trip_id=trip_id, **version)
-
-
 def held(database: Database) -> dict[int, int]:
     """The ap_campaign_id of each campaign."""
     return {row["id"]: row["ap_campaign_id"] for row in database.rows("campaign")}

@@ -15,6 +15,7 @@ import typer
 import stream
 from stream.cli.commands import Commands
 from stream.cli.exit_codes import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TRY_AGAIN
+from stream.cli.process import return_memory
 from stream.errors import ConfigurationError, StreamError, TransientError
 
 DEBUG = "STREAM_DEBUG"
@@ -47,6 +48,7 @@ def _options(
 ) -> None:
     from stream import logging_setup  # here, for it takes as long as all else of `stream --help`
 
+    return_memory()
     logging_setup.configure(os.environ.get("STREAM_LOG_FORMAT", "console" if sys.stderr.isatty() else "json"))
 
 

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec  # type:
 from stream import moments
 from stream.errors import ConfigurationError, KafkaUnavailable, Trouble, release_frames
 from stream.kafka.client import REQUEST_TIMEOUT_SECONDS, TROUBLES, ErrorLog, admin_client, does_answer, our_partitions
+from stream.kafka.topic_ids import topic_id_of
 from stream.records import TopicPartition
 
 ANSWER_SECONDS_MAX = REQUEST_TIMEOUT_SECONDS + 1
@@ -226,7 +227,7 @@ def _topic(name: str, future: Any) -> Topic | str:
     operations = topic.authorized_operations
     if operations and AclOperation.READ not in operations:
         return DENIED
-    return Topic(str(topic.topic_id), [TopicPartition(name, each.id) for each in topic.partitions])
+    return Topic(topic_id_of(topic), [TopicPartition(name, each.id) for each in topic.partitions])
 
 
 def _offset_or_error(future: Any) -> int | KafkaException | TimeoutError:

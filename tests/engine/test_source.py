@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 
 import pytest
+from confluent_kafka import Uuid
 
 from deploy.local.server import free_port
 from stream.errors import KafkaUnavailable
@@ -172,3 +174,14 @@ def test_a_partition_that_no_broker_answers_for_is_left_out(broker: Broker) -> N
     topics = broker.brokers.describe(["trip", "no-such-topic"])
     assert topics.readable.keys() == {"trip"}
     assert topics.unreadable == {"no-such-topic": "does not exist: run `stream topics create`"}
+
+
+def test_descriptions_of_topics_leave_no_object_behind(broker: Broker) -> None:
+    def ids_alive() -> int:
+        gc.collect()
+        return sum(isinstance(each, Uuid) for each in gc.get_objects())
+
+    [topic_id] = broker.brokers.topic_ids(["trip"]).values()
+    alive = ids_alive()
+    assert {broker.brokers.topic_ids(["trip"])["trip"] for _ in range(20)} == {topic_id}
+    assert ids_alive() == alive

@@ -155,7 +155,7 @@ WORK = [
     ),
     Limit(
         "what Kafka's client fetches ahead of us",
-        f"{client.QUEUED_KBYTES_MAX // 1024} MiB a partition",
+        f"{client.QUEUED_KBYTES_MAX // 1024} MiB, and the answer at hand",
         "the client waits",
         "test_what_is_fetched_ahead_is_bounded",
     ),

@@ -1,13 +1,13 @@
 """The edge to MySQL and MariaDB: connections with every setting that matters made explicit."""
 
 import ssl
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import pymysql
+from pymysql.constants import CR
 from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
@@ -48,12 +48,11 @@ class BoundedConnection(HostConnection):
         packet = sql.encode(self.encoding) if isinstance(sql, str) else sql
         if 0 < self.packet_bytes_max <= len(packet) + 1:  # the command's byte goes with it
             raise pymysql.err.OperationalError(1153, "larger than max_allowed_packet")
-        began = time.monotonic()
         try:
             return super().query(packet, unbuffered)
         except pymysql.err.OperationalError as error:
             # Both waits end with one number; that for a table has the shorter limit.
-            if error.args[0] == LOCK_WAIT and time.monotonic() - began < self.row_wait_seconds:
+            if error.args[0] == LOCK_WAIT and self.waited_seconds < self.row_wait_seconds:
                 raise MetadataLock(*error.args) from None
             raise
 
@@ -75,7 +74,7 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seco
     def open_at(address: Address | None = None) -> BoundedConnection:
         where = {} if address is None else address._asdict()
         limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CONNECT_SECONDS_MAX)
-        connection = BoundedConnection(**{**known[1], **where, **limits})
+        connection = _opened({**known[1], **where, **limits})
         on_mariadb = connection.is_mariadb
         with connection.cursor() as cursor:
             for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
@@ -94,6 +93,16 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seco
         return connection
 
     return create_engine("mysql+pymysql://", creator=open_connection, poolclass=NullPool)
+
+
+def _opened(arguments: dict[str, Any]) -> BoundedConnection:
+    """A connection. Nobody answers at an address that accepts connections and greets none of them."""
+    try:
+        return BoundedConnection(**arguments)
+    except pymysql.err.OperationalError as error:
+        if error.args[0] == CR.CR_SERVER_LOST:
+            raise pymysql.err.OperationalError(CR.CR_CONN_HOST_ERROR, "no greeting") from None
+        raise
 
 
 def _addressed(url: str) -> tuple[tuple[Address, ...], dict[str, Any]]:

@@ -50,6 +50,8 @@ class HostConnection(pymysql.Connection):
 
     asked_at: float | None = None
     """The moment since when it waits, in `time.monotonic()` seconds. Set by the thread that waits."""
+    waited_seconds = 0.0
+    """The time that its last answer took."""
 
     # A statement that is sent, and the two kinds of answers: a COMMIT doesn't pass through `query`.
 
@@ -67,11 +69,11 @@ class HostConnection(pymysql.Connection):
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        self.asked_at = time.monotonic()
+        asked_at = self.asked_at = time.monotonic()
         try:
             yield
         finally:
-            self.asked_at = None
+            self.asked_at, self.waited_seconds = None, time.monotonic() - asked_at
 
     @property
     def address(self) -> Address:

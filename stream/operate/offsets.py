@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from stream.errors import DataRefused, StopReason, TerminalError
 from stream.kafka import groups
-from stream.kafka.brokers import Brokers
+from stream.kafka.brokers import Brokers, Log
 from stream.mysql import progress
 from stream.mysql.connection import translated_errors
 from stream.operate.standing import Applied, Place, Places
@@ -103,23 +103,21 @@ def partition_offsets(brokers: Brokers, group_id: str, places: Places) -> list[P
     KafkaUnavailable."""
     committed = groups.committed(brokers, group_id, places.partitions())
     held = {partition for member in groups.group(brokers, group_id).members for partition in member.partitions}
-    offsets = []
-    for place in places.known:
-        low, high = place.log.low, place.log.high
-        next_offset, owner = _applied_by(place.applied)
-        lag = max(0, high - max(next_offset or 0, low))
-        state = str(place.stop_reason or ("held" if place.partition in held else "free"))
-        told = committed.get(place.partition)
-        offsets.append(PartitionOffsets(*place.partition, next_offset, told, low, high, lag, owner, state))
-    for partition, applied in places.leaderless.items():
-        next_offset, owner = _applied_by(applied)
-        told = committed.get(partition)
-        offsets.append(PartitionOffsets(*partition, next_offset, told, None, None, None, owner, "no_leader"))
+
+    def offsets_of(partition: TopicPartition, applied: Applied | None, log: Log | None, state: str) -> PartitionOffsets:
+        next_offset, owner = (applied.next_offset, applied.owner) if applied else (None, None)
+        low, high = (log.low, log.high) if log else (None, None)
+        lag = max(0, log.high - max(next_offset or 0, log.low)) if log else None
+        return PartitionOffsets(*partition, next_offset, committed.get(partition), low, high, lag, owner, state)
+
+    def state_of(place: Place) -> str:
+        return str(place.stop_reason or ("held" if place.partition in held else "free"))
+
+    offsets = [
+        *(offsets_of(place.partition, place.applied, place.log, state_of(place)) for place in places.known),
+        *(offsets_of(partition, applied, None, "no_leader") for partition, applied in places.leaderless.items()),
+    ]
     return sorted(offsets, key=lambda each: (each.topic, each.partition))
-
-
-def _applied_by(applied: Applied | None) -> tuple[int | None, str | None]:
-    return (applied.next_offset, applied.owner) if applied else (None, None)
 
 
 # Going on after the log changed.

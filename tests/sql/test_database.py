@@ -104,9 +104,10 @@ def test_an_address_that_accepts_and_says_nothing_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         engine = edge.connect_engine(f"mysql+pymysql://a:b@127.0.0.1:{silent.getsockname()[1]}/c", **limits)
         began = time.monotonic()
-        with pytest.raises(DatabaseUnavailable), read_connection(engine):
+        with pytest.raises(DatabaseUnavailable) as unavailable, read_connection(engine):
             """Nobody answers."""
         assert time.monotonic() - began < 2
+        assert unavailable.value.reason is Trouble.UNREACHABLE
 
 
 def test_a_server_that_falls_silent_is_given_up(database: Database) -> None:

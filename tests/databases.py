@@ -163,6 +163,18 @@ class Database:
         return self._admin_engine
 
 
+def make_heavy(connection: Connection) -> None:
+    """Have a transaction change more than any of ours does: in a deadlock the server gives up the one that has changed
+    less. It is to be rolled back."""
+    connection.execute(
+        text(
+            "INSERT INTO erasure (person_kind, person_id, erased_on, swept_on) "
+            "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+            "SELECT 'other', CONCAT(n.i, '-', m.i), NOW(6), NOW(6) FROM n JOIN (SELECT i FROM n WHERE i < 4) m"
+        )
+    )
+
+
 def _filled(connection: Connection, names: Collection[str]) -> set[str]:
     """The tables that have any rows, asked for in one statement: most tests fill few."""
     asked = (f"SELECT '{name}' FROM DUAL WHERE EXISTS (SELECT 1 FROM `{name}`)" for name in names)

@@ -245,6 +245,12 @@ def campaign(**changes: Any) -> Datum:
     }
 
 
+def campaign_saved(campaign_id: int, ap_campaign_id: int, at: int = 0, **changes: Any) -> tuple[str, Datum]:
+    """A campaign as it stands so many seconds after noon."""
+    version = {"occurred_at": NOON + at * SECOND, "event_id": uuid_text(1000 * campaign_id + at)}
+    return "CampaignSaved", campaign(campaign_id=campaign_id, ap_campaign_id=ap_campaign_id, **version, **changes)
+
+
 def points(**changes: Any) -> Datum:
     return {
         **app_user_deleted(),

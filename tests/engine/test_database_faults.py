@@ -16,7 +16,7 @@ from stream.engine import waiting
 from stream.mysql import connection
 from tests.broker import Broker
 from tests.conftest import settings_for
-from tests.databases import Database
+from tests.databases import Database, make_heavy
 from tests.engine.conftest import StartService
 from tests.engine.diskspace import full_disk
 from tests.engine.faults import Work, server_setting, waiting_transactions
@@ -131,12 +131,7 @@ def meet_crosswise(work: Work, number: int) -> None:
     """Another program holds the last row and then wants the first: the server gives up our transaction."""
     event_id, at = 100 * (number + 1), LATER + number * SECOND
     with work.database.engine().connect() as other, other.begin() as transaction:
-        # The server gives up the transaction that has changed less: let that be ours.
-        numbers = "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"
-        other.exec_driver_sql(
-            "INSERT INTO erasure (person_kind, person_id, erased_on, swept_on) "
-            f"{numbers} SELECT 'other', CAST(i AS CHAR), NOW(6), NOW(6) FROM n"
-        )
+        make_heavy(other)
         other.exec_driver_sql("SELECT * FROM user_rating WHERE id = 10 FOR UPDATE")
         work.broker.publish(
             ("TripRated", rating(rating_id=row, trip_id=1, event_id=uuid_text(event_id + row), occurred_at=at))

@@ -26,7 +26,8 @@ from tests.balance import (
     assert_tables,
 )
 from tests.databases import Database
-from tests.events import NOON, SECOND, Datum, campaign, uuid_text
+from tests.events import Datum
+from tests.events import campaign_saved as saved
 from tests.model import expect
 from tests.model.declaration import Fault
 from tests.sql.applying import GROUP_ID, Applier, outcomes
@@ -34,12 +35,6 @@ from tests.waiting import wait_for
 
 TOPIC = "rewards.campaign"
 INSERTED, UPDATED, UNCHANGED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)
-
-
-def saved(campaign_id: int, ap_campaign_id: int, at: int = 0, **changes: Any) -> tuple[str, Datum]:
-    """A campaign as it stands so many seconds after noon."""
-    version = {"occurred_at": NOON + at * SECOND, "event_id": uuid_text(1000 * campaign_id + at)}
-    return "CampaignSaved", campaign(campaign_id=campaign_id, ap_campaign_id=ap_campaign_id, **version, **changes)
 
 
 def held(database: Database) -> dict[int, int]:

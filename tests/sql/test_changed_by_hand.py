@@ -9,17 +9,11 @@ import pytest
 from stream.errors import DatabaseUnavailable
 from tests.balance import assert_drained
 from tests.databases import Database
-from tests.events import NOON, SECOND, TOPICS, Datum, campaign, rating, record, uuid_text
+from tests.events import NOON, SECOND, TOPICS, Datum, rating, record, uuid_text
+from tests.events import campaign_saved as saved
 from tests.sql.applying import GROUP_ID, Applier
 
 Event = tuple[str, Datum]
-
-
-def saved(campaign_id: int, ap_campaign_id: int, **changes: Any) -> Event:
-    event_id = uuid_text(1000 * campaign_id)
-    return "CampaignSaved", campaign(
-        campaign_id=campaign_id, ap_campaign_id=ap_campaign_id, event_id=event_id, **changes
-    )
 
 
 def rated(rating_id: int, trip_id: int, at: int = 0, **changes: Any) -> Event:

@@ -31,7 +31,7 @@ chaos: setup ## draw 50 faults by lot, kills included, for at most 10 minutes, a
 cluster: setup ## three MySQL servers and three brokers, of which one after the other goes away (some 10 minutes)
 	@$(PYTHON) -m pytest tests/cluster -m cluster
 
-soak: setup ## everything that can go wrong, by lot: FAULTS=500 or MINUTES=60, SEED=…, RECORDS_A_SECOND=250
+soak: setup ## everything that can go wrong, by lot: FAULTS=500 or MINUTES=60, SEED=…, RECORDS_A_SECOND=200
 	@CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/cluster -m soak
 
 million: setup ## a million mixed events, drained twice in different ways, give the same bytes

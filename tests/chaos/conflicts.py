@@ -6,9 +6,12 @@ from contextlib import suppress
 
 from sqlalchemy.exc import OperationalError
 
+from stream.every import Every
 from tests.chaos.group import Group
 from tests.chaos.watch import WRITING
 from tests.databases import make_heavy
+
+HOLD_AGAIN_SECONDS = 5.0
 
 BUSY_TABLES = ("trip", "hntb_trip", "user_data")
 """Of whose rows some are written again all the time."""
@@ -24,8 +27,15 @@ def lock_progress_until_a_wait_runs_out(group: Group) -> None:
 def lock_rows_until_a_wait_runs_out(group: Group) -> None:
     table = group.chance.choice(BUSY_TABLES)
     retries = group.retries("lock_wait")
-    with group.watch.holding_rows(table):
-        group.wait_while_alive(lambda: group.retries("lock_wait") > retries, f"a wait for {table} to run out")
+    again = Every(HOLD_AGAIN_SECONDS)
+    with group.watch.holding_rows(table) as hold:
+
+        def has_run_out() -> bool:
+            if again.take():
+                hold()  # town follows upon town, and lanes that were behind may have left the rows of ours
+            return group.retries("lock_wait") > retries
+
+        group.wait_while_alive(has_run_out, f"a wait for {table} to run out")
 
 
 def meet_one_crosswise(group: Group) -> None:

@@ -7,7 +7,7 @@ so that a kill can be aimed instead of left to luck.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -150,15 +150,20 @@ class Watch:
             yield
 
     @contextmanager
-    def holding_rows(self, table: str, row_id: int | None = None) -> Iterator[None]:
-        """Whoever writes a row of this table that is there already, or this one, waits until the block ends.
+    def holding_rows(self, table: str, row_id: int | None = None) -> Iterator[Callable[[], object]]:
+        """Whoever writes a row of this table that is there already, or this one, waits until the block ends. To be
+        called for those that have come since.
 
         Rows that are locked just now are skipped: who doesn't wait is in no deadlock.
         """
         which = "" if row_id is None else f"WHERE id = {row_id}"
         with self._connection() as connection:
-            assert connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE SKIP LOCKED")).all()
-            yield
+
+            def hold() -> int:
+                return len(connection.execute(text(f"SELECT 1 FROM {table} {which} FOR UPDATE SKIP LOCKED")).all())
+
+            assert hold()
+            yield hold
 
     @contextmanager
     def holding_dead_letters(self) -> Iterator[None]:

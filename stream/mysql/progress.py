@@ -11,7 +11,7 @@ from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, tuple_, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream import moments
@@ -19,6 +19,8 @@ from stream.counts import RecordCounts, RowCounts
 from stream.declaration.service_tables import LEDGER, OFFSET_RESET, PROGRESS
 from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
+
+STANDING = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
 
 
 def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int, int | None]:
@@ -135,8 +137,7 @@ def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> lis
 
 
 def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any]:
-    columns = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
-    return select(*columns).where(or_(*(_is_row(group_id, partition) for partition in partitions)))
+    return select(*STANDING).where(_is_any(group_id, partitions))
 
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
@@ -162,8 +163,9 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
     """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
     they had reached their ends as of then."""
     if claims:
-        own = or_(*(_is_own(group_id, claim) for claim in claims))
-        connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
+        own = tuple_(*STANDING).in_([(*claim.topic_partition, *_own(claim)) for claim in claims])
+        are_ours = _is_any(group_id, [claim.topic_partition for claim in claims]) & own
+        connection.execute(update(PROGRESS).where(are_ours).values(complete_through=_not_before(moment_ms)))
 
 
 def _not_before(timestamp_ms: int) -> Any:
@@ -238,6 +240,13 @@ def owner_of(connection: Connection, group_id: str, topic_partition: TopicPartit
 
 def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
     return and_(*(PROGRESS.c[name] == value for name, value in _key(group_id, topic_partition).items()))
+
+
+def _is_any(group_id: str, partitions: Iterable[TopicPartition]) -> Any:
+    """The rows of some partitions, looked up by their key. One statement for any number: SQLAlchemy keeps hundreds, and
+    those that name forty rows one by one take a hundred kilobytes each."""
+    is_named = tuple_(PROGRESS.c.topic, PROGRESS.c.kafka_partition).in_(list(partitions))
+    return and_(PROGRESS.c.group_id == group_id, is_named)
 
 
 def _key(group_id: str, topic_partition: TopicPartition) -> dict[str, str | int]:

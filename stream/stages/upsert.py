@@ -277,6 +277,7 @@ def _values(side: str, names: Iterable[str]) -> str:
     return f"({', '.join(f'{side}.`{name}`' for name in names)})"
 
 
+@cache
 def json_type(column: Column[Any]) -> tuple[str, str]:
     """The type that JSON_TABLE gives a column, and the expression around it."""
     kind = column.type

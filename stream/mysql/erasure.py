@@ -267,5 +267,8 @@ def _is_gone(
     marked = markers(connection, returning, is_locking=True)
     back = {name: marker.returned_on for name, marker in marked.items() if marker.returned_on is not None}
     gone = [name for name in names if name not in back]
-    parts = [and_(is_about_any([name]), moment <= returned_on) for name, returned_on in back.items()]
+    returned = list(back.items())
+    # Repeated up to a power of two: SQLAlchemy keeps a statement for each number of parts.
+    returned += returned[-1:] * ((1 << (len(returned) - 1).bit_length()) - len(returned))
+    parts = [and_(is_about_any([name]), moment <= returned_on) for name, returned_on in returned]
     return or_(is_about_any(gone) if gone else false(), *parts)

@@ -110,7 +110,8 @@ def _rows(database: Database, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def dead_letters(database: Database) -> Counter[tuple[Any, ...]]:
-    names = ("topic", "stage", "reason", "field", "status", "attempts", "record_key", "record_value")
+    """But for their attempts: one that was emptied before its person's return came is tried again."""
+    names = ("topic", "stage", "reason", "field", "status", "record_key", "record_value")
     return Counter(tuple(row[name] for name in names) for row in database.rows("dead_letter"))
 
 

@@ -18,10 +18,10 @@ def return_memory() -> None:
     eight heaps a core for threads, and after each large block that is freed it keeps more: a process of thirty threads
     that meets a record of 2 MB now and then grows for hours. Another C library does as it will.
     """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    for option, number in MALLOC_OPTIONS.items():
-        if set_option is not None:
-            set_option(option, number)
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        for option, number in MALLOC_OPTIONS.items():
+            library.mallopt(option, number)
 
 
 def calm_garbage_collector() -> None:

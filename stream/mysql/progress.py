@@ -11,7 +11,7 @@ from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, select, tuple_, update
+from sqlalchemy import Column, Connection, Select, and_, delete, func, select, tuple_, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream import moments
@@ -20,7 +20,9 @@ from stream.declaration.service_tables import LEDGER, OFFSET_RESET, PROGRESS
 from stream.errors import Fenced, TerminalError
 from stream.records import Claim, Slice, TopicPartition
 
-STANDING = (PROGRESS.c.topic, PROGRESS.c.kafka_partition, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
+PARTITION = (PROGRESS.c.topic, PROGRESS.c.kafka_partition)
+STANDING = (*PARTITION, PROGRESS.c.owner_epoch, PROGRESS.c.next_offset)
+"""A partition, and what a claim of it is compared with."""
 
 
 def claim(connection: Connection, group_id: str, claim: Claim, owner: str) -> tuple[str, int, int, int | None]:
@@ -137,7 +139,7 @@ def stale(connection: Connection, group_id: str, claims: Sequence[Claim]) -> lis
 
 
 def _standing(group_id: str, partitions: Iterable[TopicPartition]) -> Select[Any]:
-    return select(*STANDING).where(_is_any(group_id, partitions))
+    return select(*STANDING).where(_is_any(group_id, PARTITION, partitions))
 
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[TopicPartition, tuple[int, int]]:
@@ -163,9 +165,8 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
     """Note that partitions are complete through a moment (Kafka's milliseconds), where progress is still the claim's:
     they had reached their ends as of then."""
     if claims:
-        own = tuple_(*STANDING).in_([(*claim.topic_partition, *_own(claim)) for claim in claims])
-        are_ours = _is_any(group_id, [claim.topic_partition for claim in claims]) & own
-        connection.execute(update(PROGRESS).where(are_ours).values(complete_through=_not_before(moment_ms)))
+        own = _is_any(group_id, STANDING, [(*claim.topic_partition, *_own(claim)) for claim in claims])
+        connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
 
 
 def _not_before(timestamp_ms: int) -> Any:
@@ -242,11 +243,11 @@ def _is_row(group_id: str, topic_partition: TopicPartition) -> Any:
     return and_(*(PROGRESS.c[name] == value for name, value in _key(group_id, topic_partition).items()))
 
 
-def _is_any(group_id: str, partitions: Iterable[TopicPartition]) -> Any:
-    """The rows of some partitions, looked up by their key. One statement for any number: SQLAlchemy keeps hundreds, and
-    those that name forty rows one by one take a hundred kilobytes each."""
-    is_named = tuple_(PROGRESS.c.topic, PROGRESS.c.kafka_partition).in_(list(partitions))
-    return and_(PROGRESS.c.group_id == group_id, is_named)
+def _is_any(group_id: str, columns: Sequence[Column[Any]], values: Iterable[tuple[Any, ...]]) -> Any:
+    """The rows of a group in which the columns have any of these values; the key serves where it leads them. One
+    statement for any number: SQLAlchemy keeps hundreds, and those that name forty rows one by one take a hundred
+    kilobytes each."""
+    return and_(PROGRESS.c.group_id == group_id, tuple_(*columns).in_(list(values)))
 
 
 def _key(group_id: str, topic_partition: TopicPartition) -> dict[str, str | int]:

@@ -12,6 +12,7 @@ from tests.chaos.watch import WRITING
 from tests.databases import make_heavy
 
 HOLD_AGAIN_SECONDS = 5.0
+"""Each look reads the whole table."""
 
 BUSY_TABLES = ("trip", "hntb_trip", "user_data")
 """Of whose rows some are written again all the time."""

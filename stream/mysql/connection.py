@@ -33,6 +33,11 @@ def _unchecked_tls() -> ssl.SSLContext:
     return context
 
 
+EARLY_SECONDS = 0.5
+"""A wait may end before its time by our clock: MariaDB's begins at its last tick. Less than what the limits of the two
+waits differ by (`session`)."""
+
+
 class BoundedConnection(HostConnection):
     """Refuses by itself a statement that is larger than the server takes: the server would rather cut the connection
     than answer while we still send, and then the reason is lost. And tells a wait for a table from a wait for rows."""
@@ -52,7 +57,7 @@ class BoundedConnection(HostConnection):
             return super().query(packet, unbuffered)
         except pymysql.err.OperationalError as error:
             # Both waits end with one number; that for a table has the shorter limit.
-            if error.args[0] == LOCK_WAIT and self.waited_seconds < self.row_wait_seconds:
+            if error.args[0] == LOCK_WAIT and self.waited_seconds < self.row_wait_seconds - EARLY_SECONDS:
                 raise MetadataLock(*error.args) from None
             raise
 

@@ -77,6 +77,8 @@ def test_a_connection_that_the_server_ends_is_replaced(work: Work) -> None:
     with work.database.engine().connect() as other, other.begin():
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
         work.publish()
+        # Only a lane that writes tells it for long: what it asks besides, the next one answers at once.
+        work.wait_shown("lock_wait", 1205)
         wait_for(lambda: waiting_transactions(work.database) > 0, "a lane to wait", every_seconds=0.2)
         own = other.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
         for connection_id in set(work.database.connection_ids()) - {own}:

@@ -28,8 +28,8 @@ class LossyProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.commits_lost = 0
-        self.onward: dict[int, int] = {}
-        """By the client's port the one that the server sees."""
+        self.onward: dict[tuple[int, int], int] = {}
+        """By the client's port and the proxy's the one that the server sees."""
         self._to_lose = 0
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
@@ -71,7 +71,7 @@ class LossyProxy:
             except OSError:  # the server is down, or cut off
                 _close(client)
                 continue
-            self.onward[client_port] = server.getsockname()[1]
+            self.onward[client_port, self.port] = server.getsockname()[1]
             self._sockets |= {client, server}
             lost = threading.Event()
             for target in (self._forward, self._back):
@@ -118,7 +118,7 @@ class Proxies(ExitStack):
         self._proxies = [self.enter_context(LossyProxy(port, host)) for host, port in targets]
 
     @property
-    def onward(self) -> Mapping[int, int]:
+    def onward(self) -> Mapping[tuple[int, int], int]:
         return ChainMap(*(proxy.onward for proxy in self._proxies))
 
     @property

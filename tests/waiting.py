@@ -18,10 +18,14 @@ POLL_SHARE = 0.1
 """Of the time waited so far."""
 
 
+class InVain(AssertionError):
+    """A wait that ran out."""
+
+
 def wait_for(
     condition: Callable[[], Result], what: str, seconds: float = 30.0, *, every_seconds: float = POLL_SECONDS
 ) -> Result:
-    """The condition's first true result. Fails with `what` where there is none in time."""
+    """The condition's first true result. Raises InVain with `what` where there is none in time."""
     began = time.monotonic()
     while True:
         result = condition()
@@ -29,7 +33,7 @@ def wait_for(
             return result
         waited = time.monotonic() - began
         if waited > seconds:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; it is {result!r}")
+            raise InVain(f"waited {seconds:.0f} s in vain for {what}; it is {result!r}")
         time.sleep(max(every_seconds, min(POLL_SHARE * waited, POLL_SECONDS_MAX)))
 
 

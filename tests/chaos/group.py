@@ -140,9 +140,9 @@ class Group:
         sent = sorted(each for each in self.watch.rows_sent() if each[0] in owned)
         return self.chance.sample(sent, len(sent))
 
-    def wait_at(self, statement: str) -> Consumer:
+    def wait_at(self, statement: str, seconds: float = SETTLE_SECONDS_MAX) -> Consumer:
         """The member that comes first to a statement that begins so."""
-        return wait_for(lambda: self._at(statement), statement, SETTLE_SECONDS_MAX)[0]
+        return wait_for(lambda: self._at(statement), statement, seconds)[0]
 
     def _at(self, statement: str) -> list[Consumer]:
         return [member for member in self.members if self._alive() and self.watch.is_at(statement, member.pid)]

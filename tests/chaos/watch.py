@@ -24,6 +24,9 @@ from tests.waiting import wait_for
 WRITING = "INSERT INTO ledger "
 """The statement that waits for a locked row of the ledger: rows and dead letters are sent, progress comes next."""
 
+PASSING_SECONDS_MAX = 10.0
+"""The longest wait for somebody to come to one row of the ledger: into some tables little is written."""
+
 REJECTING = "INSERT INTO dead_letter "
 """The statement that waits while the dead letters are locked: rows are sent."""
 
@@ -104,7 +107,7 @@ class Watch:
 
     def _threads_of(self, pid: int, statement: str = "") -> set[int]:
         """The server's threads for a process; those that are at a statement that begins so."""
-        ports = {self.proxy.onward.get(port, 0) for port in _ports_of(pid)}
+        ports = {self.proxy.onward.get(each, 0) for each in _ports_of(pid)}
         return {
             row.Id for row in self._threads() if _port_in(row.Host) in ports and (row.Info or "").startswith(statement)
         }
@@ -219,12 +222,16 @@ def _port_in(host: str | None) -> int:
     return int(port) if port.isdecimal() else -1
 
 
-def _ports_of(pid: int) -> set[int]:
-    """The local ports of a process's connections."""
+def _ports_of(pid: int) -> set[tuple[int, int]]:
+    """The ports of a process's connections, local and remote: to another server the same local port is used again."""
     process = Path(f"/proc/{pid}")
     links = set()
     for descriptor in (process / "fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
             links.add(str(descriptor.readlink()))
     sockets = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
-    return {int(fields[1].rpartition(":")[2], 16) for fields in sockets if f"socket:[{fields[9]}]" in links}
+    return {(_hex_port(fields[1]), _hex_port(fields[2])) for fields in sockets if f"socket:[{fields[9]}]" in links}
+
+
+def _hex_port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,7 @@ from stream.records import TopicPartition
 from tests.broker import Broker
 from tests.chaos.watch import Progress, Watch, pid_of
 from tests.consumers import Consumer
-from tests.waiting import wait_for
+from tests.waiting import InVain, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ the machine may be busy."""
 
 COMMAND_SECONDS_MAX = 300.0
 """A replay waits for all that there was to sweep and to sum, while a member is killed every few seconds."""
+
+PASSING_SECONDS_MAX = 10.0
+"""The longest wait for somebody to come to one row of the ledger: into some tables little is written."""
 
 COMMANDS_MAX = 2
 """At once: the machine is the members'."""
@@ -143,6 +147,12 @@ class Group:
     def wait_at(self, statement: str, seconds: float = SETTLE_SECONDS_MAX) -> Consumer:
         """The member that comes first to a statement that begins so."""
         return wait_for(lambda: self._at(statement), statement, seconds)[0]
+
+    def passing(self, statement: str) -> Consumer | None:
+        """The same, where one comes soon."""
+        with suppress(InVain):
+            return self.wait_at(statement, PASSING_SECONDS_MAX)
+        return None
 
     def _at(self, statement: str) -> list[Consumer]:
         return [member for member in self.members if self._alive() and self.watch.is_at(statement, member.pid)]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from tests.chaos.group import Group
-from tests.chaos.watch import CLAIMING, PASSING_SECONDS_MAX, REJECTING, WRITING
-from tests.waiting import InVain
+from tests.chaos.watch import CLAIMING, REJECTING, WRITING
 
 ANY_SECONDS = 1.0
 """Dozens of transactions."""
@@ -55,9 +52,9 @@ def kill_one_before_it_moves_progress(group: Group) -> None:
     """Rows and dead letters are sent, progress is not."""
     watch = group.watch
     for where, table in group.ledgers():
-        with suppress(InVain), watch.holding_ledger(where, table):
-            victim = group.wait_at(WRITING, PASSING_SECONDS_MAX)
-            if watch.is_waiting_with_rows_written(WRITING, victim.pid):
+        with watch.holding_ledger(where, table):
+            victim = group.passing(WRITING)
+            if victim and watch.is_waiting_with_rows_written(WRITING, victim.pid):
                 group.kill(victim)
                 return
         # Nobody came, or was just passing by, or its batch held nothing but duplicates: try elsewhere.

@@ -24,9 +24,6 @@ from tests.waiting import wait_for
 WRITING = "INSERT INTO ledger "
 """The statement that waits for a locked row of the ledger: rows and dead letters are sent, progress comes next."""
 
-PASSING_SECONDS_MAX = 10.0
-"""The longest wait for somebody to come to one row of the ledger: into some tables little is written."""
-
 REJECTING = "INSERT INTO dead_letter "
 """The statement that waits while the dead letters are locked: rows are sent."""
 

@@ -75,6 +75,11 @@ def main(
     database: Annotated[
         str, typer.Option(callback=_flavour, help="mysql or mariadb; by default MySQL where it can be had.")
     ] = "",
+    duplicates: Annotated[int, typer.Option(min=0, max=50, help="Percent of the records that are duplicates.")] = 0,
+    recent: Annotated[
+        bool,
+        typer.Option("--recent", help="Business dates of the last days; by default of long ago, as in a backfill."),
+    ] = False,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,12 +98,13 @@ def main(
     Examples: python -m bench --only stream,usual --events TripRated --rounds 1;
     python -m bench --only stream --setting STREAM_BATCH_RECORDS_MAX=10000;
     python -m bench --only stream,again --records 1000000 --rounds 1;
+    python -m bench --only load,usual,stream --duplicates 5 --recent;
     python -m bench --only reports
     """
     parts = frozenset(Part(name) for name in only.split(",")) | ({Part.MILLION} if million else frozenset())
     settings = dict(named.split("=", 1) for named in setting or [])
     drained, report_rows = records or DRAINED_RECORDS, records or REPORT_ROWS
-    options = Options(parts, tuple(events.split(",")), drained, report_rows, rounds, settings)
+    options = Options(parts, tuple(events.split(",")), drained, report_rows, rounds, settings, duplicates, recent)
     try:
         with prepared(database) as ground, Steps() as steps:
             results = measure(ground, options, steps)

@@ -44,18 +44,23 @@ class RowFile:
     path: Path
     table: Table
     columns: tuple[str, ...]
-    rows: int
+    records: int
+    """Records that its rows are of, duplicates among them: these are left out, or two connections lock each other."""
 
 
 def write_files(ground: Ground, workload: Workload, tell: Tell) -> list[RowFile]:
     """Format all rows of the workload, as files that the server may read."""
     files: list[RowFile] = []
+    written: set[str] = set()
     for origins in _origins(ground, workload):
+        by_event = {origin[2].event_id: origin for origin in origins}
+        fresh = [origin for event_id, origin in by_event.items() if event_id not in written]
+        written |= by_event.keys()
         for feed in workload.route.feeds:
             path = ground.database.files / f"{feed.table.name}-{len(files)}.tsv"
-            columns = _write_file(path, feed, origins)
+            columns = _write_file(path, feed, fresh)
             files.append(RowFile(path, feed.table, columns, len(origins)))
-        tell(sum(file.rows for file in files) // len(workload.tables))
+        tell(sum(file.records for file in files) // len(workload.tables))
     return files
 
 
@@ -125,16 +130,16 @@ def _loaded_records(engine: Engine, files: Sequence[RowFile], connections: int) 
     opened = [_connected(engine) for _ in range(connections)]
     for file in files:
         todo.put(file)
-    tables, rows = len({file.table.name for file in files}), 0
-    yield rows
+    tables, records = len({file.table.name for file in files}), 0
+    yield records
     for connection in opened:
         threading.Thread(target=_work, args=(connection, todo, done), daemon=True).start()
     for _ in files:
         outcome = done.get()
         if isinstance(outcome, Exception):
             raise outcome
-        rows += outcome
-        yield rows // tables
+        records += outcome
+        yield records // tables
 
 
 def _connected(engine: Engine) -> Any:
@@ -159,7 +164,7 @@ def _work(connection: Any, todo: queue.SimpleQueue[RowFile], done: queue.SimpleQ
             except pymysql.MySQLError as error:
                 done.put(error)
                 return
-            done.put(file.rows)
+            done.put(file.records)
 
 
 def _statement(file: RowFile) -> str:

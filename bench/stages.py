@@ -22,7 +22,7 @@ from stream.schemas.framing import header_length
 from stream.schemas.readers import Readers
 from stream.stages.compact import Compacted, compact
 from stream.stages.decode import DecodedSlice, decode, read_datum, reader_of
-from stream.stages.upsert import encoded
+from stream.stages.values import encoded
 
 BATCH_RECORDS_MAX = 5000
 LINGER_SECONDS = 0.05

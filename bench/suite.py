@@ -66,6 +66,9 @@ class Options:
     rounds: int
     settings: Mapping[str, str]
     """Settings for `stream run`, beside those that it needs."""
+    duplicates_percent: int = 0
+    is_recent: bool = False
+    """Whether business dates lie in the days before now; else long ago, as in a backfill."""
 
 
 @dataclass
@@ -89,6 +92,8 @@ class Results:
             "cpus": os.cpu_count(),
             "records": self.options.records,
             "rounds": self.options.rounds,
+            "duplicates_percent": self.options.duplicates_percent,
+            "is_recent": self.options.is_recent,
             "settings": dict(self.options.settings),
             "runs": [run.as_json() for of in self.runs.values() for rounds in of.values() for run in rounds],
             "stages": {name: [asdict(stage) for stage in stages] for name, stages in self.stages.items()},
@@ -109,7 +114,8 @@ def measure(ground: Ground, options: Options, steps: Steps) -> Results:
 
 def _measure_topics(ground: Ground, results: Results, steps: Steps) -> None:
     options = results.options
-    workloads = [Workload(options.records, name) for name in options.record_names]
+    kind = options.duplicates_percent, options.is_recent
+    workloads = [Workload(options.records, name, *kind) for name in options.record_names]
     for workload in workloads:
         with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
             workload.publish(ground, tell)
@@ -165,7 +171,7 @@ def _contenders(
 
 def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> None:
     """Raise RuntimeError where a contender is quick because it leaves something out."""
-    counted, wanted = ground.count_rows(workload.table_names), workload.count * len(workload.tables)
+    counted, wanted = ground.count_rows(workload.table_names), workload.row_count(ground)
     if counted != wanted:
         raise RuntimeError(f"{contender} left {counted} rows, not {wanted}")
 

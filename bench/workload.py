@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,10 @@ from stream.schemas.readers import Readers
 from stream.schemas.store import SchemaStore
 
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
-"""A fixed moment, so that two runs have the same events."""
+"""A fixed moment, so that two runs have the same events. All business dates are late, as in a backfill."""
+
+REPEATED_AFTER = 20_000
+"""Messages between an event and its duplicate: a batch or two."""
 
 SEED = 1
 MORE_SEED = 2
@@ -42,10 +46,14 @@ Tell = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Workload:
-    """`count` events of one record type, each about an entity of its own, so that each becomes new rows."""
+    """`count` events of one record type, each about an entity of its own, so that each becomes new rows; but for
+    duplicates, which are a part of them."""
 
     count: int
     record_name: str
+    duplicates_percent: int = 0
+    is_recent: bool = False
+    """Whether business dates lie in the days before now, as in live operation."""
 
     @cached_property
     def stream(self) -> Stream:
@@ -77,10 +85,25 @@ class Workload:
 
     def row_count(self, _ground: Ground) -> int:
         """The number of rows that the workload's records become."""
-        return self.count * len(self.tables)
+        return (self.count - self._duplicates) * len(self.tables)
+
+    @property
+    def _duplicates(self) -> int:
+        return self.count * self.duplicates_percent // 100
 
     def messages(self, seed: int = SEED) -> Iterator[Message]:
-        return synthesize(Plan(seed=seed, until=UNTIL, count=self.count, records=(self.record_name,)))
+        until = datetime.now(UTC) if self.is_recent else UNTIL
+        count = self.count - self._duplicates
+        repeated: deque[Message] = deque()
+        for number, message in enumerate(
+            synthesize(Plan(seed=seed, until=until, count=count, records=(self.record_name,)))
+        ):
+            yield message
+            if number * self._duplicates // count < (number + 1) * self._duplicates // count:
+                repeated.append(message)
+            if number >= REPEATED_AFTER and len(repeated) * count > REPEATED_AFTER * self._duplicates:
+                yield repeated.popleft()
+        yield from repeated
 
     def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
         """Make the topic where it is missing and fill it."""

@@ -136,6 +136,11 @@ class Route:
     def is_hashed(self) -> bool:
         return issubclass(self.event, HashedEvent)
 
+    @cached_property
+    def events(self) -> Any:
+        """The type of a list of the event."""
+        return list[self.event]  # type: ignore[name-defined]
+
     @property
     def record_name(self) -> str:
         return self.event.__name__

@@ -6,6 +6,7 @@ but none whose data would be misread: Avro checks neither the scale of a decimal
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from fastavro.schema import fullname, parse_schema, to_parsing_canonical_form
@@ -19,6 +20,10 @@ from stream.schemas.bounds import UnboundedSchema, load_schema, require_bounded
 from stream.schemas.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MAGIC
 from stream.schemas.lists import BoundedList, bounded_lists
 from stream.schemas.version import Json, SchemaVersion, without_logical_types
+
+END = "stream_end_of_datum"
+"""The field that is added behind each datum of an array."""
+END_BYTES = 8
 
 Digits = tuple[int, int]
 """A decimal's precision and scale."""
@@ -38,6 +43,14 @@ class Reader:
     """The lists whose items are bounded."""
     has_unread_fields: bool = False
     """Whether fastavro passes over some of the writer's fields, without noticing there that the bytes are at an end."""
+
+    @cached_property
+    def array(self) -> tuple[Json, Json | None] | None:
+        """The writer's and the reader's schema of an array of data, behind each of which stands an end; None where a
+        datum has to be read by itself."""
+        if self.has_unread_fields:
+            return None
+        return _array(self.writer_schema), None if self.reader_schema is None else _array(self.reader_schema)
 
     @classmethod
     def of(cls, name: str, route: Route, writer: Json, newest: SchemaVersion) -> Self:
@@ -105,6 +118,12 @@ def refuse_other_decimals(version: SchemaVersion, route: Route, newest: SchemaVe
             f"schema {version.topic}/{version.name}: {name} is a decimal of {written}, "
             f"but the catalog has {digits} (precision, scale)"
         )
+
+
+def _array(record: Json) -> Json:
+    fields = [*record["fields"], {"name": END, "type": {"type": "fixed", "name": END, "size": END_BYTES}}]
+    own = {name: value for name, value in record.items() if not name.startswith("__")}  # those are fastavro's notes
+    return parse_schema({"type": "array", "items": {**own, "fields": fields}})
 
 
 def _is_record(source: Json) -> bool:

@@ -1,6 +1,6 @@
 """Record → event: the framing names the writer schema, the bytes become a datum, the datum an event."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -14,6 +14,7 @@ from stream.errors import Reason, Rejection, Stage, release_frames
 from stream.records import RECORD_BYTES_MAX, Record, Slice
 from stream.schemas.framing import SINGLE_OBJECT_HEADER_BYTES, header_length
 from stream.schemas.readers import Reader, Readers
+from stream.stages.together import decode_together
 from stream.stages.validate import tombstone, validate
 
 VARINT_CONTINUES = 0x80
@@ -42,13 +43,13 @@ class DecodedSlice:
     rejected: Rejected
 
 
-def decode(records: Iterable[Record], readers: Readers) -> tuple[Accepted, Rejected]:
+def decode(records: Sequence[Record], readers: Readers) -> tuple[Accepted, Rejected]:
     """Sort records into events and rejections, both in the order of the log."""
     accepted: Accepted = []
     rejected: Rejected = []
-    for record in records:
+    for record, decoded in decode_together(records, readers):
         try:
-            accepted.append(decode_record(record, readers))
+            accepted.append(decoded or decode_record(record, readers))
         except Rejection as rejection:
             release_frames(rejection)  # this call, which holds the batch, is one of them
             rejected.append((record, rejection))

@@ -5,8 +5,9 @@ fence: a value that only it refuses costs a bisection.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -34,16 +35,64 @@ REQUIRED_FIELD = re.compile(r"missing required field `(\w+)`")
 def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher | None = None) -> Event:
     """Make the event of a datum. The hasher is needed where the route's event is a hashed one. Raises Rejection with
     the first rule that the datum, or the record around it, breaks."""
+    _prepare(datum, route)
+    try:
+        event = msgspec.convert(datum, route.event)
+    except msgspec.ValidationError as error:
+        raise rejection_of(error) from None
+    _judge(event, record, route, hasher)
+    return event
+
+
+def validate_together(
+    data: Sequence[dict[str, Any]], records: Sequence[Record], route: Route, hasher: Hasher | None = None
+) -> Sequence[Event]:
+    """Make the events of data, all of them; none where a datum, or the record around it, breaks a rule."""
+    try:
+        if route.decimals or route.absent_where_empty:
+            for datum in data:
+                _prepare(datum, route)
+        events: list[Event] = msgspec.convert(data, route.events)
+        if not _pass_together(events, records, route):
+            for event, record in zip(events, records, strict=True):
+                _judge(event, record, route, hasher)
+    except (Rejection, msgspec.ValidationError):
+        return ()
+    return events
+
+
+def _pass_together(events: Sequence[Event], records: Sequence[Record], route: Route) -> bool:
+    """Whether all events surely pass what `_judge` asks; else each has to be asked about."""
+    if route.is_hashed or route.moments_of_items:
+        return False
+    earliest, latest = min(map(_OCCURRED_AT, events)), max(map(_OCCURRED_AT, events))
+    if latest > _latest_of(min(map(_TIMESTAMP_MS, records))):
+        return False
+    for name in route.moments:
+        if any(moment is not None and moment > earliest + AHEAD_MICROS_MAX for moment in map(attrgetter(name), events)):
+            return False
+    for name, check in route.checks:
+        if not all(value is None or check(value) for value in map(attrgetter(name), events)):
+            return False
+    return [record.key for record in records] == [str(key).encode() for key in map(attrgetter(route.key), events)]
+
+
+_OCCURRED_AT = attrgetter("occurred_at")
+_TIMESTAMP_MS = attrgetter("timestamp_ms")
+
+
+def _prepare(datum: dict[str, Any], route: Route) -> None:
+    """Bring values into the form in which the event takes them."""
     for name, digits in route.decimals:
         if datum.get(name) is not None:
             datum[name] = decimal_value(datum[name], digits, name)
     for name in route.absent_where_empty:
         if datum.get(name) == "":
             datum[name] = None
-    try:
-        event = msgspec.convert(datum, route.event)
-    except msgspec.ValidationError as error:
-        raise rejection_of(error) from None
+
+
+def _judge(event: Event, record: Record, route: Route, hasher: Hasher | None) -> None:
+    """Raises Rejection with the first rule that the event, or the record around it, breaks beyond types and bounds."""
     for name, check in route.checks:
         value = getattr(event, name)
         if value is not None and not check(value):
@@ -52,11 +101,15 @@ def validate(datum: dict[str, Any], record: Record, route: Route, hasher: Hasher
         assert isinstance(event, HashedEvent)
         assert hasher is not None, "a stream of hashed events was started without a key"
         event.seal(hasher)
-    if event.occurred_at > (record.timestamp_ms + FUTURE_MS_MAX) * 1000:
+    if event.occurred_at > _latest_of(record.timestamp_ms):
         raise Rejection(Stage.VALIDATE, Reason.FROM_THE_FUTURE, "occurred_at")
     check_moments(event, route)
     check_key(record.key, event, route)
-    return event
+
+
+def _latest_of(timestamp_ms: int) -> int:
+    """The latest moment at which the event of a record with this timestamp may have occurred."""
+    return (timestamp_ms + FUTURE_MS_MAX) * 1000
 
 
 def check_moments(event: Event, route: Route) -> None:

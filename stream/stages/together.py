@@ -1,0 +1,91 @@
+"""Records → events, many at a time: what costs by the call is paid once for a hundred records.
+
+The data of one writer schema are read as one Avro array, each followed by an end that nobody could have guessed: so it
+is noticed where a datum is cut, or has bytes behind it. Where anything is unfit, or could be, nothing is told of these
+records, and each is decoded by itself (`decode_record`), which finds what is wrong with it.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from operator import itemgetter
+from typing import Any
+
+from fastavro import schemaless_reader
+
+from stream.declaration.events import Event
+from stream.declaration.routes import Route
+from stream.records import Record
+from stream.schemas.framing import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES
+from stream.schemas.readers import END, END_BYTES, Reader, Readers
+from stream.stages.validate import validate_together
+
+RECORDS_MAX = 200
+"""With more at a time nothing is won, and more have to be decoded again where one is unfit."""
+
+VALUE_BYTES_MAX = 16 * 1024
+"""Larger values are read by themselves, which costs them nothing to speak of. So a broken length doesn't lead far."""
+
+Decoded = tuple[Record, Event, Route]
+
+
+def decode_together(records: Sequence[Record], readers: Readers) -> Iterator[tuple[Record, Decoded | None]]:
+    """Each record with what it was decoded to; None where that has to be done by itself."""
+    for start in range(0, len(records), RECORDS_MAX):
+        some = records[start : start + RECORDS_MAX]
+        decoded: list[Decoded | None] = [None] * len(some)
+        for header, places in _by_header(some, readers).items():
+            reader = readers.by_header[header]
+            told = [some[place] for place in places]
+            for place, record, event in zip(places, told, _events(told, len(header), reader, readers), strict=False):
+                decoded[place] = (record, event, reader.route)
+        yield from zip(some, decoded, strict=True)
+
+
+def _by_header(records: Sequence[Record], readers: Readers) -> dict[bytes, list[int]]:
+    """The places of those records of whose schema a reader is known, by their headers."""
+    places: dict[bytes, list[int]] = {}
+    known = readers.by_header
+    for place, record in enumerate(records):
+        value = record.value
+        if value and len(value) <= VALUE_BYTES_MAX:
+            header = value[:SINGLE_OBJECT_HEADER_BYTES]
+            if header not in known:
+                header = value[:CONFLUENT_HEADER_BYTES]
+            if header in known:
+                places.setdefault(header, []).append(place)
+    return places
+
+
+def _events(records: Sequence[Record], header_bytes: int, reader: Reader, readers: Readers) -> Sequence[Event]:
+    """The events of all the records, or of none."""
+    values: list[bytes] = [record.value for record in records]  # type: ignore[misc]  # those that have one
+    longest = len(max(values, key=len))
+    if any(longest > bounded.uncounted_bytes_max for bounded in reader.lists):
+        return ()
+    data = _data([value[header_bytes:] for value in values], reader)
+    return validate_together(data, records, reader.route, readers.hasher) if data else ()
+
+
+def _data(bodies: Sequence[bytes], reader: Reader) -> list[dict[str, Any]]:
+    """The data that these bytes are, all or none."""
+    if reader.array is None:
+        return []
+    end = secrets.token_bytes(END_BYTES)
+    array = BytesIO(b"".join((_number(len(bodies)), end.join(bodies), end, _number(0))))
+    try:
+        data: Any = schemaless_reader(array, *reader.array)
+    except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
+        return []
+    # Further blocks of the array would be somebody's bytes.
+    return data if list(map(itemgetter(END), data)) == [end] * len(bodies) else []
+
+
+def _number(number: int) -> bytes:
+    """A number that is not negative, as Avro writes it."""
+    number <<= 1
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*digits, number))

@@ -15,7 +15,7 @@ from stream.engine.service import QUERY_SECONDS_MAX
 from stream.engine.workers import FAILURE_SECONDS_MAX
 from stream.hashing import KEY_CHARACTERS_MIN
 from stream.kafka import client
-from stream.mysql import dead_letters, hosts, markers, migrate, returns, rollups, selection, session, touched
+from stream.mysql import dead_letters, erased, hosts, markers, migrate, returns, rollups, selection, session, touched
 from stream.mysql.connection import CONNECT_SECONDS_MAX, READ_TIMEOUT_SECONDS
 from stream.mysql.rows import ROWS_MAX
 from stream.operate.check import PACKET_BYTES_MIN
@@ -24,8 +24,8 @@ from stream.reports.declaration import DAYS_MAX
 from stream.reports.users import WEEKS_MAX
 from stream.schemas import bounds, framing, questions, registry
 from stream.settings import Settings
-from stream.stages.upsert import JSON_BYTES_MAX
 from stream.stages.validate import FUTURE_MS_MAX
+from stream.stages.values import JSON_BYTES_MAX
 
 MIB = 1024 * 1024
 INTRODUCTION = """\
@@ -170,7 +170,7 @@ STATEMENTS = [
     ),
     Limit(
         "keys, persons and periods that a statement names",
-        f"{ROWS_MAX:,}, {markers.PERSONS_MAX:,} and {touched.PERIODS_MAX:,}",
+        f"{ROWS_MAX:,}, {erased.PERSONS_MAX:,} (to mark them, {markers.PERSONS_MAX:,}) and {touched.PERIODS_MAX:,}",
         "several statements",
         "test_a_statement_that_names_keys_stays_below_the_smallest_packet",
     ),

@@ -31,7 +31,7 @@ from stream.schemas.framing import confluent_header
 from stream.schemas.readers import Readers
 from stream.stages.compact import compact
 from stream.stages.decode import decode
-from stream.stages.upsert import encoded
+from stream.stages.values import encoded
 from tests.examples import in_confluent_framing, rejected_examples, valid_examples
 from tests.fuzz_schemas import SchemaMutator, data_of
 from tests.stores import STORE

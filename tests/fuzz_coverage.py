@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["stream"]):
     from stream.schemas.framing import confluent_header
     from stream.stages.compact import compact
     from stream.stages.decode import decode
-    from stream.stages.upsert import encoded
+    from stream.stages.values import encoded
 
 from tests.events import RECORDED_MS
 from tests.fuzz import seeds_of

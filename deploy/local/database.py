@@ -28,7 +28,7 @@ RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW, "
     "TRIGGER, EVENT, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, CREATE TEMPORARY TABLES, LOCK TABLES"
 )
-# A batch as one JSON parameter, and records of 2 MB, need more than MariaDB's 16 MB.
+# A batch as one JSON parameter, and records of 2 MB, need more than MariaDB's 16 MB; new rows are loaded as lines.
 SETTINGS = {"innodb-buffer-pool-size": "384M", "local-infile": "ON", "max-allowed-packet": "64M"}
 
 

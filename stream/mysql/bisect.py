@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 
 from stream.declaration.tables import other_unique_columns, owner_of
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict, Trouble
-from stream.mysql import rows
 from stream.mysql.connection import answers
+from stream.mysql.erased import Erased
+from stream.mysql.send import send
 from stream.mysql.tables import require_declared
 from stream.records import Record
 from stream.stages.compact import Accepted, Row, TableRows, superseded
-from stream.stages.upsert import claimants_statement, version_in
+from stream.stages.members import claimants_statement
+from stream.stages.values import version_in
 
 Refused = dict[int, tuple[Record, Rejection]]
 """By offset."""
@@ -60,7 +62,7 @@ class _Search:
 
     def bisect(self, span: range) -> None:
         """Try a span of the rows; halve it where the database refuses any of them."""
-        reason = self._refusal(self.table.rows[span.start : span.stop])
+        reason = self._refusal(self.table.rows[span.start : span.stop], self.table.records[span.start : span.stop])
         if reason is None:
             return
         if len(span) > 1:
@@ -79,7 +81,7 @@ class _Search:
             for _, other in waiting[:lost]:
                 self._reject(other, reason)
             waiting = waiting[lost:]
-            if not waiting or (next_reason := self._refusal([waiting[0][0]])) is None:
+            if not waiting or (next_reason := self._refusal([waiting[0][0]], [waiting[0][1]])) is None:
                 return
             reason = next_reason
             self._reject(waiting[0][1], reason)
@@ -89,10 +91,12 @@ class _Search:
         # The first reason stays: rows that refer to this one are refused for its absence.
         self.refused.setdefault(record.offset, (record, Rejection(Stage.WRITE, reason)))
 
-    def _refusal(self, some: Sequence[Row]) -> Reason | None:
+    def _refusal(self, some: list[Row], records: list[Record]) -> Reason | None:
+        tried = TableRows(self.table.feed, some, records)
+        spared, _ = Erased(self.connection, [tried]).spare(tried)
         savepoint = self.connection.begin_nested()
         try:
-            rows.send(self.connection, self.partition, self.table, some, self.rewrites)
+            send(self.connection, self.partition, self.table.feed.table, spared.rows, rewrites=self.rewrites)
         except DataRefused as error:
             savepoint.rollback()
             return error.reason

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR
+from pymysql.connections import MySQLResult
+from pymysql.constants import CLIENT, CR
 from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.pool import NullPool
@@ -38,10 +39,36 @@ EARLY_SECONDS = 0.5
 waits differ by (`session`)."""
 
 
+LINES_PACKET_BYTES = 256 * 1024
+
+
+class LinesResult(MySQLResult):
+    """The answer to a statement, also where the server answers by asking for the lines of a `LOAD DATA LOCAL`.
+
+    The driver would send whatever file the server names. Nobody reads a file here: what is sent is what the connection
+    holds ready, and a server that asks for lines without having been asked to load any gets none."""
+
+    connection: "BoundedConnection"
+
+    def _read_load_local_packet(self, _asked: object) -> None:
+        connection, lines = self.connection, self.connection.lines
+        if lines is None:
+            connection._force_close()  # type: ignore[attr-defined]
+            raise pymysql.err.OperationalError(CR.CR_COMMANDS_OUT_OF_SYNC, "asked for a file")
+        for start in range(0, len(lines), LINES_PACKET_BYTES):
+            connection.write_packet(lines[start : start + LINES_PACKET_BYTES])
+        connection.write_packet(b"")
+        self._read_ok_packet(connection._read_packet())  # type: ignore[attr-defined,no-untyped-call]
+
+
 class BoundedConnection(HostConnection):
     """Refuses by itself a statement that is larger than the server takes: the server would rather cut the connection
     than answer while we still send, and then the reason is lost. And tells a wait for a table from a wait for rows."""
 
+    takes_lines = False
+    """Whether the server takes `LOAD DATA LOCAL`."""
+    lines: bytes | None = None
+    """The lines that are held ready for the statement under way."""
     packet_bytes_max = 0
     row_wait_seconds = 0
     """The session's longest wait for rows; 0 before it is set up."""
@@ -60,6 +87,28 @@ class BoundedConnection(HostConnection):
             if error.args[0] == LOCK_WAIT and self.waited_seconds < self.row_wait_seconds - EARLY_SECONDS:
                 raise MetadataLock(*error.args) from None
             raise
+
+    def load(self, statement: bytes, lines: bytes) -> MySQLResult:
+        """Send a `LOAD DATA LOCAL` with its lines; the server's answer."""
+        self.lines = lines
+        try:
+            self.query(statement)
+        finally:
+            self.lines = None
+        assert self._result is not None
+        return self._result
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:
+        if unbuffered:  # by `yield_per`; there the driver refuses to send any file
+            return super()._read_query_result(unbuffered)
+        with self._waiting():
+            self._result = None
+            result = LinesResult(self)
+            result.read()
+            self._result = result
+            if result.server_status is not None:
+                self.server_status = result.server_status
+        return result.affected_rows or 0
 
     @property
     def is_mariadb(self) -> bool:
@@ -84,8 +133,10 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seco
         with connection.cursor() as cursor:
             for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
                 cursor.execute(statement)
-            cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout")
-            connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
+            cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout, @@local_infile")
+            packet_bytes_max, row_wait_seconds, takes_lines = cursor.fetchone() or (0, 0, 0)
+        connection.packet_bytes_max, connection.row_wait_seconds = packet_bytes_max, row_wait_seconds
+        connection.takes_lines = bool(takes_lines)
         return connection
 
     def open_connection() -> HostConnection:
@@ -103,7 +154,8 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seco
 def _opened(arguments: dict[str, Any]) -> BoundedConnection:
     """A connection. Nobody answers at an address that accepts connections and greets none of them."""
     try:
-        return BoundedConnection(**arguments)
+        # The protocol's flag, and not the driver's `local_infile`, which would have it send files.
+        return BoundedConnection(**arguments, client_flag=CLIENT.LOCAL_FILES)
     except pymysql.err.OperationalError as error:
         if error.args[0] == CR.CR_SERVER_LOST:
             raise pymysql.err.OperationalError(CR.CR_CONN_HOST_ERROR, "no greeting") from None

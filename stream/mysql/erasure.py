@@ -1,11 +1,11 @@
 """Erasing persons: the removal of what was stored of them before their markers were there (`sweep`).
 
-A marker is written in the transaction of the event that asks for it; from then on the statement that writes rows leaves
-that person's rows out. What is older is removed afterwards, of many persons together, in steps that can be repeated:
+A marker is written in the transaction of the event that asks for it; from then on whoever writes rows leaves that
+person's rows out. What is older is removed afterwards, of many persons together, in steps that can be repeated:
 
 1. mark the persons' other names too: the hashes under which they take part in studies
 2. remove the persons' rows, empty the columns of those that stay, empty dead letters under the persons' keys
-3. wait for each write that is under way: its statement may have begun before the markers were seen
+3. wait for each write that is under way: it may have looked before the markers could be seen
 4. where such a write brought a study that nobody knew of, begin again with it
 5. remove again what such a write left behind
 6. only then note the markers as swept; the receipts are final

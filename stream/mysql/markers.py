@@ -1,4 +1,4 @@
-"""Markers: who is erased, and who of them came back. A row of `erasure` each, which every upsert joins with.
+"""Markers: who is erased, and who of them came back. A row of `erasure` each, which every write looks at.
 
 An erasure is absorbing: of who is erased nothing is stored again, whatever the time of an event. Only a return, of an
 id that doesn't change, lets in what occurred after it. A marker is a function of the events, in any order: the latest

@@ -17,9 +17,10 @@ from stream import moments
 from stream.declaration.persons import RETURNING_KINDS, Person
 from stream.declaration.service_tables import ERASURE, PROGRESS, SUPPRESSED_RECORD
 from stream.mysql.dead_letters import CHANGED_ROWS_MAX, DeadLetter, LogPart
+from stream.mysql.erased import persons_in
 from stream.mysql.markers import are, markers
-from stream.mysql.rows import WrittenSlice, persons_in
-from stream.stages.upsert import sent_names
+from stream.mysql.rows import WrittenSlice
+from stream.stages.values import places_of
 
 RECORDS_MAX = 500
 """Records that are read again at a time."""
@@ -39,10 +40,10 @@ def note(
 ) -> None:
     """Note what a transaction leaves out, and the dead letters that it empties, of persons who may come back.
 
-    The server doesn't say which rows it left out, and a return may have come since: so all of a table that lacks some
-    are noted, for to apply a record again does no harm. `is_restoring` says that this is done now: then only what is
-    covered is noted, or it would never end."""
-    note_left_out(connection, [*_rows_left_out(written), *_letters_left_out(emptied)], is_restoring=is_restoring)
+    A return may have come since: to apply a record again does no harm. `is_restoring` says that this is done now: then
+    only letters are noted that are covered, or it would never end."""
+    note_left_out(connection, list(_rows_left_out(written)))
+    note_left_out(connection, list(_letters_left_out(emptied)), is_restoring=is_restoring)
 
 
 def logs_of(connection: Connection, topic: str) -> Mapping[int, Sequence[LogPart]]:
@@ -82,9 +83,8 @@ def note_left_out(connection: Connection, left_out: Sequence[LeftOut], *, is_res
 def _rows_left_out(written: Sequence[WrittenSlice]) -> Iterator[LeftOut]:
     for each in written:
         part = LogPart(each.slice.claim.topic_id, *each.slice.topic_partition)
-        for table in each.suppressing:
-            names = sent_names(table.feed.table)
-            event_time, offset = names.index("event_time"), names.index("kafka_offset")
+        for table in each.upserted.left_out:
+            event_time, offset = places_of(table.feed.table, "event_time", "kafka_offset")
             for person, row in persons_in(table):
                 if person.kind in RETURNING_KINDS:
                     yield LeftOut(part, row[offset], person, moments.from_micros(row[event_time]))

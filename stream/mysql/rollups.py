@@ -24,7 +24,7 @@ from stream.catalog import ROLLUPS
 from stream.declaration.rollups import PERIOD_MINUTES, Share, shares_of
 from stream.declaration.service_tables import ROLLUP_REFRESH, ROLLUP_TOUCHED
 from stream.declaration.tables import business_time_of
-from stream.stages.upsert import EPOCH
+from stream.stages.values import EPOCH
 
 PERIOD = timedelta(minutes=PERIOD_MINUTES)
 LAST_MOMENT = PERIOD - timedelta(microseconds=1)

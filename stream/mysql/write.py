@@ -157,7 +157,7 @@ def write_rows(
         compacted = compact(accepted)
         savepoint = connection.begin_nested()
         try:
-            rows, changes = upsert(connection, partition, compacted, mark, late_before, rewrites=rewrites)
+            upserted = upsert(connection, partition, compacted, mark, late_before, rewrites=rewrites)
             savepoint.commit()
             counts = RecordCounts(
                 consumed=len(decoded.slice.records),
@@ -165,7 +165,7 @@ def write_rows(
                 superseded=compacted.superseded_count,
                 dead_lettered=len(rejected),
             )
-            return WrittenSlice(decoded.slice, counts, rows, rejected, changes, compacted.tables)
+            return WrittenSlice(decoded.slice, counts, upserted, rejected)
         except DataRefused:
             savepoint.rollback()
             refused = find_refused(connection, partition, compacted.tables, accepted, rewrites=rewrites)
@@ -196,4 +196,4 @@ def settle(
     counts = {(each.slice.topic_partition, table): rows for each in written for table, rows in each.rows.items()}
     progress.record_rows(connection, group_id, counts)
     # 5. changes
-    touched.note(connection, [each.changes for each in written])
+    touched.note(connection, [each.upserted.changes for each in written])

@@ -17,7 +17,7 @@ from stream.schemas.registry import COMPATIBILITY, Registry, subject_of
 from stream.schemas.store import SchemaStore
 from stream.schemas.version import SchemaVersion
 from stream.settings import Settings
-from stream.stages.upsert import JSON_BYTES_MAX
+from stream.stages.values import JSON_BYTES_MAX
 
 PACKET_BYTES_MIN = 4 * JSON_BYTES_MAX
 """Room for a statement whose every character has to be escaped."""
@@ -172,12 +172,16 @@ def _tables(connection: Connection) -> Iterator[Finding]:
 
 
 def _server_settings(connection: Connection) -> Iterator[Finding]:
-    settings = "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.innodb_flush_log_at_trx_commit"
-    packet, flush = connection.execute(text(settings)).one()
+    settings = "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.local_infile"
+    packet, flush, takes_lines = connection.execute(text(settings)).one()
     todo = "" if packet >= PACKET_BYTES_MIN else f"set it to {PACKET_BYTES_MIN} or more"
     yield Finding("database", "max_allowed_packet", f"{packet} bytes", todo)
     todo = "" if flush == 1 else "set it to 1: otherwise a crash of the server loses what was committed"
     yield Finding("database", "innodb_flush_log_at_trx_commit", str(flush), todo)
+    state = (
+        "1: new rows are loaded" if takes_lines else "0: no harm, but 1 would spare the server work (docs/loading.md)"
+    )
+    yield Finding("database", "local_infile", state)
     if complaint := migrate.binlog_complaint(connection):
         yield Finding("database", "binlog_format", complaint, "set it to ROW")
 

@@ -2,7 +2,7 @@
 
 They are temporary tables that have the names of the live ones, for one connection alone. So the statements are those
 of the writer; nobody else sees them, no live row is locked, and they go with the connection, however it ends.
-Erasures that are known count here too: the upsert joins with the live markers. Those that the records themselves ask
+Erasures that are known count here too, by the live markers. Those that the records themselves ask
 for are kept apart, returns as well.
 """
 
@@ -20,14 +20,14 @@ from stream.declaration.persons import Person
 from stream.kafka.ranges import read
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
-from stream.mysql.markers import Marker, Marks, markers
-from stream.mysql.rows import WrittenSlice, persons_in
+from stream.mysql.markers import Marker, Marks
+from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import write_rows
 from stream.records import Claim, Range, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
-from stream.stages.compact import Row, TableRows
+from stream.stages.compact import Row
 from stream.stages.decode import DecodedSlice, decode_slice
-from stream.stages.upsert import sent_names
+from stream.stages.values import places_of
 
 ROWS_AT_ONCE = 1_000
 """Rows that are fetched, or looked up, at a time."""
@@ -77,17 +77,11 @@ class Shadow:
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
         with translated_errors(), self._connection.begin():
             written = write_rows(self._connection, piece, self._mark)
-            for table in written.suppressing:
-                self.claimed.setdefault(table.feed.table.name, set()).update(self._keys_left_out(table))
+            for left_out in written.upserted.left_out:
+                table = left_out.feed.table
+                keys = (key_of_sent(table, row) for row in left_out.rows)
+                self.claimed.setdefault(table.name, set()).update(keys)
             return written
-
-    def _keys_left_out(self, table: TableRows) -> Iterator[Key]:
-        persons = list(persons_in(table))
-        marked = markers(self._connection, {person for person, _ in persons})
-        event_time = sent_names(table.feed.table).index("event_time")
-        for person, row in persons:
-            if person in marked and marked[person].covers(moments.from_micros(row[event_time])):
-                yield key_of_sent(table.feed.table, row)
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""
@@ -168,6 +162,6 @@ def key_of(table: Table, row: RowMapping) -> Key:
 
 def key_of_sent(table: Table, row: Row) -> Key:
     """The key of a row as it is sent, as the server returns it."""
-    names = sent_names(table)
-    values = ((column, row[names.index(column.name)]) for column in table.primary_key)
+    key = list(table.primary_key)
+    values = zip(key, map(row.__getitem__, places_of(table, *(column.name for column in key))), strict=True)
     return tuple(bytes.fromhex(value) if column.type.python_type is bytes else value for column, value in values)

@@ -9,12 +9,15 @@ import pytest
 from stream.errors import ConfigurationError, DatabaseUnavailable, Trouble
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine, translated_errors
+from stream.operate.check import check_database
 from stream.reports import VIEWS
 from tests.broker import Broker
 from tests.commands import run_command
 from tests.databases import Database
 from tests.engine.faults import server_setting
 from tests.keys import HASH_KEYS
+from tests.sql.applying import Applier, upserts_sent
+from tests.sql.test_load import MANY, ratings
 
 
 def start(broker: Broker, database_url: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +49,23 @@ def test_a_server_that_is_set_wrong_is_refused(
 ) -> None:
     with server_setting(database, setting, value):
         assert_refused(start(session_broker, database.url), f"{setting}: {value}", todo)
+
+
+def test_rows_are_upserted_where_the_server_takes_no_lines(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a connection that knew it to take them."""
+    database.empty()
+    before, after = Applier(database), Applier(database, "other", "another group")
+    before.writer.ping()
+    sent = upserts_sent(monkeypatch)
+    with server_setting(database, "local_infile", 0):
+        before.apply(*ratings())
+        after.apply(*ratings(2 * MANY))
+        (told,) = (each for each in check_database(database.url) if each.subject == "local_infile")
+    assert (told.is_right, told.state[:1]) == (True, "0")
+    assert sent == [MANY, MANY], "those that are there already are passed over all the same"
+    assert database.count("user_rating") == 2 * MANY
+    before.close()
+    after.close()
 
 
 def test_a_binary_log_of_statements_is_refused(session_broker: Broker, mysql: Database) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Table
 
 from stream.errors import TransactionConflict
+from stream.mysql import send
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
 from stream.schemas.decoder import Decoder
 from stream.stages.decode import DecodedSlice, decode_slice
+from stream.stages.upsert import upsert_statement
 from tests import events
 from tests.databases import Database
 from tests.events import RECORDED_MS, TOPICS, Datum
@@ -84,6 +89,18 @@ class Applier:
 
     def close(self) -> None:
         self.writer.close()
+
+
+def upserts_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows that are upserted from here on, statement by statement."""
+    sent: list[int] = []
+
+    def noted(table: Table, partition: int, rows_json: bytes, *, rewrites: bool) -> bytes:
+        sent.append(len(json.loads(rows_json)))
+        return upsert_statement(table, partition, rows_json, rewrites=rewrites)
+
+    monkeypatch.setattr(send, "upsert_statement", noted)
+    return sent
 
 
 def outcomes(written: WrittenSlice, table: str) -> Sequence[int]:

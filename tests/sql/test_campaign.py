@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from stream.mysql import rows
 from stream.mysql.rows import WrittenSlice
-from stream.stages.compact import Row, TableRows
 from tests import events, model
 from tests.balance import (
     assert_dead_letters,
@@ -30,7 +28,7 @@ from tests.events import Datum
 from tests.events import campaign_saved as saved
 from tests.model import expect
 from tests.model.declaration import Fault
-from tests.sql.applying import GROUP_ID, Applier, outcomes
+from tests.sql.applying import GROUP_ID, Applier, outcomes, upserts_sent
 from tests.waiting import wait_for
 
 TOPIC = "rewards.campaign"
@@ -215,7 +213,7 @@ def test_conflicting_versions_of_one_campaign_are_found_together(
     if is_stored:
         applier.apply(*others)
     batch = [*versions[:50], *versions[51:100], *versions[101:], *sound]
-    sent = statements_sent(monkeypatch)
+    sent = upserts_sent(monkeypatch)
     written = applier.apply(*batch) if is_stored else applier.apply(*others, *batch)
     assert len(written.rejected) == VERSIONS - 101, "those that are newer than the sound one"
     assert held(database) == {1: 99, **{number: number for number in range(10, 17)}}
@@ -223,19 +221,6 @@ def test_conflicting_versions_of_one_campaign_are_found_together(
     assert len(sent) <= 2 * math.log2(VERSIONS)
     numbers = {record.offset for record, _ in written.rejected}
     assert_conflicts(database, applier, *numbers)
-
-
-def statements_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of rows that are sent from here on, statement by statement."""
-    sent: list[int] = []
-    send = rows.send
-
-    def noted(connection: Connection, partition: int, table: TableRows, some: Sequence[Row], *how: Any) -> Any:
-        sent.append(len(some))
-        return send(connection, partition, table, some, *how)
-
-    monkeypatch.setattr(rows, "send", noted)
-    return sent
 
 
 # --- Writers of two groups at once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from tests.events import (
     uuid_text,
 )
 from tests.sql.applying import GROUP_ID, Applier, law
+
+pytestmark = pytest.mark.usefixtures("loads_each_row")
 
 PERSONS = st.integers(1, 4)
 ERASED = ("3", "4")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stream.catalog import STREAMS
-from stream.declaration.tables import persons_of
-from stream.stages.upsert import upsert_statement
+from stream.declaration.persons import PersonKind
+from stream.mysql.erased import markers_statement
+from stream.mysql.look import look_statement
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, pass_logged, rating, trip, uuid_text
@@ -64,15 +65,19 @@ def test_an_erased_persons_event_does_not_change_the_row_that_is_there(database:
 
 
 def test_many_erased_persons_are_found_by_key(database: Database) -> None:
-    """The join runs for every row: without the primary key each would scan all erasures."""
-    database.erase([str(number) for number in range(1000, 1200)])
+    """Each person of a batch is looked up: without the primary key each would scan all erasures."""
+    ids = [str(number) for number in range(1000, 1200)]
+    database.erase(ids)
     database.execute("ANALYZE TABLE erasure")
+    for kind in PersonKind:
+        # `%` and `:` mean something to the driver.
+        lines = {row["table"]: row for row in database.explain(markers_statement(kind, ids).decode())}
+        assert (lines["e"]["key"], lines["e"]["type"]) in (("PRIMARY", "eq_ref"), ("PRIMARY", "ref"))
+
+
+def test_stored_rows_are_found_by_key(database: Database) -> None:
+    """Each row of a batch is looked for, and locked: without the key each would scan its table, and lock all of it."""
     for stream in STREAMS.values():
         for table in stream.tables:
-            statement = upsert_statement(table, 0, b"[]").decode()
-            # What is looked up is the plan; `%` and `:` mean something to the driver.
-            plan = database.explain(statement)
-            lines = {row["table"]: row for row in plan if row["table"] in ("e0", "e1")}
-            assert len(lines) == sum(person.is_joined for person in persons_of(table)), table.name
-            for line in lines.values():
-                assert (line["key"], line["type"]) in (("PRIMARY", "eq_ref"), ("PRIMARY", "ref")), (table.name, line)
+            lines = {row["table"]: row for row in database.explain(look_statement(table, []).decode())}
+            assert (lines["t"]["key"], lines["t"]["type"]) == ("PRIMARY", "eq_ref"), table.name

@@ -24,12 +24,14 @@ from stream.mysql.markers import mark
 from stream.records import Record
 from stream.stages.compact import TableRows, compact
 from stream.stages.decode import decode
-from stream.stages.upsert import sent_names
+from stream.stages.values import sent_names
 from tests.databases import Database
 from tests.events import NOON, encode, key_of
 from tests.examples import Example, datum_of, valid_examples
 from tests.sql.applying import READERS, Applier
 from tests.stores import HASHER
+
+pytestmark = pytest.mark.usefixtures("loads_each_row")
 
 WORD = "Planted"
 NUMBER = 4_012_345_000

@@ -18,6 +18,8 @@ from tests.examples import Example, valid_examples
 from tests.model.rules import moment
 from tests.sql.applying import GROUP_ID, Applier
 
+pytestmark = pytest.mark.usefixtures("loads_each_row")
+
 VALID = valid_examples()
 
 

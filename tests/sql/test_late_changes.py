@@ -18,6 +18,8 @@ from tests.databases import Database
 from tests.events import NOON, SECOND, uuid_text
 from tests.sql.applying import Applier
 
+pytestmark = pytest.mark.usefixtures("loads_each_row")
+
 DAY = changes.DAY_MICROS
 TODAY = int(time.time()) * SECOND // DAY
 WINDOW = TODAY - LOOK_BACK_DAYS

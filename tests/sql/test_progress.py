@@ -12,7 +12,7 @@ from sqlalchemy import event
 from stream import moments
 from stream.counts import RecordCounts
 from stream.errors import DatabaseUnavailable, Fenced, Reason, Rejection, Stage, TransactionConflict, TransientError
-from stream.mysql import dead_letters, progress, rows
+from stream.mysql import dead_letters, progress, write
 from stream.records import Claim, TopicPartition
 from tests import events
 from tests.balance import assert_drained
@@ -55,7 +55,7 @@ def test_an_owner_that_was_succeeded_writes_nothing(
     heir = Applier(database, "heir").writer
     heir.claim(Claim(TRIP_0, TOPIC_ID))
     before = _everything(database)
-    monkeypatch.setattr(rows, "send", _must_not_be_called)  # it finds out before it does any work
+    monkeypatch.setattr(write, "write_rows", _must_not_be_called)  # it finds out before it does any work
     with pytest.raises(Fenced) as fenced:
         applier.write(zombies)
     assert fenced.value.partitions == (TRIP_0,)
@@ -262,7 +262,7 @@ def test_a_locked_progress_row_is_a_conflict_and_comes_before_any_row(
         other.exec_driver_sql("SELECT * FROM progress FOR UPDATE")
         _hurry(applier)
         with monkeypatch.context() as patch:
-            patch.setattr(rows, "send", _must_not_be_called)
+            patch.setattr(write, "write_rows", _must_not_be_called)
             with pytest.raises(TransactionConflict) as conflict:
                 applier.write(slice_)
     assert conflict.value.reason == "lock_wait"
@@ -280,7 +280,7 @@ def test_nothing_to_write_waits_for_nobody(database: Database, applier: Applier)
 
 
 def _must_not_be_called(*_arguments: object) -> None:
-    raise AssertionError("rows were sent")
+    raise AssertionError("rows were written")
 
 
 def _hurry(applier: Applier) -> None:

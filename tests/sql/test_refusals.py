@@ -12,11 +12,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from stream.errors import Reason, Stage
 from stream.moments import MICROS_MAX
-from stream.mysql import rows
 from stream.mysql.connection import connect_engine, read_connection
 from stream.stages.decode import DecodedSlice
 from tests import events
@@ -24,8 +22,7 @@ from tests.balance import assert_row_ledger
 from tests.cycles import unreachable_after
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, rating, trip, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, outcomes
-from tests.sql.test_campaign import statements_sent
+from tests.sql.applying import GROUP_ID, Applier, outcomes, upserts_sent
 
 REFUSED: list[tuple[str, Any]] = [
     ("travel_mode", "x" * 33),
@@ -138,7 +135,7 @@ def test_many_refused_versions_of_one_row_are_found_in_one_round(
     slice_ = slice_of(applier, [*data, ("TripRated", rating(rating_id=9, event_id=uuid_text(99)))])
     for offset in range(10, 50):
         with_values(slice_, offset, rating=999)
-    sent = statements_sent(monkeypatch)
+    sent = upserts_sent(monkeypatch)
     (written,) = applier.write(slice_)
     assert sorted(record.offset for record, _ in written.rejected) == list(range(10, 50))
     assert sorted(row["rating"] for row in database.rows("user_rating")) == [4, 9 % 5 + 1]
@@ -166,20 +163,12 @@ def test_other_slices_of_the_transaction_are_written(database: Database, applier
 def test_bisecting_takes_about_two_statements_per_halving(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch, count: int, poison: int
 ) -> None:
-    sent = 0
-    send = rows.send
-
-    def counted(connection: Connection, *arguments: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        return send(connection, *arguments)
-
-    monkeypatch.setattr(rows, "send", counted)
+    sent = upserts_sent(monkeypatch)
     data = [("TripRated", rating(rating_id=number, event_id=uuid_text(number))) for number in range(1, count + 1)]
     applier.write(with_values(slice_of(applier, data), poison, rating=999))
     assert database.count("user_rating") == count - 1
     # Two on each level, the refused statement itself, the bisection's first, and the one without the record.
-    assert sent <= 2 * math.ceil(math.log2(count)) + 3
+    assert len(sent) <= 2 * math.ceil(math.log2(count)) + 3
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, target_user, uuid_text
 from tests.keys import HASH_KEY, OLDER_HASH_KEY
 from tests.sql import applying
-from tests.sql.applying import GROUP_ID, Applier, outcomes
-from tests.sql.test_campaign import assert_conflicts, statements_sent
+from tests.sql.applying import GROUP_ID, Applier, outcomes, upserts_sent
+from tests.sql.test_campaign import assert_conflicts
 from tests.sql.test_erasure import sweep, sweeping
 from tests.stores import HASHER
 from tests.waiting import wait_for
@@ -125,7 +125,7 @@ def test_many_versions_of_another_participant_are_found_together(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = [selected(number, target_user_id=5, user_id="8") for number in range(100, 200)]
-    sent = statements_sent(monkeypatch)
+    sent = upserts_sent(monkeypatch)
     assert len(applier.apply(FIRST, *others).rejected) == 100
     assert len(sent) <= 5
     assert_conflicts(database, applier, *range(1, 101))

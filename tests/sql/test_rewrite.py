@@ -17,6 +17,8 @@ from tests.events import NOON, SECOND, Datum, recipient, samples, trip, user_upd
 from tests.sql import test_late_changes, test_rollups
 from tests.sql.applying import GROUP_ID, Applier, outcomes
 
+pytestmark = pytest.mark.usefixtures("loads_each_row")
+
 TABLES = [table.name for stream in STREAMS.values() for table in stream.tables]
 INSERTED, UPDATED, UNCHANGED, SUPPRESSED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
 ORIGIN = ("kafka_partition", "kafka_offset", "loaded_on")

@@ -23,9 +23,9 @@ from stream.engine.metrics import Metrics
 from stream.engine.workers import Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.moments import MICROS_MAX
-from stream.mysql import dead_letters, erasure, rollups
-from stream.mysql import touched as changes
+from stream.mysql import dead_letters, erasure, part, rollups
 from stream.mysql.dead_letters import DeadLetter
+from stream.mysql.look import look
 from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.operate.restore import Restorer
@@ -39,6 +39,8 @@ from tests.events import NOON, SECOND, TOPICS, cents, uuid_text
 from tests.model.rules import moment
 from tests.sql.applying import DECODER, TOPIC_ID, Applier, outcomes
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("loads_each_row")
 
 PLAIN = {
     "rollup_passes": "SELECT {period} AS period_start, COUNT(*) FROM hntb_bytemark_pass GROUP BY 1",
@@ -172,7 +174,7 @@ def test_what_changes_nothing_touches_nothing(database: Database, applier: Appli
     with shadow_of(database.engine(), STREAMS["bytemark.pass"].tables) as shadow:
         record = events.record("BytemarkPassLogged", logged(3, 0)[1])
         (written,) = shadow.apply([(TopicPartition("bytemark.pass", 0), [record])], DECODER)
-    assert written.changes.periods, "a shadow finds out, and notes nothing"
+    assert written.upserted.changes.periods, "a shadow finds out, and notes nothing"
     assert database.count("rollup_touched") == 0
 
 
@@ -258,15 +260,14 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
 ) -> None:
     """Else nobody would know where it lay before."""
     other = Applier(database, "other", "another group")
-    real_before = changes.before
 
-    def before_and_another(*look: Any, **how: Any) -> Any:
-        seen = real_before(*look, **how)
-        monkeypatch.setattr(changes, "before", real_before)
+    def look_and_another(*about: Any) -> Any:
+        seen = look(*about)
+        monkeypatch.setattr(part, "look", look)
         other.apply(logged(1, 0))
         return seen
 
-    monkeypatch.setattr(changes, "before", before_and_another)
+    monkeypatch.setattr(part, "look", look_and_another)
     slice_ = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
     with pytest.raises(TransactionConflict):
         applier.write(slice_)
@@ -283,15 +284,14 @@ def test_a_row_that_comes_between_is_noticed_beside_rows_of_erased_persons(
     applier.apply(logged(2, 0, user_id="7"), logged(4, 0, user_id="8", event_id=uuid_text(4)))
     database.erase(["7"])
     other = Applier(database, "other", "another group")
-    real_before = changes.before
 
-    def before_and_another(*look: Any, **how: Any) -> Any:
-        seen = real_before(*look, **how)
-        monkeypatch.setattr(changes, "before", real_before)
+    def look_and_another(*about: Any) -> Any:
+        seen = look(*about)
+        monkeypatch.setattr(part, "look", look)
         other.apply(logged(1, 0, user_id="8"))
         return seen
 
-    monkeypatch.setattr(changes, "before", before_and_another)
+    monkeypatch.setattr(part, "look", look_and_another)
     later = {"occurred_at": NOON + SECOND}
     batch = [
         logged(1, PERIOD_MICROS, user_id="8", **later),

@@ -25,7 +25,7 @@ from stream.errors import (
     TransactionConflict,
     Trouble,
 )
-from stream.mysql.rows import WrittenSlice
+from stream.mysql.rows import Upserted, WrittenSlice
 from stream.records import Batch, Claim, Record, Slice, TopicPartition
 from stream.schemas import questions
 from stream.schemas.decoder import Decoder
@@ -64,7 +64,7 @@ class ScriptedWriter:
         self._next()
         self.written.append(slices)
         counts = [RecordCounts(len(one.slice.records), 0, 0, len(one.slice.records)) for one in slices]
-        return [WrittenSlice(one.slice, count, {}) for one, count in zip(slices, counts, strict=True)]
+        return [WrittenSlice(one.slice, count, Upserted({})) for one, count in zip(slices, counts, strict=True)]
 
     def claim(self, claim: Claim) -> None:
         self.attempts.append(claim)

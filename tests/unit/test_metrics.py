@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream.counts import RecordCounts, RowCounts
 from stream.engine.metrics import Metrics
 from stream.errors import Reason, Rejection, Stage
-from stream.mysql.rows import WrittenSlice
+from stream.mysql.rows import Upserted, WrittenSlice
 from stream.records import Claim, Record, Slice, TopicPartition
 
 UNITS = (
@@ -55,7 +55,7 @@ def written_slice() -> WrittenSlice:
     return WrittenSlice(
         Slice(claim, 0, 10, [record]),
         RecordCounts(10, 6, 3, 1),
-        {"trip": RowCounts(6, 1, 2, 2, 1)},
+        Upserted({"trip": RowCounts(6, 1, 2, 2, 1)}),
         [(record, Rejection(Stage.DECODE, Reason.TRUNCATED))],
     )
 

@@ -41,6 +41,9 @@ waits differ by (`session`)."""
 
 LINES_PACKET_BYTES = 256 * 1024
 
+LOADING = "SHOW VARIABLES WHERE Variable_name IN ('local_infile', 'wsrep_load_data_splitting') AND Value = 'ON'"
+"""Whether the server takes lines, and whether it would commit them in parts, as Galera's nodes may be told to."""
+
 
 class LinesResult(MySQLResult):
     """The answer to a statement, also where the server answers by asking for the lines of a `LOAD DATA LOCAL`.
@@ -55,8 +58,9 @@ class LinesResult(MySQLResult):
         if lines is None:
             connection._force_close()  # type: ignore[attr-defined]
             raise pymysql.err.OperationalError(CR.CR_COMMANDS_OUT_OF_SYNC, "asked for a file")
-        for start in range(0, len(lines), LINES_PACKET_BYTES):
-            connection.write_packet(lines[start : start + LINES_PACKET_BYTES])
+        step = min(LINES_PACKET_BYTES, connection.packet_bytes_max - 1)
+        for start in range(0, len(lines), step):
+            connection.write_packet(lines[start : start + step])
         connection.write_packet(b"")
         self._read_ok_packet(connection._read_packet())  # type: ignore[attr-defined,no-untyped-call]
 
@@ -133,10 +137,10 @@ def connect_engine(url: str | Callable[[], str], *, for_lane: bool = False, seco
         with connection.cursor() as cursor:
             for statement in session.statements(for_lane=for_lane, on_mariadb=on_mariadb):
                 cursor.execute(statement)
-            cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout, @@local_infile")
-            packet_bytes_max, row_wait_seconds, takes_lines = cursor.fetchone() or (0, 0, 0)
-        connection.packet_bytes_max, connection.row_wait_seconds = packet_bytes_max, row_wait_seconds
-        connection.takes_lines = bool(takes_lines)
+            cursor.execute("SELECT @@max_allowed_packet, @@innodb_lock_wait_timeout")
+            connection.packet_bytes_max, connection.row_wait_seconds = cursor.fetchone() or (0, 0)
+            cursor.execute(LOADING)
+            connection.takes_lines = dict(cursor.fetchall()) == {"local_infile": "ON"}
         return connection
 
     def open_connection() -> HostConnection:

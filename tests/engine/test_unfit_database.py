@@ -53,7 +53,6 @@ def test_a_server_that_is_set_wrong_is_refused(
 
 def test_rows_are_upserted_where_the_server_takes_no_lines(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also on a connection that knew it to take them."""
-    database.empty()
     before, after = Applier(database), Applier(database, "other", "another group")
     before.writer.ping()
     sent = upserts_sent(monkeypatch)
@@ -66,6 +65,18 @@ def test_rows_are_upserted_where_the_server_takes_no_lines(database: Database, m
     assert database.count("user_rating") == 2 * MANY
     before.close()
     after.close()
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_rows_are_upserted_where_the_server_would_commit_a_load_in_parts(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = upserts_sent(monkeypatch)
+    with server_setting(database, "wsrep_load_data_splitting", 1):
+        applier = Applier(database)
+        applier.apply(*ratings())
+    assert sent == [MANY]
+    applier.close()
 
 
 def test_a_binary_log_of_statements_is_refused(session_broker: Broker, mysql: Database) -> None:

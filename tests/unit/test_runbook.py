@@ -26,7 +26,7 @@ from tests.consumers import CHECKOUT
 RUNBOOK = (FOLDER / "runbook.md").read_text(encoding="utf-8")
 NOT_FOR_OPERATORS = {"produce"}
 """Parts for developers alone: synthetic events."""
-REMARKS = {"server", "added by hand"}
+REMARKS = {"local_infile", "server", "added by hand"}
 """Findings about the database that refuse nothing."""
 
 

@@ -206,6 +206,11 @@ def written_columns(table: Table) -> list[Column[Any]]:
     return [column for column in table.columns if column.computed is None and column.name not in versions]
 
 
+def is_claiming(table: Table) -> bool:
+    """Whether a row may claim what another row has: then the order in which rows come counts."""
+    return owner_of(table) is not None or bool(other_unique_columns(table))
+
+
 @cache
 def other_unique_columns(table: Table) -> tuple[str, ...]:
     """The columns that are unique besides the primary key."""

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Table
 from stream.declaration.rollups import PERIOD_MINUTES
 from stream.declaration.tables import business_time_of
 from stream.mysql.connection import answers
-from stream.stages.compact import TableRows
-from stream.stages.values import OR_ERROR, json_type, keys_of, with_json
+from stream.stages.values import OR_ERROR, STORED_VERSION, json_type, with_json
 
 
 class Stored(NamedTuple):
@@ -28,12 +27,9 @@ class Stored(NamedTuple):
     """The moment at which it was last written (microseconds)."""
 
 
-MICROS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {})"
-
-
-def look(connection: Connection, table: TableRows) -> dict[int, Stored]:
-    """The stored rows by the place of the row that is to be sent under the same key; locked."""
-    ((count, told),) = answers(connection, look_statement(table.feed.table, keys_of(table.feed.table, table.rows)))
+def look(connection: Connection, table: Table, keys: Sequence[Any]) -> dict[int, Stored]:
+    """The rows that are stored under keys, by the key's place; locked."""
+    ((count, told),) = answers(connection, look_statement(table, keys))
     stored = {}
     for each in told.split(",") if told else ():
         number, event_time, event_id, period, loaded_on = each.split(" ")
@@ -56,8 +52,8 @@ def look_statement(table: Table, keys: Sequence[Any]) -> bytes:
     moment = business_time_of(table)
     period = "0" if moment is None else f"TIMESTAMPDIFF(MINUTE, '1970-01-01', t.`{moment.name}`) DIV {PERIOD_MINUTES}"
     statement = (
-        f"SELECT COUNT(*), GROUP_CONCAT(CONCAT_WS(' ', sent.number, {MICROS.format('t.event_time')}, "  # noqa: S608
-        f"LOWER(HEX(t.event_id)), {period}, {MICROS.format('t.loaded_on')})) "
+        f"SELECT COUNT(*), GROUP_CONCAT(CONCAT_WS(' ', sent.number, {', '.join(STORED_VERSION)}, "  # noqa: S608
+        f"{period}, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', t.loaded_on))) "
         # The keys are a query of their own, for MySQL refuses to lock what JSON_TABLE makes.
         f"FROM (SELECT * FROM JSON_TABLE(%s, '$[*]' COLUMNS (number FOR ORDINALITY, {unpacked})) j) sent "
         f"STRAIGHT_JOIN `{table.name}` t FORCE INDEX (PRIMARY) ON {is_its} FOR UPDATE"

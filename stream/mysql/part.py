@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table
 
 from stream.counts import RowCounts
 from stream.declaration.rollups import PERIOD_MICROS
-from stream.declaration.tables import business_time_of, guards_of, other_unique_columns, owner_of
+from stream.declaration.tables import business_time_of, guards_of, is_claiming
 from stream.errors import TransactionConflict, Trouble
 from stream.mysql.look import Stored, look
 from stream.mysql.send import is_worth_loading, load, may_load, send
@@ -32,7 +32,8 @@ def write_part(
     loads = is_worth_loading(part.rows) and may_load(connection, table)
     if not loads and business_time_of(table) is None:
         return send(connection, partition, table, part.rows, rewrites=rewrites), Changes()
-    looked = Looked(part, look(connection, part), rewrites)
+    keys = keys_of(table, part.rows)
+    looked = Looked(part, keys, look(connection, table, keys), rewrites)
     if loads and is_worth_loading(looked.new) and load(connection, partition, table, looked.rows(looked.new)):
         loaded, upserted = looked.new, looked.met
     else:
@@ -44,7 +45,7 @@ def write_part(
         return counts, Changes()
     if sent.inserted < looked.keys_without_row(upserted):
         raise TransactionConflict(Trouble.ROW_CAME_BETWEEN, 0)
-    now = look(connection, part) if rewrites and sent.updated else looked.stored
+    now = look(connection, table, keys) if rewrites and sent.updated else looked.stored
     return counts, looked.changes(now, late_before)
 
 
@@ -53,19 +54,20 @@ class Looked:
     """Rows beside what is stored under their keys; rows are named by their places."""
 
     part: TableRows
+    keys: Sequence[Any]
     stored: Mapping[int, Stored]
     rewrites: bool
 
     def __post_init__(self) -> None:
-        self._keys = keys_of(self._table, self.part.rows)
-        self.new: Sequence[int] = range(len(self._keys))
+        self.new: Sequence[int] = range(len(self.keys))
         """Rows that can be loaded: nothing is stored under their keys, nor is there another of them."""
         self.met: Sequence[int] = ()
         """Rows that may change a stored row, or one of each other."""
-        repeated = _repeated(self._keys)
+        repeated = _repeated(self.keys)
         if self.stored or repeated:
-            is_met = [place in self.stored or key in repeated for place, key in enumerate(self._keys)]
-            self.met = [place for place in self.new if is_met[place] and not self._is_settled(place)]
+            is_met = [place in self.stored or key in repeated for place, key in enumerate(self.keys)]
+            settles = _goes_by_one_version(self._table)
+            self.met = [place for place in self.new if is_met[place] and not (settles and self._is_settled(place))]
             self.new = [place for place in self.new if not is_met[place]]
 
     @property
@@ -77,12 +79,12 @@ class Looked:
 
     def keys_without_row(self, places: Sequence[int]) -> int:
         """The number of keys of these rows under which nothing is stored."""
-        return len({self._keys[place] for place in places if place not in self.stored})
+        return len({self.keys[place] for place in places if place not in self.stored})
 
     def _is_settled(self, place: int) -> bool:
         """Whether the row would change nothing: what is stored is newer, or is the row itself."""
         stored = self.stored.get(place)
-        if stored is None or not _goes_by_one_version(self._table):
+        if stored is None:
             return False
         sent = version_in(self._table, self.part.rows[place])
         return stored.version > sent or (stored.version == sent and not self.rewrites)
@@ -121,4 +123,4 @@ def _repeated(keys: Sequence[Any]) -> set[Any]:
 
 def _goes_by_one_version(table: Table) -> bool:
     """Whether a row's version alone decides what becomes of it, and not also a column's, or what other rows claim."""
-    return len(guards_of(table)) == 1 and owner_of(table) is None and not other_unique_columns(table)
+    return len(guards_of(table)) == 1 and not is_claiming(table)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from stream.counts import RowCounts
-from stream.declaration.tables import other_unique_columns, owner_of
+from stream.declaration.tables import is_claiming
 from stream.errors import DatabaseUnavailable, DataRefused
 from stream.mysql.connection import translated_errors
 from stream.mysql.errnos import refusal_of_warning
@@ -38,10 +38,9 @@ def send(connection: Connection, partition: int, table: Table, rows: Sequence[Ro
 
 
 def may_load(connection: Connection, table: Table) -> bool:
-    """Whether rows of a table may be loaded where they are new. Not those whose order counts, for they may claim what
-    others have."""
+    """Whether rows of a table may be loaded where they are new. Not where their order counts."""
     driver: Any = connection.connection.driver_connection
-    return driver.takes_lines and owner_of(table) is None and not other_unique_columns(table)
+    return driver.takes_lines and not is_claiming(table)
 
 
 def is_worth_loading(rows: Sized) -> bool:

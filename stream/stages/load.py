@@ -49,13 +49,12 @@ def _template(table: Table) -> str:
         fields.append(f"`{name}`" if is_plain else _variable(place))
         if is_plain:
             del values[name]
-    made = {"modified_on": values["event_time"], "kafka_partition": "\0", "loaded_on": "UTC_TIMESTAMP(6)"}
     # Every name in the text is one that we declare.
     return (
         f"LOAD DATA LOCAL INFILE '' INTO TABLE `{table.name}` CHARACTER SET utf8mb4 "
         r"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '\\' "
         rf"LINES STARTING BY '[' TERMINATED BY ']\n' ({', '.join(fields)}) "
-        f"SET {', '.join(f'`{name}` = {value}' for name, value in (values | made).items())}"
+        f"SET {', '.join(f'`{name}` = {value}' for name, value in values.items())}"
     )
 
 

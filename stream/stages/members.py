@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from stream.declaration.tables import other_unique_columns
 from stream.stages.compact import Row
-from stream.stages.values import json_keys, json_type, keys_of, places_of, with_json
+from stream.stages.values import STORED_VERSION, json_keys, json_type, keys_of, places_of, with_json
 
 
 def claimants_statement(table: Table, rows: Sequence[Row]) -> bytes:
@@ -25,7 +25,7 @@ def claimants_statement(table: Table, rows: Sequence[Row]) -> bytes:
         f"t.`{name}` = {json_type(table.c[name])[1].format(f'j.c{place}')}" for place, name in enumerate(names) if place
     )
     statement = (
-        f"SELECT j.place, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', t.event_time), LOWER(HEX(t.event_id)) "  # noqa: S608
+        f"SELECT j.place, {', '.join(STORED_VERSION)} "  # noqa: S608
         f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (place INT PATH '$[0]', {unpacked})) j "
         f"JOIN `{table.name}` t ON {claims} WHERE t.`{key.name}` <> j.c0"
     )

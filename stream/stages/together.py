@@ -11,7 +11,7 @@ from io import BytesIO
 from operator import itemgetter
 from typing import Any
 
-from fastavro import schemaless_reader
+from fastavro import schemaless_reader, schemaless_writer
 
 from stream.declaration.events import Event
 from stream.declaration.routes import Route
@@ -25,6 +25,9 @@ RECORDS_MAX = 200
 
 VALUE_BYTES_MAX = 16 * 1024
 """Larger values are read by themselves, which costs them nothing to speak of. So a broken length doesn't lead far."""
+
+ARRAY_END = b"\x00"
+"""A block of no items, with which Avro's arrays end."""
 
 Decoded = tuple[Record, Event, Route]
 
@@ -72,7 +75,7 @@ def _data(bodies: Sequence[bytes], reader: Reader) -> list[dict[str, Any]]:
     if reader.array is None:
         return []
     end = secrets.token_bytes(END_BYTES)
-    array = BytesIO(b"".join((_number(len(bodies)), end.join(bodies), end, _number(0))))
+    array = BytesIO(b"".join((_number(len(bodies)), end.join(bodies), end, ARRAY_END)))
     try:
         data: Any = schemaless_reader(array, *reader.array)
     except Exception:  # noqa: BLE001 - on arbitrary bytes fastavro raises whatever it stumbles over
@@ -82,10 +85,7 @@ def _data(bodies: Sequence[bytes], reader: Reader) -> list[dict[str, Any]]:
 
 
 def _number(number: int) -> bytes:
-    """A number that is not negative, as Avro writes it."""
-    number <<= 1
-    digits = bytearray()
-    while number > 0x7F:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*digits, number))
+    """A number, as Avro writes it."""
+    written = BytesIO()
+    schemaless_writer(written, "long", number)
+    return written.getvalue()

@@ -51,7 +51,7 @@ def _template(table: Table, rewrites: bool) -> str:
     """The statement, with a NUL for the partition's number and `%s` for the rows. In JSON_TABLE columns are `c0`, `c1`
     and so on, by their places."""
     unpacked = [
-        f"{_unpacked(place)} {json_type(table.c[name])[0]} PATH '$[{place}]' {OR_ERROR}"
+        f"c{place} {json_type(table.c[name])[0]} PATH '$[{place}]' {OR_ERROR}"
         for place, name in enumerate(sent_names(table))
         if name in table.c
     ]
@@ -59,26 +59,18 @@ def _template(table: Table, rewrites: bool) -> str:
     unstored = {}
     if (owner := owner_of(table)) is not None:
         (place,) = places_of(table, owner[1])
-        unpacked.append(
-            f"{_unpacked(place)} VARCHAR({TEXT_LENGTH_MAX}) CHARACTER SET utf8mb4 PATH '$[{place}]' {OR_ERROR}"
-        )
+        unpacked.append(f"c{place} VARCHAR({TEXT_LENGTH_MAX}) CHARACTER SET utf8mb4 PATH '$[{place}]' {OR_ERROR}")
         unstored[owner[1]] = _unpacked_in_j(place)
-    names = [*values, "modified_on", "kafka_partition", "loaded_on"]
     # Every name in the text is one that we declare; values travel as parameters.
     return f"""
-INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in names)})
-SELECT {", ".join(f"new.`{name}`" for name in names)} FROM (
-  SELECT {", ".join(f"{value} AS `{name}`" for name, value in (values | unstored).items())},
-    {values["event_time"]} AS `modified_on`, \0 AS `kafka_partition`, UTC_TIMESTAMP(6) AS `loaded_on`
+INSERT INTO `{table.name}` ({", ".join(f"`{name}`" for name in values)})
+SELECT {", ".join(f"new.`{name}`" for name in values)} FROM (
+  SELECT {", ".join(f"{value} AS `{name}`" for name, value in (values | unstored).items())}
   FROM JSON_TABLE(%s, '$[*]' COLUMNS (
     {", ".join(unpacked)}
   )) j
 ) new
 ON DUPLICATE KEY UPDATE {", ".join(_assignments(table, rewrites))}""".strip()  # noqa: S608
-
-
-def _unpacked(place: int) -> str:
-    return f"c{place}"
 
 
 def _unpacked_in_j(place: int) -> str:

@@ -25,8 +25,8 @@ EPOCH = "TIMESTAMP'1970-01-01 00:00:00.000000'"
 OR_ERROR = "ERROR ON EMPTY ERROR ON ERROR"
 """For each column of JSON_TABLE: by default a value that doesn't fit, or is missing, silently becomes NULL."""
 
-SET_BY_STATEMENT = ("modified_on", "kafka_partition", "loaded_on")
-"""The columns that a statement makes itself."""
+STORED_VERSION = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', t.event_time)", "LOWER(HEX(t.event_id))"
+"""The version of a stored row `t`, as rows carry it."""
 
 
 def sent_names(table: Table) -> list[str]:
@@ -56,8 +56,8 @@ def version_in(table: Table, row: Row) -> tuple[int, str]:
 
 @cache
 def stored_values(table: Table, spelled: Callable[[int], str]) -> dict[str, str]:
-    """By column that rows carry the expression of what is stored there, made of the row's values as `spelled` by their
-    places."""
+    """By column the expression of what is stored there, made of the row's values as `spelled` by their places; a NUL
+    stands for the partition's number."""
     values = {
         name: json_type(table.c[name])[1].format(spelled(place))
         for place, name in enumerate(sent_names(table))
@@ -67,7 +67,8 @@ def stored_values(table: Table, spelled: Callable[[int], str]) -> dict[str, str]
     for name, version in named_columns(table).items():
         values[version] = _version_of_named(values[name], micros, event_id)
         values[name] = f"COALESCE({values[name]}, '{table.c[name].info['otherwise']}')"
-    return values
+    made = {"modified_on": values["event_time"], "kafka_partition": "\0", "loaded_on": "UTC_TIMESTAMP(6)"}
+    return values | made
 
 
 def _version_of_named(value: str, micros: str, event_id: str) -> str:

@@ -15,6 +15,7 @@ from stream.mysql import part, send
 from stream.mysql.connection import BoundedConnection
 from stream.mysql.look import look
 from stream.stages.compact import compact
+from stream.stages.values import keys_of
 from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
@@ -193,7 +194,7 @@ def test_a_look_locks_what_it_tells_of(database: Database, applier: Applier) -> 
     slice_ = applier.slice("trip", [events.record(*each) for each in ratings(2)])
     (table,) = compact(slice_.accepted).tables
     with database.engine(for_lane=True).connect() as connection, connection.begin():
-        assert sorted(look(connection, table)) == [0, 1]
+        assert sorted(look(connection, table.feed.table, keys_of(table.feed.table, table.rows))) == [0, 1]
         with database.engine().connect() as other, other.begin():
             free = other.exec_driver_sql("SELECT id FROM user_rating FOR UPDATE SKIP LOCKED").scalars().all()
     assert free == [3]

@@ -94,16 +94,15 @@ class Workload:
     def messages(self, seed: int = SEED) -> Iterator[Message]:
         until = datetime.now(UTC) if self.is_recent else UNTIL
         count = self.count - self._duplicates
-        repeated: deque[Message] = deque()
-        for number, message in enumerate(
-            synthesize(Plan(seed=seed, until=until, count=count, records=(self.record_name,)))
-        ):
+        plan = Plan(seed=seed, until=until, count=count, records=(self.record_name,))
+        repeated: deque[tuple[int, Message]] = deque()
+        for number, message in enumerate(synthesize(plan)):
             yield message
             if number * self._duplicates // count < (number + 1) * self._duplicates // count:
-                repeated.append(message)
-            if number >= REPEATED_AFTER and len(repeated) * count > REPEATED_AFTER * self._duplicates:
-                yield repeated.popleft()
-        yield from repeated
+                repeated.append((number + REPEATED_AFTER, message))
+            if repeated and repeated[0][0] <= number:
+                yield repeated.popleft()[1]
+        yield from (message for _, message in repeated)
 
     def publish(self, ground: Ground, tell: Tell, seed: int = SEED) -> None:
         """Make the topic where it is missing and fill it."""

@@ -114,7 +114,7 @@ class RangeSource(Source):
         end = self._ends[partition]
         if (fetched.end_offset or 0) >= end or (fetched.records and fetched.records[-1].offset + 1 >= end):
             self._finished.add(partition)
-            self._stop_fetching([partition])
+            self._stop_fetching(self._consumer, [partition])
             fetched.records = [record for record in fetched.records if record.offset < end]
             fetched.end_offset = end
         return fetched

@@ -136,20 +136,18 @@ class Source:
         if not self.is_incremental:
             self._consumer.assign([KafkaPartition(*each, offset) for each, offset in positions.items()])
             return
-        held = self._fetched()
+        held = set(our_partitions(self._consumer.assignment()))
         undisturbed = held & (positions.keys() - set(anew))
-        self._stop_fetching(held - undisturbed)
+        self._stop_fetching(self._consumer, held - undisturbed)
         begun = positions.keys() - undisturbed
         if begun:
             self._consumer.incremental_assign([KafkaPartition(*each, positions[each]) for each in begun])
 
-    def _fetched(self) -> set[TopicPartition]:
-        return set(our_partitions(self._consumer.assignment()))
-
-    def _stop_fetching(self, partitions: Collection[TopicPartition]) -> None:
-        fetched = self._fetched() & set(partitions)
-        if fetched:
-            self._consumer.incremental_unassign([KafkaPartition(*each) for each in fetched])
+    @staticmethod
+    def _stop_fetching(consumer: KafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Those of them that are fetched, if any."""
+        held = our_partitions(consumer.assignment())
+        consumer.incremental_unassign([KafkaPartition(*each) for each in held if each in partitions])
 
     def inform(self, offsets: Mapping[TopicPartition, int], *, wait: bool = False) -> None:
         """Commit offsets to Kafka, for tools that show lag; MySQL's progress is what counts."""
@@ -248,9 +246,11 @@ class Source:
         self._on_assign(our_partitions(partitions))
 
     def _taken(self, tell: OnPartitions, consumer: KafkaConsumer, partitions: list[KafkaPartition]) -> None:
-        if consumer is not self._consumer:
-            return
         taken = our_partitions(partitions)
-        tell(taken)
-        if self.is_incremental:  # the client would do so by itself, and fails to where a partition isn't fetched
-            self._stop_fetching(taken)
+        if consumer is self._consumer:
+            tell(taken)
+        if self.is_incremental:
+            # Of no partition as well: without an answer the client takes all of them by itself, and fails where one is
+            # not fetched. What the poll had brought was lost then, and a callback later in the same poll met the error
+            # of the one before as a `SystemError`.
+            self._stop_fetching(consumer, taken)

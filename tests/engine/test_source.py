@@ -35,15 +35,18 @@ def ends_of_topics(broker: Broker) -> dict[TopicPartition, int]:
 
 
 class Reader:
-    """A source in a group of its own; notes the offsets that it gets."""
+    """A source, in a group of its own if it is told none; notes the offsets that it gets."""
 
-    def __init__(self, broker: Broker, protocol: Mapping[str, str]) -> None:
+    def __init__(self, broker: Broker, protocol: Mapping[str, str], group_id: str = "") -> None:
         self.assigned: list[TopicPartition] = []
         self.positions: dict[TopicPartition, int] = {}
         self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
         self.ended: dict[TopicPartition, int] = {}
-        self.source = Source({"bootstrap.servers": broker.server.bootstrap_servers, **protocol}, uuid.uuid4().hex)
-        self.source.subscribe(TOPICS, on_assign=self.assigned.extend, on_revoke=lambda _: None, on_lost=lambda _: None)
+        self.taken: list[TopicPartition] = []
+        self.group_id = group_id or uuid.uuid4().hex
+        self.source = Source({"bootstrap.servers": broker.server.bootstrap_servers, **protocol}, self.group_id)
+        taken = self.taken.extend
+        self.source.subscribe(TOPICS, on_assign=self.assigned.extend, on_revoke=taken, on_lost=taken)
 
     def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         self.positions |= positions
@@ -157,6 +160,24 @@ def test_partitions_that_rest_and_go_on_again_and_again_lose_nothing(
             reader.poll()
     wait_for(lambda: reader.poll() and reader.positions == ends, "all records")
     assert reader.offsets == {one: list(range(end)) for one, end in ends.items()}
+    reader.source.close()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_partitions_that_nobody_reads_yet_can_be_taken_again_and_again(
+    broker: Broker, protocol: Mapping[str, str]
+) -> None:
+    """The client, if we do not answer it, takes them by itself, and fails where they are not fetched: the first time
+    that lost what the poll had brought, and the second time within a poll it was a `SystemError`."""
+    partitions = ends_of_topics(broker)
+    reader = joined(broker, protocol, len(partitions))
+    for _ in range(2):
+        reader.assigned.clear()
+        reader.taken.clear()
+        other = Reader(broker, protocol, reader.group_id)
+        wait_for(lambda: reader.poll() and other.poll() and other.assigned and reader.taken, "its share")  # noqa: B023
+        other.source.close()
+        wait_for(lambda: reader.poll() and set(reader.assigned) >= set(reader.taken), "what was taken")
     reader.source.close()
 
 

@@ -3,7 +3,7 @@ how fast reports answer.
 
     cli → ground (servers, fresh tables) → workload (a topic full of events)
         → rounds of: load (the server's limit), usual (the loop that people write), drain (`stream run`),
-          again (`stream verify`, `stream replay`)
+          again (`stream verify`, `stream replay`), debezium (a peer, on row_topics)
         → stages, latency
         → rows (tables full of a year), answers (each report, beside a full scan) → report
 

@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DRAINED_RECORDS = 300_000
 REPORT_ROWS = 1_000_000
 
-DEFAULT_PARTS = [part for part in Part if part is not Part.MILLION]
+DEFAULT_PARTS = [part for part in Part if part not in (Part.MILLION, Part.PEERS)]
 
 
 def _parts(text: str) -> str:
@@ -93,12 +93,14 @@ def main(
 
     Starts a Kafka and a database of its own on empty folders under .local/bench and removes them in the end. All
     contenders work on the same records and the same tables. Only ratios within one run mean anything. The figures
-    also go to .local/bench.json; docs/benchmark.md explains them.
+    also go to .local/bench.json; docs/benchmark.md explains them. The part `peers` fetches Kafka Connect and Debezium's
+    JDBC sink from Maven Central, and takes the first event with duplicates, with recent dates and with older ones.
 
     Examples: python -m bench --only stream,usual --events TripRated --rounds 1;
     python -m bench --only stream --setting STREAM_BATCH_RECORDS_MAX=10000;
     python -m bench --only stream,again --records 1000000 --rounds 1;
     python -m bench --only load,usual,stream --duplicates 5 --recent;
+    python -m bench --only peers --events TripRated;
     python -m bench --only reports
     """
     parts = frozenset(Part(name) for name in only.split(",")) | ({Part.MILLION} if million else frozenset())

@@ -15,7 +15,6 @@ from sqlalchemy import func, select, text
 from deploy.local import Database, Kafka, start_database, start_kafka, start_mariadb, start_mysql
 from deploy.local.parts import locked
 from stream.declaration.service_tables import LEDGER
-from stream.declaration.streams import Stream
 from stream.kafka.client import admin_client
 from stream.mysql import migrate
 from stream.mysql.connection import connect_engine
@@ -72,10 +71,9 @@ class Ground:
         with connect_engine(self.url).connect() as connection:
             return int(connection.execute(select(func.sum(LEDGER.c.rows_sent))).scalar_one())
 
-    def empty_topics(self, streams: Sequence[Stream]) -> None:
-        """Make topics anew."""
+    def empty_topics(self, names: Sequence[str]) -> None:
+        """Delete these topics where they are there, and wait until they are gone."""
         admin = admin_client({"bootstrap.servers": self.kafka.bootstrap_servers})
-        names = [stream.topic for stream in streams]
         there = [name for name in names if name in admin.list_topics(timeout=10).topics]
         for deleted in admin.delete_topics(there).values() if there else ():
             deleted.result()

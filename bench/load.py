@@ -19,22 +19,14 @@ from sqlalchemy import Engine, Table, create_engine
 from sqlalchemy.dialects import mysql
 
 from bench.ground import DATABASE_NAME, Ground
+from bench.origins import Origin, row_columns, row_values, topic_origins
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
 from stream import moments
-from stream.declaration.events import Event
 from stream.declaration.routes import Feed
-from stream.records import Record
-from stream.stages.decode import decode
-
-FILE_RECORDS = 10_000
-"""Records of a file, and so of a transaction: with fewer or many more it was no faster."""
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
 BYTE_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\0": b"\\0"}
-
-Origin = tuple[int, Record, Event]
-"""Partition, record, and the event in it."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +44,8 @@ def write_files(ground: Ground, workload: Workload, tell: Tell) -> list[RowFile]
     """Format all rows of the workload, as files that the server may read."""
     files: list[RowFile] = []
     written: set[str] = set()
-    for origins in _origins(ground, workload):
-        by_event = {origin[2].event_id: origin for origin in origins}
+    for origins in topic_origins(ground, workload):
+        by_event = {origin.event.event_id: origin for origin in origins}
         fresh = [origin for event_id, origin in by_event.items() if event_id not in written]
         written |= by_event.keys()
         for feed in workload.route.feeds:
@@ -76,29 +68,14 @@ def load(
     return run
 
 
-def _origins(ground: Ground, workload: Workload) -> Iterator[list[Origin]]:
-    readers = workload.readers()
-    pending: list[Origin] = []
-    for partition, records in workload.read(ground):
-        accepted, _ = decode(records, readers)
-        pending += [(partition, record, event) for record, event, _ in accepted]
-        if len(pending) >= FILE_RECORDS:
-            yield pending
-            pending = []
-    if pending:
-        yield pending
-
-
 def _write_file(path: Path, feed: Feed, origins: Sequence[Origin]) -> tuple[str, ...]:
     """The columns that the file's lines have."""
-    columns = (*feed.columns, "event_time", "event_id", "kafka_offset", "kafka_partition", "loaded_on")
+    columns = row_columns(feed)
     formats = [_format_of(feed.table, name) for name in columns]
     with path.open("wb") as file:
-        for partition, record, event in origins:
-            version = (event.occurred_at, event.event_id)
-            values = (*feed.values(event), *version, record.offset, partition, record.timestamp_ms * 1000)
-            fields = [b"\\N" if value is None else of(value) for of, value in zip(formats, values, strict=True)]
-            file.write(b"\t".join(fields) + b"\n")
+        for origin in origins:
+            values = zip(formats, row_values(feed, origin), strict=True)
+            file.write(b"\t".join(b"\\N" if value is None else of(value) for of, value in values) + b"\n")
     return columns
 
 

@@ -45,7 +45,7 @@ class Run:
     """
 
     contender: str
-    record_name: str
+    workload: str
     records: int
     rows: int
     window_records: int
@@ -75,10 +75,14 @@ class Run:
 
 
 class Observation:
-    """Follows a contender until all records are applied."""
+    """Follows a contender until all records are applied.
 
-    def __init__(self, contender: str, ground: Ground, workload: Workload, pid: int) -> None:
+    The window begins with the first applied records, or later: when a share of them all is applied.
+    """
+
+    def __init__(self, contender: str, ground: Ground, workload: Workload, pid: int, from_share: float = 0.0) -> None:
         self.contender, self.ground, self.workload, self.pid = contender, ground, workload, pid
+        self.first_count = int(from_share * workload.count)
         self.started = time.monotonic()
         self.peak = 0
         self.quarters: list[int] = []
@@ -94,12 +98,12 @@ class Observation:
             if count is None:
                 continue
             self._weigh(count, memory(self.pid))
-            if first is None:
+            if first is None and count >= self.first_count:
                 first, first_count = Reading.of(self.ground, self.pid), count
-            if count >= self.workload.count:
+            if first is not None and count >= self.workload.count:
                 return self._run(first, Reading.of(self.ground, self.pid), self.workload.count - first_count)
             tell(count)
-        raise RuntimeError(f"{self.contender} ended before all of {self.workload.record_name} was applied")
+        raise RuntimeError(f"{self.contender} ended before all of {self.workload.title} was applied")
 
     def _weigh(self, count: int, used: Memory) -> None:
         self.peak = max(self.peak, used.peak)
@@ -112,7 +116,7 @@ class Observation:
         seconds = last.at - first.at
         return Run(
             contender=self.contender,
-            record_name=self.workload.record_name,
+            workload=self.workload.title,
             records=self.workload.count,
             rows=self.workload.row_count(self.ground),
             window_records=done,

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import stream
-from bench.again import replay, verify
 from bench.answers import Answers, answers, questions
+from bench.contenders import (
+    BACKFILL,
+    LOAD_ONE,
+    LOAD_TWO,
+    MILLION,
+    ONE_LANE,
+    REPLAY,
+    STREAM,
+    USUAL,
+    VERIFY,
+    Contender,
+    contenders,
+    peers,
+)
 from bench.drain import drain
 from bench.ground import Ground
 from bench.latency import EVENTS_A_SECOND, Latency, quiet_latency
-from bench.load import RowFile, load, write_files
+from bench.load import RowFile, write_files
+from bench.row_topics import publish_rows
 from bench.rows import fill, total_rows
 from bench.run import Run
 from bench.stages import Stage, stage_costs
 from bench.steps import Steps
-from bench.usual import drain_as_usual
-from bench.workload import MORE_SEED, Mixture, Tell, Workload
+from bench.workload import MORE_SEED, Mixture, Workload
+from deploy.local import start_registry
 from stream.mysql.connection import connect_engine
-
-LOAD_ONE = "LOAD DATA, 1 connection"
-LOAD_TWO = "LOAD DATA, 2 connections"
-USUAL = "the usual loop"
-STREAM = "stream"
-ONE_LANE = "stream, 1 lane"
-VERIFY = "verify"
-REPLAY = "replay, rows there"
-BACKFILL = "replay, empty tables"
-MILLION = "stream, a million"
 
 STAGE_RECORDS_MAX = 100_000
 LATENCY_SECONDS = 20
@@ -52,6 +57,19 @@ class Part(StrEnum):
     MIXED = "mixed"
     REPORTS = "reports"
     MILLION = "million"
+    PEERS = "peers"
+
+
+CONTENDERS = {
+    Part.LOAD: (LOAD_ONE, LOAD_TWO),
+    Part.USUAL: (USUAL,),
+    Part.STREAM: (STREAM,),
+    Part.AGAIN: (VERIFY, REPLAY, BACKFILL),
+    Part.LANES: (ONE_LANE,),
+}
+"""The contenders of the parts that have some."""
+
+PEERS_DUPLICATES_PERCENT = 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,11 @@ class Options:
     is_recent: bool = False
     """Whether business dates lie in the days before now; else long ago, as in a backfill."""
 
+    @property
+    def workloads(self) -> list[Workload]:
+        kind = self.duplicates_percent, self.is_recent
+        return [Workload(self.records, name, *kind) for name in self.record_names]
+
 
 @dataclass
 class Results:
@@ -78,7 +101,7 @@ class Results:
     options: Options
     server: str
     runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
-    """The runs by record name and contender, one for each round."""
+    """The runs by the workload's title and contender, one for each round."""
     stages: dict[str, list[Stage]] = field(default_factory=dict)
     latency: Latency | None = None
     answers: Answers | None = None
@@ -105,8 +128,10 @@ class Results:
 def measure(ground: Ground, options: Options, steps: Steps) -> Results:
     """Run all parts that are asked for."""
     results = Results(options, f"{ground.database.name} {ground.database.version}")
-    if options.parts - {Part.REPORTS}:
+    if options.parts - {Part.REPORTS, Part.PEERS}:
         _measure_topics(ground, results, steps)
+    if Part.PEERS in options.parts:
+        _measure_peers(ground, results, steps)
     if Part.REPORTS in options.parts:
         _ask_reports(ground, results, steps)
     return results
@@ -114,59 +139,64 @@ def measure(ground: Ground, options: Options, steps: Steps) -> Results:
 
 def _measure_topics(ground: Ground, results: Results, steps: Steps) -> None:
     options = results.options
-    kind = options.duplicates_percent, options.is_recent
-    workloads = [Workload(options.records, name, *kind) for name in options.record_names]
-    for workload in workloads:
-        with steps.step(f"{workload.record_name}: publish", workload.count) as tell:
+    for workload in options.workloads:
+        with steps.step(f"{workload.title}: publish", workload.count) as tell:
             workload.publish(ground, tell)
-        _compete(ground, workload, results, steps)
+        with _row_files(ground, workload, Part.LOAD in options.parts, steps) as files:
+            every = contenders(ground, workload, files, options.settings)
+            chosen = {name for part in options.parts for name in CONTENDERS.get(part, ())}
+            _compete(ground, workload, {name: every[name] for name in every if name in chosen}, results, steps)
         if Part.STAGES in options.parts:
-            with steps.step(f"{workload.record_name}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
-                results.stages[workload.record_name] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
+            with steps.step(f"{workload.title}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
+                results.stages[workload.title] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
     if Part.LATENCY in options.parts:
-        quiet = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, workloads[0].record_name)
+        quiet = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, options.record_names[0])
         with steps.step(f"{quiet.record_name}: latency of a quiet topic", quiet.count) as tell:
             results.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
     if Part.MIXED in options.parts:
         _drain_mixture(ground, results, steps)
     if Part.MILLION in options.parts:
-        _drain_a_million(ground, workloads[0], results, steps)
+        _drain_a_million(ground, options.workloads[0], results, steps)
 
 
-def _compete(ground: Ground, workload: Workload, results: Results, steps: Steps) -> None:
-    """All contenders take turns, round after round, so that a disturbance of the machine meets each of them."""
-    name, options = workload.record_name, results.options
+def _measure_peers(ground: Ground, results: Results, steps: Steps) -> None:
+    """The quickest peer beside us, with duplicates, in live operation and in a backfill."""
+    options = results.options
+    with start_registry(ground.folder / "registry") as registry:
+        for is_recent in (True, False):
+            workload = Workload(options.records, options.record_names[0], PEERS_DUPLICATES_PERCENT, is_recent)
+            ground.empty_topics([workload.topic])
+            with steps.step(f"{workload.title}: publish", workload.count) as tell:
+                workload.publish(ground, tell)
+            with steps.step(f"{workload.title}: publish rows", workload.count) as tell:
+                publish_rows(ground, workload, registry, tell)
+            with _row_files(ground, workload, True, steps) as files:
+                beside = peers(ground, workload, files, options.settings, registry)
+                _compete(ground, workload, beside, results, steps)
+
+
+@contextmanager
+def _row_files(ground: Ground, workload: Workload, are_wanted: bool, steps: Steps) -> Iterator[list[RowFile]]:
+    """Files of all rows, where somebody wants them."""
     files: list[RowFile] = []
-    if Part.LOAD in options.parts:
-        with steps.step(f"{name}: preformat", workload.count) as tell:
+    if are_wanted:
+        with steps.step(f"{workload.title}: preformat", workload.count) as tell:
             files = write_files(ground, workload, tell)
-    contenders = _contenders(ground, workload, files, options)
-    for number in range(1, options.rounds + 1):
-        for contender, run in contenders.items():
-            with steps.step(f"{name}, round {number} of {options.rounds}: {contender}", workload.count) as tell:
-                results.runs.setdefault(name, {}).setdefault(contender, []).append(run(tell))
-            _require_all_rows(ground, workload, contender)
+    yield files
     for file in files:
         file.path.unlink()
 
 
-def _contenders(
-    ground: Ground, workload: Workload, files: list[RowFile], options: Options
-) -> dict[str, Callable[[Tell], Run]]:
-    parts, settings = options.parts, options.settings
-    one_lane = {**settings, "STREAM_LANES": "1"}
-    every: dict[str, tuple[Part, Callable[[Tell], Run]]] = {
-        LOAD_ONE: (Part.LOAD, lambda tell: load(LOAD_ONE, ground, workload, files, 1, tell)),
-        LOAD_TWO: (Part.LOAD, lambda tell: load(LOAD_TWO, ground, workload, files, 2, tell)),
-        USUAL: (Part.USUAL, lambda tell: drain_as_usual(USUAL, ground, workload, tell)),
-        STREAM: (Part.STREAM, lambda tell: drain(STREAM, ground, workload, settings, tell)),
-        # In this order, right behind the live drain, whose tables the first two read.
-        VERIFY: (Part.AGAIN, lambda tell: verify(VERIFY, ground, workload, settings, tell)),
-        REPLAY: (Part.AGAIN, lambda tell: replay(REPLAY, ground, workload, settings, tell, is_fresh=False)),
-        BACKFILL: (Part.AGAIN, lambda tell: replay(BACKFILL, ground, workload, settings, tell, is_fresh=True)),
-        ONE_LANE: (Part.LANES, lambda tell: drain(ONE_LANE, ground, workload, one_lane, tell)),
-    }
-    return {name: run for name, (part, run) in every.items() if part in parts}
+def _compete(
+    ground: Ground, workload: Workload, turns: Mapping[str, Contender], results: Results, steps: Steps
+) -> None:
+    """All contenders take turns, round after round, so that a disturbance of the machine meets each of them."""
+    title, rounds = workload.title, results.options.rounds
+    for number in range(1, rounds + 1):
+        for contender, run in turns.items():
+            with steps.step(f"{title}, round {number} of {rounds}: {contender}", workload.count) as tell:
+                results.runs.setdefault(title, {}).setdefault(contender, []).append(run(tell))
+            _require_all_rows(ground, workload, contender)
 
 
 def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> None:
@@ -179,24 +209,24 @@ def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> Non
 def _drain_mixture(ground: Ground, results: Results, steps: Steps) -> None:
     """All topics at once: small slices of many tables instead of large ones of one."""
     mixture, options = Mixture(results.options.records), results.options
-    ground.empty_topics(mixture.streams)
-    with steps.step(f"{mixture.record_name}: publish", mixture.count) as tell:
+    ground.empty_topics([stream.topic for stream in mixture.streams])
+    with steps.step(f"{mixture.title}: publish", mixture.count) as tell:
         mixture.publish(ground, tell, MORE_SEED)
     for number in range(1, options.rounds + 1):
-        with steps.step(f"{mixture.record_name}, round {number} of {options.rounds}", mixture.count) as tell:
+        with steps.step(f"{mixture.title}, round {number} of {options.rounds}", mixture.count) as tell:
             run = drain(STREAM, ground, mixture, options.settings, tell)
-        results.runs.setdefault(mixture.record_name, {}).setdefault(STREAM, []).append(run)
+        results.runs.setdefault(mixture.title, {}).setdefault(STREAM, []).append(run)
 
 
 def _drain_a_million(ground: Ground, workload: Workload, results: Results, steps: Steps) -> None:
     """Measure memory: the topic is filled up to a million records, and all of it is drained once."""
     million = Workload(1_000_000, workload.record_name)
     missing = Workload(million.count - workload.count, workload.record_name)
-    with steps.step(f"{workload.record_name}: publish up to a million", missing.count) as tell:
+    with steps.step(f"{workload.title}: publish up to a million", missing.count) as tell:
         missing.publish(ground, tell, MORE_SEED)
-    with steps.step(f"{workload.record_name}: {MILLION}", million.count) as tell:
+    with steps.step(f"{workload.title}: {MILLION}", million.count) as tell:
         run = drain(MILLION, ground, million, results.options.settings, tell)
-    results.runs.setdefault(workload.record_name, {})[MILLION] = [run]
+    results.runs.setdefault(workload.title, {})[MILLION] = [run]
 
 
 def _ask_reports(ground: Ground, results: Results, steps: Steps) -> None:

@@ -55,6 +55,12 @@ class Workload:
     is_recent: bool = False
     """Whether business dates lie in the days before now, as in live operation."""
 
+    @property
+    def title(self) -> str:
+        """The workload's name in the results."""
+        duplicates = [f"{self.duplicates_percent} % duplicates"] if self.duplicates_percent else []
+        return ", ".join([self.record_name, *duplicates, *(["recent dates"] if self.is_recent else [])])
+
     @cached_property
     def stream(self) -> Stream:
         return next(stream for stream in STREAMS.values() if self.record_name in record_names([stream.topic]))

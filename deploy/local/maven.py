@@ -24,14 +24,15 @@ DOWNLOADS_AT_ONCE = 4
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
-def fetch_jars(folder: Path, whole: str, *alone: str) -> str:
+def fetch_jars(folder: Path, sha256: str, whole: str, *alone: str) -> None:
     """Put into `folder` the jar of `whole` (group:artifact:version) with all it needs, and those of `alone`.
 
     The latter are not resolved together with `whole`, for their dependency management would change the
     versions of what `whole` needs (log4j's brought an older Kafka client).
 
-    Returns the SHA-256 over the names and contents of all jars in `folder`, for the caller to compare.
-    Raises UnavailableError if something could not be fetched.
+    The SHA-256 is that over the names and contents of all jars in `folder`: what we run is what we tried,
+    whatever a mirror or a cache on the way answers.
+    Raises UnavailableError if something could not be fetched, or is another one.
     """
     staging = folder / ".repository"
     with _fetching(whole):
@@ -41,7 +42,7 @@ def fetch_jars(folder: Path, whole: str, *alone: str) -> str:
     for file in files:
         file.rename(folder / file.name)
     shutil.rmtree(staging)
-    return _digest(folder)
+    _require_tried(whole, _digest(folder), sha256)
 
 
 def fetch_archive(folder: Path, archive: str, sha256: str) -> None:
@@ -57,14 +58,18 @@ def fetch_archive(folder: Path, archive: str, sha256: str) -> None:
         file = _context(staging).create_dependency(coordinate).artifact.resolve()
     with file.open("rb") as content_bytes:
         digest = hashlib.file_digest(content_bytes, "sha256").hexdigest()
-    if digest != sha256:
-        raise UnavailableError(
-            f"What Maven Central sent for {file.name} is not what this project was tried with "
-            f"(SHA-256 {digest}, not {sha256}).\nTry again; if it stays so, tell the developers."
-        )
+    _require_tried(archive, digest, sha256)
     with tarfile.open(file) as content:
         content.extractall(folder)  # noqa: S202 - the digest vouches for it; Python 3.11.2 has no filters
     shutil.rmtree(staging)
+
+
+def _require_tried(what: str, digest: str, sha256: str) -> None:
+    if digest != sha256:
+        raise UnavailableError(
+            f"What Maven Central sent for {what} is not what this project was tried with "
+            f"(SHA-256 {digest}, not {sha256}).\nTry again; if it stays so, tell the developers."
+        )
 
 
 @contextmanager

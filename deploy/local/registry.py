@@ -40,6 +40,11 @@ class Registry(Server):
         return f"http://{LOOPBACK}:{self.port}/apis/ccompat/v7"
 
     @property
+    def own_url(self) -> str:
+        """The address for clients of Apicurio's own API, in the version that its converter for Kafka Connect speaks."""
+        return f"http://{LOOPBACK}:{self.port}/apis/registry/v2"
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 

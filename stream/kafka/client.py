@@ -34,6 +34,11 @@ QUEUED_KBYTES_MAX = 2 * 1024
 """The most that librdkafka fetches ahead: some 20,000 small records. It counts payload only, and keeps 400 bytes beside
 each record."""
 
+FETCHED_BYTES_MAX = 512 * 1024
+"""The most of one partition that a fetch brings: some 5,000 small records, a batch. Fetches of several partitions come
+one partition after the other, and a lane has nothing to do until one of its own is polled: with the default, 1 MiB, two
+of them fill the queue."""
+
 FETCH_BACKOFF_MS = 20
 """The rest that librdkafka takes when that much is fetched. The default, a second, starves us with so small a queue."""
 
@@ -88,6 +93,7 @@ def consumer_config(properties: Mapping[str, str], group_id: str) -> dict[str, A
         # The consumer protocol refuses these three: there the brokers decide.
         **(group if classic else {}),
         "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
+        "max.partition.fetch.bytes": FETCHED_BYTES_MAX,
         "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
         "fetch.wait.max.ms": 100,
         "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,

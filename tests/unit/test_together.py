@@ -125,17 +125,17 @@ def test_the_end_of_a_datum_is_no_field_of_an_event() -> None:
             assert END not in route.event.__struct_fields__
 
 
-def test_each_array_has_an_end_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_call_has_an_end_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever knew it could hide bytes behind a datum."""
     ends: list[bytes] = []
     read = together._data
 
-    def noted(bodies: Sequence[bytes], reader: Reader) -> list[dict[str, Any]]:
-        data = read(bodies, reader)
+    def noted(bodies: Sequence[bytes], end: bytes, reader: Reader) -> list[dict[str, Any]]:
+        data = read(bodies, end, reader)
         ends.append(data[0][END])
         return data
 
     monkeypatch.setattr(together, "_data", noted)
-    records = [sample("TripRated")] * (2 * RECORDS_MAX)
-    assert together_count(records, "trip") == len(records)
+    records = [sample("TripRated")] * RECORDS_MAX
+    assert together_count(records, "trip") == together_count(records, "trip") == len(records)
     assert len(set(ends)) == len(ends) == 2

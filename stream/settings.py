@@ -70,7 +70,9 @@ class Settings(BaseModel):
         default=10_000, description="the most records of one poll, and so of one transaction"
     )
     linger_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=50, description="how long a poll waits for more records, in milliseconds"
+        default=50,
+        description="how long records are gathered behind others, in milliseconds; after such a rest the next is written at "
+        "once",
     )
     dead_letter_ratio_max: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.2,

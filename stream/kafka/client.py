@@ -35,7 +35,7 @@ QUEUED_KBYTES_MAX = 2 * 1024
 each record."""
 
 FETCHED_BYTES_MAX = 512 * 1024
-"""The most of one partition that a fetch brings: some 5,000 small records, a batch. Fetches of several partitions come
+"""The most of one partition that a fetch brings: some 5,000 small records. Fetches of several partitions come
 one partition after the other, and a lane has nothing to do until one of its own is polled: with the default, 1 MiB, two
 of them fill the queue."""
 

@@ -99,14 +99,14 @@ class RangeSource(Source):
         """Have the next poll give out the partitions: no group does, nor takes them away."""
         self._is_to_be_given = True
 
-    def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
+    def poll(self, records_max: int, linger_seconds: float) -> dict[TopicPartition, Fetched]:
         if self._is_to_be_given:
             self._is_to_be_given = False
             self._on_assign(list(self._ends))
         if self._is_held_back():
-            time.sleep(timeout_seconds)  # what was fetched ahead stays where it is, and is bounded
+            time.sleep(linger_seconds)  # what was fetched ahead stays where it is, and is bounded
             return {}
-        fetched = super().poll(records_max, timeout_seconds)
+        fetched = super().poll(records_max, linger_seconds)
         return {each: self._cut(each, brought) for each, brought in fetched.items() if each in self._ends}
 
     def _cut(self, partition: TopicPartition, fetched: Fetched) -> Fetched:

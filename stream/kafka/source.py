@@ -79,6 +79,8 @@ class Source:
         self._is_refused = False
         """Whether brokers refused our login since the last poll."""
         self._reachable_since: float | None = None
+        self._rest_at = 0.0
+        """The moment, in `time.monotonic()` seconds, until which messages are gathered behind those that came last."""
 
     def subscribe(
         self, topics: Sequence[str], *, on_assign: OnPartitions, on_revoke: OnPartitions, on_lost: OnPartitions
@@ -104,11 +106,11 @@ class Source:
     def _join(self) -> None:
         self._consumer.subscribe(**self._subscription)
 
-    def poll(self, records_max: int, timeout_seconds: float) -> dict[TopicPartition, Fetched]:
-        """The next records, at most `records_max`, each partition's in order. Raises TerminalError where the group has
-        shut this member out for good."""
+    def poll(self, records_max: int, linger_seconds: float) -> dict[TopicPartition, Fetched]:
+        """The next records, at most `records_max`, each partition's in order; none where none comes for a while. Raises
+        TerminalError where the group has shut this member out for good."""
         fetched: defaultdict[tuple[str, int], Fetched] = defaultdict(Fetched)
-        for message in self._consumer.consume(records_max, timeout_seconds):
+        for message in self._gathered(records_max, linger_seconds):
             where = (message.topic(), message.partition())
             brought = fetched[where]
             error = message.error()
@@ -123,6 +125,18 @@ class Source:
         if self._is_refused:
             self._renew_password()
         return {TopicPartition(*where): brought for where, brought in fetched.items()}
+
+    def _gathered(self, messages_max: int, linger_seconds: float) -> list[Any]:
+        """What comes after a rest at once, and what comes soon after it together. So an event of a quiet topic is not
+        kept waiting, and a busy topic's are few transactions."""
+        messages: list[Any] = self._consumer.consume(messages_max, max(0.0, self._rest_at - time.monotonic()))
+        if not messages:
+            messages = self._consumer.consume(1, linger_seconds)
+            if messages and messages_max > 1:
+                messages += self._consumer.consume(messages_max - 1, 0)
+        if messages:
+            self._rest_at = time.monotonic() + linger_seconds
+        return messages
 
     def fetch(self, positions: Mapping[TopicPartition, int], anew: Collection[TopicPartition]) -> None:
         """Fetch these partitions from now on, and no others; `anew` are those that begin, or begin again, at their

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import random
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
+from threading import Timer
 
 import pytest
 from confluent_kafka import Uuid
@@ -14,10 +16,11 @@ from confluent_kafka import Uuid
 from deploy.local.server import free_port
 from stream.errors import KafkaUnavailable
 from stream.kafka.brokers import Brokers
-from stream.kafka.source import Source
+from stream.kafka.source import Fetched, Source
 from stream.records import TopicPartition
 from tests.broker import Broker
 from tests.engine.logs import some_events
+from tests.events import Datum, rating, uuid_text
 from tests.waiting import wait_for
 
 PROTOCOLS: dict[str, Mapping[str, str]] = {
@@ -179,6 +182,32 @@ def test_partitions_that_nobody_reads_yet_can_be_taken_again_and_again(
         other.source.close()
         wait_for(lambda: reader.poll() and set(reader.assigned) >= set(reader.taken), "what was taken")
     reader.source.close()
+
+
+def test_what_comes_after_a_rest_comes_at_once_and_what_follows_is_gathered(broker: Broker) -> None:
+    """A quiet topic's event would wait for nothing, and a busy topic's would be a transaction each."""
+    broker.publish(some_events(10))
+    ends = ends_of_topics(broker)
+    reader = joined(broker, {}, len(ends))
+    reader.begin(ends)
+    wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")
+    time.sleep(2 * POLL_SECONDS)  # the rest
+    timers = [Timer(seconds, broker.publish, [[rating_event(seconds)]]) for seconds in (0.2, 2.0, 2.5)]
+    for each in timers:
+        each.start()
+    counts = [record_count(reader.source.poll(100, linger_seconds=5)) for _ in range(2)]
+    for each in timers:
+        each.join()
+    assert counts == [1, 2]
+    reader.source.close()
+
+
+def rating_event(number: float) -> tuple[str, Datum]:
+    return "TripRated", rating(rating_id=int(number * 10), event_id=uuid_text(int(number * 10)))
+
+
+def record_count(fetched: Mapping[TopicPartition, Fetched]) -> int:
+    return sum(len(each.records) for each in fetched.values())
 
 
 def test_brokers_that_are_away_are_told_from_partitions_without_a_leader() -> None:

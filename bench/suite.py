@@ -29,7 +29,7 @@ from bench.contenders import (
 )
 from bench.drain import drain
 from bench.ground import Ground
-from bench.latency import EVENTS_A_SECOND, Latency, quiet_latency
+from bench.latency import BUSY_EVENTS_A_SECOND, EVENTS_A_SECOND, Latency, latency
 from bench.load import RowFile, write_files
 from bench.row_topics import publish_rows
 from bench.rows import fill, total_rows
@@ -103,7 +103,8 @@ class Results:
     runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
     """The runs by the workload's title and contender, one for each round."""
     stages: dict[str, list[Stage]] = field(default_factory=dict)
-    latency: Latency | None = None
+    latencies: dict[int, Latency] = field(default_factory=dict)
+    """By the number of other events a second."""
     answers: Answers | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Results:
             "settings": dict(self.options.settings),
             "runs": [run.as_json() for of in self.runs.values() for rounds in of.values() for run in rounds],
             "stages": {name: [asdict(stage) for stage in stages] for name, stages in self.stages.items()},
-            "latency": asdict(self.latency) if self.latency else None,
+            "latencies": {rate: asdict(each) for rate, each in self.latencies.items()},
             "reports": asdict(self.answers) if self.answers else None,
         }
 
@@ -150,9 +151,7 @@ def _measure_topics(ground: Ground, results: Results, steps: Steps) -> None:
             with steps.step(f"{workload.title}: stages", min(STAGE_RECORDS_MAX, workload.count)) as tell:
                 results.stages[workload.title] = stage_costs(ground, workload, STAGE_RECORDS_MAX, tell)
     if Part.LATENCY in options.parts:
-        quiet = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, options.record_names[0])
-        with steps.step(f"{quiet.record_name}: latency of a quiet topic", quiet.count) as tell:
-            results.latency = quiet_latency(ground, quiet, options.records, options.settings, tell)
+        _measure_latency(ground, results, steps)
     if Part.MIXED in options.parts:
         _drain_mixture(ground, results, steps)
     if Part.MILLION in options.parts:
@@ -204,6 +203,14 @@ def _require_all_rows(ground: Ground, workload: Workload, contender: str) -> Non
     counted, wanted = ground.count_rows(workload.table_names), workload.row_count(ground)
     if counted != wanted:
         raise RuntimeError(f"{contender} left {counted} rows, not {wanted}")
+
+
+def _measure_latency(ground: Ground, results: Results, steps: Steps) -> None:
+    options = results.options
+    single = Workload(EVENTS_A_SECOND * LATENCY_SECONDS, options.record_names[0])
+    for rate in (0, BUSY_EVENTS_A_SECOND):  # in this order: the busy topic's events stay in it
+        with steps.step(f"{single.record_name}: latency beside {rate:,} a second", single.count) as tell:
+            results.latencies[rate] = latency(ground, single, options.records, options.settings, rate, tell)
 
 
 def _drain_mixture(ground: Ground, results: Results, steps: Steps) -> None:

@@ -33,6 +33,8 @@ REPEATED_AFTER = 20_000
 SEED = 1
 MORE_SEED = 2
 QUIET_SEED = 3
+BUSY_SEED = 4
+OTHERS_SEED = 5
 """Another seed: different seeds are about different entities."""
 
 ALL_TOPICS = "all topics"

@@ -71,8 +71,7 @@ class Settings(BaseModel):
     )
     linger_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=50,
-        description="how long records are gathered behind others, in milliseconds; after such a rest the next is written at "
-        "once",
+        description="how long records are gathered behind others, in milliseconds; after a rest the next goes at once",
     )
     dead_letter_ratio_max: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.2,

@@ -127,8 +127,8 @@ class Source:
         return {TopicPartition(*where): brought for where, brought in fetched.items()}
 
     def _gathered(self, messages_max: int, linger_seconds: float) -> list[Any]:
-        """What comes after a rest at once, and what comes soon after it together. So an event of a quiet topic is not
-        kept waiting, and a busy topic's are few transactions."""
+        """The next messages: after a rest the first at once, and those that follow soon together. So an event of a
+        quiet topic is not kept waiting, and those of a busy one are few transactions."""
         messages: list[Any] = self._consumer.consume(messages_max, max(0.0, self._rest_at - time.monotonic()))
         if not messages:
             messages = self._consumer.consume(1, linger_seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
@@ -191,7 +190,6 @@ def test_what_comes_after_a_rest_comes_at_once_and_what_follows_is_gathered(brok
     reader = joined(broker, {}, len(ends))
     reader.begin(ends)
     wait_for(lambda: reader.poll() and len(reader.ended) == len(ends), "the ends")
-    time.sleep(2 * POLL_SECONDS)  # the rest
     timers = [Timer(seconds, broker.publish, [[rating_event(seconds)]]) for seconds in (0.2, 2.0, 2.5)]
     for each in timers:
         each.start()

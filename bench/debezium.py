@@ -10,7 +10,6 @@ Its window is the second half of the records: by then Java has compiled what it 
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -22,19 +21,19 @@ from bench.ground import Ground
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
 from deploy.local import Registry, Server
+from deploy.local.kafka import LOGGING_JAR, LOGGING_VERSION, java_program, logging_option
 from deploy.local.kafka import VERSION as KAFKA_VERSION
-from deploy.local.kafka import java_program, logging_option
 from deploy.local.maven import fetch_archive, fetch_jars
 from deploy.local.parts import part, say
-from deploy.local.server import LOOPBACK
+from deploy.local.server import LOOPBACK, does_serve
 from stream.mysql.connection import connect_engine
 
 VERSION = "3.6.0.Final"
 PLUGIN = f"io.debezium:debezium-connector-jdbc:{VERSION}:plugin"
 PLUGIN_SHA256 = "c23af8d416f0f801ffb0271b1a8fd9b5360ff8d66b0dd650e066bb56ecfddc05"
 WORKER = f"org.apache.kafka:connect-runtime:{KAFKA_VERSION}"
-LOGGING_JARS = [f"org.apache.logging.log4j:log4j-{name}:2.25.4" for name in ("api", "core", "slf4j-impl")]
-"""Kafka's own download has them beside the worker, which does not start without."""
+LOGGING_JARS = [f"org.apache.logging.log4j:log4j-{name}:{LOGGING_VERSION}" for name in ("api", "core")]
+"""Beside the one that a broker needs: Kafka's own download has them beside the worker, which does not start without."""
 WORKER_SHA256 = "392541cb08beda357be88ee6ec17e7555068c38a7fb0d6e3beda3e6517e721a6"
 CONVERTER = "io.apicurio:apicurio-registry-utils-converter:2.6.13.Final"
 """Confluent's own, which it is a copy of, is not on Maven Central; nor is all of its next version."""
@@ -47,7 +46,6 @@ WARM_SHARE = 0.5
 JAVA_OPTIONS = ["-Xms256m", "-Xmx2g", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true"]
 """The memory that Connect's own start script gives."""
 
-ANSWER_SECONDS_MAX = 5.0
 STALL_SECONDS_MAX = 120.0
 """The longest time without a new row, its start included, before it is given up: a failed task leaves Connect
 running."""
@@ -91,11 +89,7 @@ class Connect(Server):
         return [java_program(), *options, main_class, "worker.properties", "connector.properties"]
 
     def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.port}/", timeout=ANSWER_SECONDS_MAX) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return does_serve(f"http://{LOOPBACK}:{self.port}/")
 
 
 def connect_program() -> Path:
@@ -107,7 +101,7 @@ def connect_program() -> Path:
         worker, plugins = folder / "worker", folder / "plugins"
         for jars in (worker, plugins / "converter"):
             jars.mkdir(parents=True)
-        fetch_jars(worker, WORKER_SHA256, WORKER, *LOGGING_JARS)
+        fetch_jars(worker, WORKER_SHA256, WORKER, LOGGING_JAR, *LOGGING_JARS)
         fetch_jars(plugins / "converter", CONVERTER_SHA256, CONVERTER)
         fetch_archive(plugins, PLUGIN, PLUGIN_SHA256)
         return VERSION

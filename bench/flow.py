@@ -5,12 +5,12 @@ machine. Run as `python -m bench.flow`; it says when it is ready, and begins whe
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.ground import CHECKOUT, Ground
+from bench.ground import Ground
+from bench.process import heard_lines, running_module, say_line
 from bench.workload import OTHERS_SEED, Workload
 from stream.produce import publish
 
@@ -34,20 +34,10 @@ def flowing(ground: Ground, workload: Workload, rate: int, seconds_max: int) -> 
         "rate": rate,
         "bootstrap_servers": ground.kafka.bootstrap_servers,
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.flow"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(options) + "\n")
-            process.stdin.flush()
-            process.stdout.readline()
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            yield
-        finally:
-            process.kill()
+    with running_module("bench.flow", options) as process:
+        next(heard_lines(process), None)  # it is ready
+        say_line(process, "go")
+        yield
 
 
 if __name__ == "__main__":

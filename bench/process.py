@@ -1,10 +1,19 @@
-"""Resources that a process, and the whole machine, has used so far: from Linux's /proc."""
+"""Processes of the benchmark's own, and the resources that a process, and the whole machine, has used so far: from
+Linux's /proc.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.ground import CHECKOUT
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 KILOBYTE = 1024
@@ -16,6 +25,32 @@ class Memory:
 
     now: int
     peak: int
+
+
+@contextmanager
+def running_module(name: str, options: Mapping[str, object]) -> Iterator[subprocess.Popen[str]]:
+    """Run one of our modules as a process that reads its options, as JSON, from the first line of its input. It ends
+    when the block is left."""
+    command = [sys.executable, "-m", name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:  # noqa: S603 - ours
+        try:
+            say_line(process, json.dumps(options))
+            yield process
+        finally:
+            process.terminate()
+
+
+def say_line(process: subprocess.Popen[str], line: str) -> None:
+    """Write a line into a process's input."""
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def heard_lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """The lines of a process's output, until it ends."""
+    assert process.stdout is not None
+    yield from process.stdout
 
 
 def cpu_seconds(pid: int) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.answers import Answers
 from bench.contenders import BACKFILL, DEBEZIUM, LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, REPLAY, STREAM, USUAL, VERIFY
-from bench.latency import Latency
+from bench.latency import BUSY_EVENTS_A_SECOND, Latency
 from bench.run import Run
 from bench.stages import Stage
 from bench.suite import Results
@@ -22,8 +22,8 @@ MEGABYTE = 1_000_000
 OTHERS_CPUS_MAX = 0.2
 """The CPUs that may be busy with other things: with more, a run is called disturbed."""
 
-LATENCY_GOALS = {False: (40, 70), True: (None, 500)}
-"""Median and 99th percentile in milliseconds, of a quiet topic and of a busy one."""
+LATENCY_GOALS = {0: (40, 70), BUSY_EVENTS_A_SECOND: (None, 500)}
+"""Median and 99th percentile in milliseconds, by the number of other events a second."""
 
 Rounds = Mapping[str, Sequence[Run]]
 """The runs of one workload, by contender."""
@@ -130,7 +130,7 @@ def _mixture(results: Results) -> Iterator[Verdict]:
 
 
 def _latency(rate: int, latency: Latency) -> Verdict:
-    median_max, p99_max = LATENCY_GOALS[rate > 0]
+    median_max, p99_max = LATENCY_GOALS[rate]
     return Verdict(
         f"from publishing to visible, beside {rate:,} others a second; {latency.events} events",
         f"median {latency.median_ms:.0f} ms, p99 {latency.p99_ms:.0f} ms, longest {latency.max_ms:.0f} ms",

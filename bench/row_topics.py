@@ -8,12 +8,11 @@ way that Debezium's connectors say it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from fastavro import parse_schema, schemaless_writer
@@ -25,12 +24,12 @@ from bench.origins import Row, row_columns, row_values, topic_origins
 from bench.workload import Tell, Workload
 from deploy.local import Registry
 from stream.kafka.client import admin_client
-from stream.produce.publish import PRODUCER_CONFIG
+from stream.produce import Kind, Message, publish
 from stream.schemas.framing import confluent_header
 
 MOMENT: Mapping[str, Any] = {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp", "connect.version": 1}
 
-FLUSH_SECONDS_MAX = 60.0
+Maker = Callable[[Any], Any]
 
 
 def publish_rows(ground: Ground, workload: Workload, registry: Registry, tell: Tell) -> None:
@@ -41,18 +40,23 @@ def publish_rows(ground: Ground, workload: Workload, registry: Registry, tell: T
     for made in admin.create_topics(topics).values():
         made.result()
     writers = {feed.table.name: _Writer.of(feed.table, row_columns(feed), registry) for feed in workload.route.feeds}
-    producer = Producer({"bootstrap.servers": ground.kafka.bootstrap_servers, **PRODUCER_CONFIG})
-    published = 0
+    wanted = workload.count * len(writers)
+    properties = {"bootstrap.servers": ground.kafka.bootstrap_servers}
+    published = publish(
+        _messages(ground, workload, writers), properties, progress=lambda sent: tell(sent // len(writers))
+    )
+    if published.delivered_count != wanted:
+        raise RuntimeError(f"only {published.delivered_count} of {wanted} rows reached Kafka")
+
+
+def _messages(ground: Ground, workload: Workload, writers: Mapping[str, _Writer]) -> Iterator[Message]:
+    """The rows under the keys of their records, which lead them into the same partitions."""
     for origins in topic_origins(ground, workload):
         for feed in workload.route.feeds:
-            writer = writers[feed.table.name]
+            name = feed.table.name
             for origin in origins:
-                value = writer.encoded(row_values(feed, origin))
-                producer.produce(feed.table.name, value, origin.record.key, partition=origin.partition)
-            producer.flush(FLUSH_SECONDS_MAX)
-        tell(published := published + len(origins))
-    if producer.flush(FLUSH_SECONDS_MAX) or published != workload.count:
-        raise RuntimeError(f"not all {workload.count} rows reached Kafka")
+                value = writers[name].encoded(row_values(feed, origin))
+                yield Message(name, origin.record.key, value, [], Kind.EVENT)
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,17 @@ class _Writer:
 
     header: bytes
     schema: Any
-    makers: Mapping[str, Callable[[Any], Any]]
+    makers: Mapping[str, Maker]
 
     @classmethod
     def of(cls, table: Table, names: tuple[str, ...], registry: Registry) -> _Writer:
         """The writer of rows with these columns, whose schema is registered for the table's topic."""
-        fields = [{"name": name, "type": _avro_type(table.c[name])} for name in names]
+        forms = {name: _form(table.c[name]) for name in names}
+        fields = [{"name": name, "type": kind} for name, (kind, _) in forms.items()]
         schema = {"type": "record", "name": table.name, "fields": fields}
         client = SchemaRegistryClient({"url": registry.url})
         schema_id = client.register_schema(f"{table.name}-value", Schema(json.dumps(schema), "AVRO"))
-        makers = {name: _maker(table.c[name]) for name in names}
-        return cls(confluent_header(schema_id), parse_schema(schema), makers)
+        return cls(confluent_header(schema_id), parse_schema(schema), {name: make for name, (_, make) in forms.items()})
 
     def encoded(self, row: Row) -> bytes:
         datum = {
@@ -84,21 +88,16 @@ class _Writer:
         return content.getvalue()
 
 
-def _avro_type(column: Column[Any]) -> Any:
-    kind: Any = "string"
+def _form(column: Column[Any]) -> tuple[Any, Maker]:
+    """A column's Avro type, and the maker of a datum from a row's value, in which bytes are hexadecimal digits."""
+    kind: Any
+    make: Maker
     if isinstance(column.type, mysql.DATETIME):
-        kind = MOMENT
+        kind, make = MOMENT, int
     elif isinstance(column.type, mysql.BINARY):
-        kind = "bytes"
+        kind, make = "bytes", bytes.fromhex
     elif column.type.python_type is int:
-        kind = "long"
-    return ["null", kind] if column.nullable else kind
-
-
-def _maker(column: Column[Any]) -> Callable[[Any], Any]:
-    """The maker of a column's datum from a row's value, in which bytes are hexadecimal digits."""
-    if isinstance(column.type, mysql.BINARY):
-        return bytes.fromhex
-    if column.type.python_type is int or isinstance(column.type, mysql.DATETIME):
-        return int
-    return str
+        kind, make = "long", int
+    else:
+        kind, make = "string", str
+    return (["null", kind] if column.nullable else kind), make

@@ -10,9 +10,7 @@ memory are its own.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -25,6 +23,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from bench.ground import CHECKOUT, Ground
+from bench.process import heard_lines, running_module
 from bench.run import Observation, Run
 from bench.workload import Tell, Workload
 
@@ -143,22 +142,9 @@ def drain_as_usual(contender: str, ground: Ground, workload: Workload, tell: Tel
         "bootstrap_servers": ground.kafka.bootstrap_servers,
         "group_id": f"usual-{datetime.now(UTC).isoformat()}",
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.usual"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
-    ) as process:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(options) + "\n")
-        process.stdin.flush()
-        try:
-            return Observation(contender, ground, workload, process.pid).follow(_told(process), tell)
-        finally:
-            process.terminate()
-
-
-def _told(process: subprocess.Popen[str]) -> Iterator[int]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield int(line)
+    with running_module("bench.usual", options) as process:
+        applied = map(int, heard_lines(process))
+        return Observation(contender, ground, workload, process.pid).follow(applied, tell)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from deploy.local.server import LOOPBACK, Server, free_port
 VERSION = "4.3.1"
 SERVER_JAR = f"org.apache.kafka:kafka_2.13:{VERSION}"
 # Kafka's own download has it beside the server; without it the broker's log goes nowhere.
-LOGGING_JAR = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
+LOGGING_VERSION = "2.25.4"
+LOGGING_JAR = f"org.apache.logging.log4j:log4j-slf4j-impl:{LOGGING_VERSION}"
 # Over all jars.
 JARS_SHA256 = "91e99fe3638473b79edb85486d60766c1fa601393f2dfcd04249610ae13ee4f1"
 METADATA_TIMEOUT_SECONDS = 10

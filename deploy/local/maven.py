@@ -58,7 +58,7 @@ def fetch_archive(folder: Path, archive: str, sha256: str) -> None:
         file = _context(staging).create_dependency(coordinate).artifact.resolve()
     with file.open("rb") as content_bytes:
         digest = hashlib.file_digest(content_bytes, "sha256").hexdigest()
-    _require_tried(archive, digest, sha256)
+    _require_tried(file.name, digest, sha256)
     with tarfile.open(file) as content:
         content.extractall(folder)  # noqa: S202 - the digest vouches for it; Python 3.11.2 has no filters
     shutil.rmtree(staging)

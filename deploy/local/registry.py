@@ -1,19 +1,17 @@
 """A local schema registry with Confluent's API: Apicurio Registry, from its Maven Central artifact."""
 
-import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
 from deploy.local.kafka import java_program
 from deploy.local.maven import fetch_archive
 from deploy.local.parts import part, say
-from deploy.local.server import LOOPBACK, Server, free_port
+from deploy.local.server import LOOPBACK, Server, does_serve, free_port
 
 VERSION = "3.3.3"
 ARCHIVE = f"io.apicurio:apicurio-registry-app:{VERSION}:all"
 # What we run is what we tried, whatever a mirror or a cache on the way answers.
 ARCHIVE_SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
-ANSWER_TIMEOUT_SECONDS = 5
 # It serves a handful of schemas: little memory, and a start that doesn't wait for the optimising compiler.
 JAVA_OPTIONS = [
     "-Xmx256m",
@@ -70,11 +68,7 @@ class Registry(Server):
         return [java_program(), *JAVA_OPTIONS, *options, "-jar", str(jar)]
 
     def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/subjects", timeout=ANSWER_TIMEOUT_SECONDS) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return does_serve(f"{self.url}/subjects")
 
 
 def start_registry(folder: Path) -> Registry:

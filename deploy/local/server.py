@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ READY_SECONDS_MAX = 90.0  # it takes 2 to 5 s; a busy machine has been seen to t
 STOP_SECONDS_MAX = 30.0
 KILL_SECONDS_MAX = 10.0
 READY_POLL_SECONDS = 0.05
+ANSWER_TIMEOUT_SECONDS = 5
 LOG_LINES_SHOWN = 15
 
 _running: "WeakSet[Server]" = WeakSet()
@@ -208,6 +210,15 @@ def is_open(port: int, host: str = LOOPBACK) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0
+
+
+def does_serve(url: str) -> bool:
+    """Return whether an address of ours answers a GET with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_SECONDS) as answer:  # noqa: S310 - http, on loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @atexit.register

@@ -166,5 +166,5 @@ def test_archive_that_is_another_is_told_without_a_traceback(tmp_path: Path, mon
         return file
 
     monkeypatch.setattr(Artifact, "resolve", damaged)
-    with pytest.raises(UnavailableError, match=r"a\.group:app:1\.0:all is not what this project was tried with"):
+    with pytest.raises(UnavailableError, match=r"app-1\.0-all\.tar\.gz is not what this project was tried with"):
         fetch_archive(tmp_path, "a.group:app:1.0:all", "0" * 64)

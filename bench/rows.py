@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, Table, insert, text
+from sqlalchemy import Connection, Engine, Table, text
 
 from bench.workload import Tell
 from stream import moments
@@ -156,5 +156,4 @@ def _filler(kind: type) -> str:
 def _sum(connection: Connection, rollup: Table) -> None:
     """Sum a rollup as the refresher does, but the whole year at once."""
     now = moments.now()
-    sums = rollups.summed(rollup, now - YEAR - timedelta(days=1), now + timedelta(days=1))
-    connection.execute(insert(rollup).from_select([column.name for column in sums.selected_columns], sums))
+    rollups.sum_again(connection, rollup, [(now - YEAR - timedelta(days=1), now + timedelta(days=1))])

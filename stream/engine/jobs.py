@@ -41,7 +41,7 @@ OTHER_SWEEPS_SECONDS = 1.0
 ROLLUP_SECONDS = 1.0
 """The lag of rollups behind the rows, where little is written."""
 
-REST_FACTOR = 2
+REST_FACTOR = 4
 """The refresher's rest, as a multiple of its work: a period that is written all the time would be summed all the time,
 and the server has rows to write."""
 

@@ -363,21 +363,24 @@ def test_the_statement_of_the_docs_has_all_rows_summed_again(database: Database,
     ("periods", "expected"),
     [
         ([], []),
-        ([3], [(3, 3)]),
-        ([1, 2, 3], [(1, 3)]),
-        ([5, 1, 2], [(1, 2), (5, 5)]),
-        (range(rollups.SPAN_PERIODS_MAX + 1), [(0, 95), (96, 96)]),
-        ([MICROS_MAX // PERIOD_MICROS - 1, MICROS_MAX // PERIOD_MICROS], [(PERIODS - 2, PERIODS - 1)]),
+        ([3], [[(3, 3)]]),
+        ([1, 2, 3], [[(1, 3)]]),
+        ([5, 1, 2], [[(1, 2), (5, 5)]]),
+        (range(rollups.PERIODS_TOGETHER_MAX + 1), [[(0, 95)], [(96, 96)]]),
+        ([*range(96), 99, 100], [[(0, 95)], [(99, 100)]]),
+        ([*range(90), *range(91, 99)], [[(0, 89)], [(91, 98)]]),
+        (range(0, 40, 2), [[(n, n) for n in range(0, 32, 2)], [(n, n) for n in range(32, 40, 2)]]),
+        ([MICROS_MAX // PERIOD_MICROS - 1, MICROS_MAX // PERIOD_MICROS], [[(PERIODS - 2, PERIODS - 1)]]),
     ],
 )
-def test_periods_that_follow_each_other_are_summed_together(
-    periods: Sequence[int], expected: list[tuple[int, int]]
+def test_periods_are_summed_together_a_days_at_most_in_few_spans(
+    periods: Sequence[int], expected: list[list[tuple[int, int]]]
 ) -> None:
     def at(number: int) -> Any:
         return moment(number * PERIOD_MICROS)
 
-    spans = list(rollups.spans({at(period) for period in periods}))
-    assert spans == [(at(first), at(last)) for first, last in expected]
+    parts = list(rollups.together(rollups.spans({at(period) for period in periods})))
+    assert parts == [[(at(first), at(last)) for first, last in part] for part in expected]
 
 
 def test_the_ends_of_the_calendar_are_summed(database: Database, applier: Applier) -> None:

@@ -236,7 +236,7 @@ def judge(records: list[Record], readers: Readers, report: Report) -> None:
             assert seconds < RECORD_SECONDS_MAX, f"{seconds} s for {record.value!r:.1000}"
         accepted += taken
         rejected += refused
-    compacted = compact(accepted)
+    compacted = compact(accepted, 0)
     for table in compacted.tables:
         assert sum(count for _, count in encoded(table.rows)) == len(table.rows)
     assert len(accepted) + len(rejected) == len(records)

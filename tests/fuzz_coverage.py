@@ -46,7 +46,7 @@ def judge(data: bytes) -> None:
     if text:
         readers.learn(FOREIGN, text.decode(errors="replace"))
     accepted, rejected = decode([Record(0, RECORDED_MS, key, value)], readers)
-    for table in compact(accepted).tables:
+    for table in compact(accepted, 0).tables:
         assert sum(rows for _, rows in encoded(table.rows)) == len(table.rows)
     assert len(accepted) + len(rejected) == 1
     readers.by_header.pop(FOREIGN, None)

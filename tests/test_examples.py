@@ -50,7 +50,7 @@ def of_route(examples: Sequence[Example], route: Route) -> list[Example]:
 def test_valid_examples_become_the_rows_that_they_state(topic: str, subtests: pytest.Subtests) -> None:
     for example in of_topic(VALID, topic):
         with subtests.test(str(example)):
-            compacted = compact([decode_record(example.record, READERS[topic])])
+            compacted = compact([decode_record(example.record, READERS[topic])], 0)
 
             rows = {
                 table.feed.table.name: [_as_stated(table.feed, row) for row in table.rows] for table in compacted.tables

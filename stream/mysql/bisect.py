@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from stream.declaration.tables import other_unique_columns, owner_of
 from stream.errors import DataRefused, Reason, Rejection, Stage, TransactionConflict, Trouble
-from stream.mysql.connection import answers
+from stream.mysql.connection import answers, roll_back_to, set_savepoint
 from stream.mysql.erased import Erased
 from stream.mysql.send import send
 from stream.mysql.tables import require_declared
@@ -39,10 +39,10 @@ def find_refused(
     refuse more than it should."""
     require_declared(connection, [table.feed.table for table in tables])
     refused: Refused = {}
-    trial = connection.begin_nested()
+    set_savepoint(connection, "before_trial")
     for table in tables:
         _Search(connection, partition, table, accepted, refused, rewrites).bisect(range(len(table.rows)))
-    trial.rollback()
+    roll_back_to(connection, "before_trial")
     if not refused:
         raise TransactionConflict(Trouble.REFUSAL_NOT_REPEATED, 0)
     return refused
@@ -94,14 +94,13 @@ class _Search:
     def _refusal(self, some: list[Row], records: list[Record]) -> Reason | None:
         tried = TableRows(self.table.feed, some, records)
         spared, _ = Erased(self.connection, [tried]).spare(tried)
-        savepoint = self.connection.begin_nested()
+        set_savepoint(self.connection, "before_try")
         try:
-            send(self.connection, self.partition, self.table.feed.table, spared.rows, rewrites=self.rewrites)
+            send(self.connection, self.table.feed.table, spared.rows, rewrites=self.rewrites)
         except DataRefused as error:
-            savepoint.rollback()
+            roll_back_to(self.connection, "before_try")
             return error.reason
-        savepoint.commit()  # stays until the trial ends: rows may be at odds with each other
-        return None
+        return None  # the rows stay until the trial ends: they may be at odds with each other
 
     def _lost(self, waiting: Sequence[tuple[Row, Record]]) -> int:
         """The number of rows, from the first, that claim what another row has, as the one did whose place they take. A
@@ -121,4 +120,4 @@ class _Search:
 
     @cached_property
     def _superseded(self) -> dict[int, list[tuple[Row, Record]]]:
-        return superseded(self.accepted, self.table)
+        return superseded(self.accepted, self.partition, self.table)

@@ -217,6 +217,18 @@ def answers(connection: Connection, statement: bytes) -> Sequence[Any]:
     return rows
 
 
+def set_savepoint(connection: Connection, name: str) -> None:
+    """Set a savepoint in the caller's transaction, in the place of an older one with this name. SQLAlchemy's have a new
+    name each time: the server would take each for a statement of another form, and have no room for the statistics of
+    others. Nothing has to release it: it ends with the transaction."""
+    answers(connection, f"SAVEPOINT {name}".encode())
+
+
+def roll_back_to(connection: Connection, name: str) -> None:
+    """Undo what was done since the savepoint was set."""
+    answers(connection, f"ROLLBACK TO SAVEPOINT {name}".encode())
+
+
 def is_mariadb(connection: Connection) -> bool:
     return isinstance(connection.dialect, MySQLDialect) and connection.dialect.is_mariadb
 

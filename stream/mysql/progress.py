@@ -7,11 +7,12 @@ Fence: a write locks its progress rows first and goes on only where epoch and of
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import Enum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, and_, delete, func, select, tuple_, update
+from sqlalchemy import Column, Connection, Select, Update, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from stream import moments
@@ -151,14 +152,43 @@ def _own(claim: Claim) -> tuple[int, int]:
     return claim.epoch, claim.next_offset
 
 
-def advance(connection: Connection, group_id: str, slice_: Slice, counts: RecordCounts) -> None:
-    """Move a partition's progress to the end of its slice. Raises Fenced where the row is not as the fence saw it: the
-    second half of the guard."""
-    values: dict[str, Any] = {"next_offset": slice_.next_offset, **_added(counts), "updated_on": func.utc_timestamp(6)}
-    if slice_.complete_through_ms is not None:
-        values["complete_through"] = _not_before(slice_.complete_through_ms)
-    if connection.execute(update(PROGRESS).where(_is_own(group_id, slice_.claim)).values(values)).rowcount != 1:
-        raise Fenced([slice_.topic_partition])
+def advance(connection: Connection, group_id: str, counts: Sequence[tuple[Slice, RecordCounts]]) -> None:
+    """Move partitions' progress to the ends of their slices, and add to the ledger of records. Raises Fenced where a
+    row is not as the fence saw it: the second half of the guard."""
+    sent = []
+    for slice_, count in counts:
+        through_ms = slice_.complete_through_ms
+        sent.append(
+            {
+                **{f"of_{name}": value for name, value in _key(group_id, slice_.topic_partition).items()},
+                "of_epoch": slice_.claim.epoch,
+                "from_offset": slice_.claim.next_offset,
+                "to_offset": slice_.next_offset,
+                "through": None if through_ms is None else moments.from_millis(through_ms),
+                **{f"more_{outcome}": number for outcome, number in asdict(count).items()},
+            }
+        )
+    if connection.execute(_advancing(), sent).rowcount != len(sent):
+        raise Fenced([slice_.topic_partition for slice_, _ in counts])
+
+
+@cache
+def _advancing() -> Update:
+    """Moves a partition's progress, where epoch and offset are still those of its claim. Made once: SQLAlchemy takes
+    longer to put it together than the server takes to run it."""
+    is_own = (
+        *(PROGRESS.c[name] == bindparam(f"of_{name}") for name in ("group_id", *(part.name for part in PARTITION))),
+        PROGRESS.c.owner_epoch == bindparam("of_epoch"),
+        PROGRESS.c.next_offset == bindparam("from_offset"),
+    )
+    values = {
+        "next_offset": bindparam("to_offset"),
+        "complete_through": func.coalesce(_not_before(bindparam("through")), PROGRESS.c.complete_through),
+        "updated_on": func.utc_timestamp(6),
+    }
+    outcomes = [each.name for each in fields(RecordCounts)]
+    added = {f"records_{name}": PROGRESS.c[f"records_{name}"] + bindparam(f"more_{name}") for name in outcomes}
+    return update(PROGRESS).where(*is_own).values(**values, **added)
 
 
 def complete(connection: Connection, group_id: str, claims: Sequence[Claim], moment_ms: int) -> None:
@@ -166,24 +196,16 @@ def complete(connection: Connection, group_id: str, claims: Sequence[Claim], mom
     they had reached their ends as of then."""
     if claims:
         own = _is_any(group_id, STANDING, [(*claim.topic_partition, *_own(claim)) for claim in claims])
-        connection.execute(update(PROGRESS).where(own).values(complete_through=_not_before(moment_ms)))
+        connection.execute(
+            update(PROGRESS).where(own).values(complete_through=_not_before(moments.from_millis(moment_ms)))
+        )
 
 
-def _not_before(timestamp_ms: int) -> Any:
+def _not_before(through: Any) -> Any:
     """The next value of complete_through, which goes neither back nor beyond now. Timestamps are those of producers,
     whose clocks may be ahead: what is now is for MySQL's clock to say, which all processes share."""
-    through = moments.from_millis(timestamp_ms)
     latest = func.greatest(func.coalesce(PROGRESS.c.complete_through, through), through)
     return func.least(latest, func.utc_timestamp(6))
-
-
-def _is_own(group_id: str, claim: Claim) -> Any:
-    """The partition's row, where epoch and offset are still those of the claim."""
-    return and_(
-        _is_row(group_id, claim.topic_partition),
-        PROGRESS.c.owner_epoch == claim.epoch,
-        PROGRESS.c.next_offset == claim.next_offset,
-    )
 
 
 def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[TopicPartition, str], RowCounts]) -> None:
@@ -198,9 +220,14 @@ def record_rows(connection: Connection, group_id: str, counts: Mapping[tuple[Top
         }
         for (topic_partition, table_name), rows in counts.items()
     ]
+    connection.execute(_adding_rows(), sent)
+
+
+@cache
+def _adding_rows() -> Insert:
     statement = insert(LEDGER)
-    added = [(name, LEDGER.c[name] + statement.inserted[name]) for name in sent[0] if name.startswith("rows_")]
-    connection.execute(statement.on_duplicate_key_update(added), sent)
+    names = [f"rows_{each.name}" for each in fields(RowCounts)]
+    return statement.on_duplicate_key_update([(name, LEDGER.c[name] + statement.inserted[name]) for name in names])
 
 
 REDRIVE_GROUP_ID = "(redrive)"

@@ -8,18 +8,18 @@ from sqlalchemy import Connection, Table
 from stream.counts import RowCounts
 from stream.declaration.tables import is_claiming
 from stream.errors import DatabaseUnavailable, DataRefused
-from stream.mysql.connection import translated_errors
+from stream.mysql.connection import roll_back_to, set_savepoint, translated_errors
 from stream.mysql.errnos import refusal_of_warning
 from stream.stages.compact import Row
 from stream.stages.load import lines_of, load_statement
 from stream.stages.upsert import row_counts, upsert_statement
 from stream.stages.values import encoded
 
-LOADED_ROWS_MIN = 200
+LOADED_ROWS_MIN = 100
 """With fewer rows to load, what the further statements cost is not made up for."""
 
 
-def send(connection: Connection, partition: int, table: Table, rows: Sequence[Row], *, rewrites: bool) -> RowCounts:
+def send(connection: Connection, table: Table, rows: Sequence[Row], *, rewrites: bool) -> RowCounts:
     """Upsert rows. Raises DataRefused also where the server wrote the rows and warned, for then the server bent a value
     to make it fit. Therefore the caller sets a savepoint first."""
     counts = RowCounts()
@@ -28,7 +28,7 @@ def send(connection: Connection, partition: int, table: Table, rows: Sequence[Ro
     driver: Any = connection.connection.driver_connection
     with translated_errors(), driver.cursor() as cursor:
         for rows_json, row_count in encoded(rows):
-            affected = cursor.execute(upsert_statement(table, partition, rows_json, rewrites=rewrites))
+            affected = cursor.execute(upsert_statement(table, rows_json, rewrites=rewrites))
             if cursor.warning_count:
                 cursor.execute("SHOW WARNINGS")
                 raise refusal_of_warning(cursor.fetchone())
@@ -47,25 +47,23 @@ def is_worth_loading(rows: Sized) -> bool:
     return len(rows) >= LOADED_ROWS_MIN
 
 
-def load(connection: Connection, partition: int, table: Table, rows: Sequence[Row]) -> bool:
+def load(connection: Connection, table: Table, rows: Sequence[Row]) -> bool:
     """Load rows of which none is stored. False where nothing was done, so that they have to be upserted: the server
     would have passed over a row, or bent a value, or it takes no lines after all."""
     lines = lines_of(rows)
     if lines is None:
         return False
     driver: Any = connection.connection.driver_connection
-    savepoint = connection.begin_nested()
+    set_savepoint(connection, "before_load")
     try:
         with translated_errors():
-            result = driver.load(load_statement(table, partition), lines)
+            result = driver.load(load_statement(table), lines)
         is_whole = result.affected_rows == len(rows) and not result.warning_count
     except DataRefused:
         is_whole = False
     except DatabaseUnavailable:
         # A proxy may refuse it under any number. Where it is another trouble, what follows meets it as well.
         driver.takes_lines = is_whole = False
-    if is_whole:
-        savepoint.commit()
-    else:
-        savepoint.rollback()
+    if not is_whole:
+        roll_back_to(connection, "before_load")
     return is_whole

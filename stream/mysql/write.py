@@ -3,7 +3,7 @@
 The order of effects, numbered here and in `Writer.write`:
 
 1. lock the progress rows and see that they are ours (fence)
-2. upsert each slice's rows; where the database refuses a row, reject its record and write the slice without it
+2. write the slices' rows; where the database refuses a row, reject its record and write its slice without it
 3. keep the rejected records as dead letters; in a replay, resolve those that pass now; note which records were left
    out that a return may bring back
 4. add to the ledger of rows
@@ -14,6 +14,7 @@ The order of effects, numbered here and in `Writer.write`:
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
@@ -21,13 +22,14 @@ from stream.counts import RecordCounts
 from stream.errors import DatabaseUnavailable, DataRefused
 from stream.mysql import dead_letters, markers, progress, returns, touched
 from stream.mysql.bisect import find_refused
-from stream.mysql.connection import translated_errors
+from stream.mysql.connection import roll_back_to, set_savepoint, translated_errors
+from stream.mysql.part import Inseparable
 from stream.mysql.progress import Standing
-from stream.mysql.rows import Mark, WrittenSlice, upsert
+from stream.mysql.rows import Mark, Upserted, WrittenSlice, upsert
 from stream.mysql.touched import NEVER_LATE
 from stream.records import Claim, Slice
 from stream.settings import LOOK_BACK_DAYS
-from stream.stages.compact import compact
+from stream.stages.compact import Compacted, compact
 from stream.stages.decode import DecodedSlice
 
 Resolve = Callable[[Connection, Slice, Collection[int]], None]
@@ -76,15 +78,11 @@ class Writer:
             else:
                 # 2. rows
                 late_before = touched.late_before(self._look_back_days)
-                written = [
-                    write_rows(connection, decoded, late_before=late_before, rewrites=self._rewrites)
-                    for decoded in slices
-                ]
+                written = write_rows(connection, slices, late_before=late_before, rewrites=self._rewrites)
                 # 3. to 5.
                 settle(connection, self.group_id, written, self._resolve)
                 # 6. progress
-                for each in written:
-                    progress.advance(connection, self.group_id, each.slice, each.records)
+                progress.advance(connection, self.group_id, [(each.slice, each.records) for each in written])
                 self._in_doubt = written
             # 7. commit, by leaving the block
         self._in_doubt = []
@@ -141,39 +139,51 @@ class Writer:
 
 def write_rows(
     connection: Connection,
-    decoded: DecodedSlice,
+    slices: Sequence[DecodedSlice],
     mark: Mark = markers.mark,
     late_before: int = NEVER_LATE,
     *,
     rewrites: bool = False,
-) -> WrittenSlice:
-    """Write a slice's rows within the caller's transaction; records that the database refuses are rejected. Then the
-    slice is written again as a whole without them, for what a refused record had superseded takes its place. Business
-    dates are late before `late_before` (microseconds). Where it `rewrites`, an event may change the row that it wrote
-    before."""
-    partition = decoded.slice.topic_partition.partition
-    accepted, rejected = decoded.accepted, list(decoded.rejected)
+) -> list[WrittenSlice]:
+    """Write the rows of slices within the caller's transaction; records that the database refuses are rejected. Where
+    it refuses any, each slice is written by itself, and its own as a whole without them, for what a refused record had
+    superseded takes its place. Business dates are late before `late_before` (microseconds). Where it `rewrites`, an
+    event may change the row that it wrote before."""
     while True:
-        compacted = compact(accepted)
-        savepoint = connection.begin_nested()
+        compacted = [compact(each.accepted, each.slice.topic_partition.partition) for each in slices]
+        set_savepoint(connection, "before_rows")
         try:
-            upserted = upsert(connection, partition, compacted, mark, late_before, rewrites=rewrites)
-            savepoint.commit()
-            counts = RecordCounts(
-                consumed=len(decoded.slice.records),
-                written=compacted.written_count,
-                superseded=compacted.superseded_count,
-                dead_lettered=len(rejected),
-            )
-            return WrittenSlice(decoded.slice, counts, upserted, rejected)
-        except DataRefused:
-            savepoint.rollback()
-            refused = find_refused(connection, partition, compacted.tables, accepted, rewrites=rewrites)
-            for record, _, route in accepted:
-                if record.offset in refused:
-                    refused[record.offset][1].event_name = route.record_name
-            accepted = [each for each in accepted if each[0].offset not in refused]
-            rejected += refused.values()
+            upserted = upsert(connection, compacted, mark, late_before, rewrites=rewrites)
+            return list(map(_written, slices, compacted, upserted))
+        except (DataRefused, Inseparable):
+            roll_back_to(connection, "before_rows")
+        if len(slices) > 1:
+            alone = partial(write_rows, connection, mark=mark, late_before=late_before, rewrites=rewrites)
+            return [written for each in slices for written in alone([each])]
+        slices = [_without_refused(connection, slices[0], compacted[0], rewrites=rewrites)]
+
+
+def _written(decoded: DecodedSlice, compacted: Compacted, upserted: Upserted) -> WrittenSlice:
+    counts = RecordCounts(
+        consumed=len(decoded.slice.records),
+        written=compacted.written_count,
+        superseded=compacted.superseded_count,
+        dead_lettered=len(decoded.rejected),
+    )
+    return WrittenSlice(decoded.slice, counts, upserted, decoded.rejected)
+
+
+def _without_refused(
+    connection: Connection, decoded: DecodedSlice, compacted: Compacted, *, rewrites: bool
+) -> DecodedSlice:
+    """The slice with the records rejected that the database refuses."""
+    partition = decoded.slice.topic_partition.partition
+    refused = find_refused(connection, partition, compacted.tables, decoded.accepted, rewrites=rewrites)
+    for record, _, route in decoded.accepted:
+        if record.offset in refused:
+            refused[record.offset][1].event_name = route.record_name
+    accepted = [each for each in decoded.accepted if each[0].offset not in refused]
+    return DecodedSlice(decoded.slice, accepted, [*decoded.rejected, *refused.values()])
 
 
 def settle(

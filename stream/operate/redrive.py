@@ -143,7 +143,7 @@ def apply_again(
     # 3. rows
     slice_ = Slice(Claim(part.topic_partition, part.topic_id), records[0].offset, records[-1].offset + 1, records)
     decoded = decode_slice(slice_, readers)
-    written = write_rows(connection, decoded, late_before=touched.late_before(look_back_days))
+    (written,) = write_rows(connection, [decoded], late_before=touched.late_before(look_back_days))
     # 4. to 6. as a lane does
     resolve = dead_letters.resolve_records
     settle(connection, progress.REDRIVE_GROUP_ID, [written], resolve, is_restoring=is_restoring)

@@ -76,7 +76,7 @@ class Shadow:
 
     def _write(self, piece: DecodedSlice) -> WrittenSlice:
         with translated_errors(), self._connection.begin():
-            written = write_rows(self._connection, piece, self._mark)
+            (written,) = write_rows(self._connection, [piece], self._mark)
             for left_out in written.upserted.left_out:
                 table = left_out.feed.table
                 keys = (key_of_sent(table, row) for row in left_out.rows)

@@ -18,7 +18,7 @@ from stream.declaration.tables import other_unique_columns, owner_of
 from stream.records import Record
 
 Row = tuple[Any, ...]
-"""A feed's column values, then occurred_at, event_id and the Kafka offset."""
+"""A feed's column values, then occurred_at, event_id, and the Kafka offset and partition."""
 
 Accepted = tuple[Record, Event, Route]
 
@@ -49,8 +49,8 @@ class Compacted:
     """Persons who came back, likewise."""
 
 
-def compact(accepted: Sequence[Accepted]) -> Compacted:
-    """Keep the newest event per table, key and person, and make the rows."""
+def compact(accepted: Sequence[Accepted], partition: int) -> Compacted:
+    """Keep the newest event per table, key and person, and make the rows; the events are of one partition."""
     newest_by_table: dict[str, dict[Any, Kept]] = {}
     naming_by_table: dict[str, dict[Any, Kept]] = {}
     erased: list[tuple[Person, int]] = []
@@ -73,7 +73,7 @@ def compact(accepted: Sequence[Accepted]) -> Compacted:
                 newest[identity] = (version, record, event, feed)
             if feed.named:
                 _keep_naming(naming_by_table.setdefault(feed.table.name, {}), identity, (version, record, event, feed))
-    tables = [_rows(newest, naming_by_table.get(name, {})) for name, newest in newest_by_table.items()]
+    tables = [_rows(newest, naming_by_table.get(name, {}), partition) for name, newest in newest_by_table.items()]
     row_count = len({record.offset for table in tables for record in table.records})
     written_count = row_count + len(erased) + len(returned)
     return Compacted(tables, written_count, len(accepted) - written_count, erased, returned)
@@ -89,7 +89,7 @@ def _keep_naming(naming: dict[Any, Kept], identity: Any, told: Kept) -> None:
                 naming[identity, column] = told
 
 
-def superseded(accepted: Sequence[Accepted], table: TableRows) -> dict[int, list[tuple[Row, Record]]]:
+def superseded(accepted: Sequence[Accepted], partition: int, table: TableRows) -> dict[int, list[tuple[Row, Record]]]:
     """The rows, each with its record, that would take a row's place one after the other if it were refused: by the
     offset of the kept record. Sets have none here: they are replaced as a whole."""
     versions: dict[Any, list[Kept]] = {}
@@ -104,12 +104,13 @@ def superseded(accepted: Sequence[Accepted], table: TableRows) -> dict[int, list
     for kept in versions.values():
         (_, newest, *_), *older = sorted(kept, key=itemgetter(0), reverse=True)
         waiting[newest.offset] = [
-            ((*feed.values(event), *version, record.offset), record) for version, record, event, feed in older
+            ((*feed.values(event), *version, record.offset, partition), record)
+            for version, record, event, feed in older
         ]
     return waiting
 
 
-def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept]) -> TableRows:
+def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept], partition: int) -> TableRows:
     # The identity begins with the primary key, so this is the key's order: lanes lock rows in one direction.
     ordered = [newest[identity] for identity in sorted(newest)]
     if naming:
@@ -123,19 +124,19 @@ def _rows(newest: dict[Any, Kept], naming: dict[Any, Kept]) -> TableRows:
         # As it happened: what one row gives up another may take.
         ordered.sort(key=itemgetter(0))
     if ordered[0][3].items is not None:
-        return _set_rows(ordered)
+        return _set_rows(ordered, partition)
     return TableRows(
         feed=ordered[0][3],
-        rows=[(*feed.values(event), *version, record.offset) for version, record, event, feed in ordered],
+        rows=[(*feed.values(event), *version, record.offset, partition) for version, record, event, feed in ordered],
         records=[record for _, record, _, _ in ordered],
     )
 
 
-def _set_rows(ordered: Sequence[Kept]) -> TableRows:
+def _set_rows(ordered: Sequence[Kept], partition: int) -> TableRows:
     """All items of each event, a row each."""
     table = TableRows(feed=ordered[0][3])
     for version, record, event, feed in ordered:
         for values in feed.item_values(event):
-            table.rows.append((*values, *version, record.offset))
+            table.rows.append((*values, *version, record.offset, partition))
             table.records.append(record)
     return table

@@ -34,14 +34,10 @@ def lines_of(rows: Sequence[Row]) -> bytes | None:
     return None if any(escape in lines for escape in UNREADABLE) else lines
 
 
-def load_statement(table: Table, partition: int) -> bytes:
-    """The statement that loads lines into a table; LOCAL, so a row that doesn't fit is passed over with a warning."""
-    return _template(table).replace("\0", str(int(partition))).encode()
-
-
 @cache
-def _template(table: Table) -> str:
-    """The statement, with a NUL for the partition's number. Values that need an expression go through variables."""
+def load_statement(table: Table) -> bytes:
+    """The statement that loads lines into a table; LOCAL, so a row that doesn't fit is passed over with a warning.
+    Values that need an expression go through variables."""
     values = {name: _as_flag(table, name, value) for name, value in stored_values(table, _variable).items()}
     fields = []
     for place, name in enumerate(sent_names(table)):
@@ -50,12 +46,13 @@ def _template(table: Table) -> str:
         if is_plain:
             del values[name]
     # Every name in the text is one that we declare.
-    return (
+    statement = (
         f"LOAD DATA LOCAL INFILE '' INTO TABLE `{table.name}` CHARACTER SET utf8mb4 "
         r"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '\\' "
         rf"LINES STARTING BY '[' TERMINATED BY ']\n' ({', '.join(fields)}) "
         f"SET {', '.join(f'`{name}` = {value}' for name, value in values.items())}"
     )
+    return statement.encode()
 
 
 def _variable(place: int) -> str:

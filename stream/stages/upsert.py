@@ -41,15 +41,14 @@ def row_counts(sent: int, reply: bytes, affected: int) -> RowCounts:
     return RowCounts(sent, inserted, updated, sent - inserted - updated)
 
 
-def upsert_statement(table: Table, partition: int, rows_json: bytes, *, rewrites: bool = False) -> bytes:
+def upsert_statement(table: Table, rows_json: bytes, *, rewrites: bool = False) -> bytes:
     """The guarded upsert of a table, ready to be sent. Where it `rewrites`, an equal version wins as well."""
-    return with_json(_template(table, rewrites).replace("\0", str(int(partition))), rows_json)
+    return with_json(_template(table, rewrites), rows_json)
 
 
 @cache
 def _template(table: Table, rewrites: bool) -> str:
-    """The statement, with a NUL for the partition's number and `%s` for the rows. In JSON_TABLE columns are `c0`, `c1`
-    and so on, by their places."""
+    """The statement, with `%s` for the rows. In JSON_TABLE columns are `c0`, `c1` and so on, by their places."""
     unpacked = [
         f"c{place} {json_type(table.c[name])[0]} PATH '$[{place}]' {OR_ERROR}"
         for place, name in enumerate(sent_names(table))

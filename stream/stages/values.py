@@ -33,7 +33,7 @@ def sent_names(table: Table) -> list[str]:
     """The names of the rows' values, in their order: columns, and what no column keeps."""
     shared = (*VERSION_COLUMNS, *LINEAGE_COLUMNS, "modified_on")
     own = [column.name for column in written_columns(table) if column.name not in shared]
-    return [*own, *unstored_of(table), "event_time", "event_id", "kafka_offset"]
+    return [*own, *unstored_of(table), "event_time", "event_id", "kafka_offset", "kafka_partition"]
 
 
 @cache
@@ -56,8 +56,7 @@ def version_in(table: Table, row: Row) -> tuple[int, str]:
 
 @cache
 def stored_values(table: Table, spelled: Callable[[int], str]) -> dict[str, str]:
-    """By column the expression of what is stored there, made of the row's values as `spelled` by their places; a NUL
-    stands for the partition's number."""
+    """By column the expression of what is stored there, made of the row's values as `spelled` by their places."""
     values = {
         name: json_type(table.c[name])[1].format(spelled(place))
         for place, name in enumerate(sent_names(table))
@@ -67,7 +66,7 @@ def stored_values(table: Table, spelled: Callable[[int], str]) -> dict[str, str]
     for name, version in named_columns(table).items():
         values[version] = _version_of_named(values[name], micros, event_id)
         values[name] = f"COALESCE({values[name]}, '{table.c[name].info['otherwise']}')"
-    made = {"modified_on": values["event_time"], "kafka_partition": "\0", "loaded_on": "UTC_TIMESTAMP(6)"}
+    made = {"modified_on": values["event_time"], "loaded_on": "UTC_TIMESTAMP(6)"}
     return values | made
 
 

@@ -95,9 +95,9 @@ def upserts_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of rows that are upserted from here on, statement by statement."""
     sent: list[int] = []
 
-    def noted(table: Table, partition: int, rows_json: bytes, *, rewrites: bool) -> bytes:
+    def noted(table: Table, rows_json: bytes, *, rewrites: bool) -> bytes:
         sent.append(len(json.loads(rows_json)))
-        return upsert_statement(table, partition, rows_json, rewrites=rewrites)
+        return upsert_statement(table, rows_json, rewrites=rewrites)
 
     monkeypatch.setattr(send, "upsert_statement", noted)
     return sent

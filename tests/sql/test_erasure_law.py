@@ -74,7 +74,7 @@ def planted(topic: str, route: Route) -> Planted:
     record = Record(0, example.record.timestamp_ms, key_of(route.record_name, datum), value)
     accepted, rejected = decode([record], READERS[topic])
     assert not rejected, rejected
-    return Planted(topic, record, compact(accepted).tables)
+    return Planted(topic, record, compact(accepted, 0).tables)
 
 
 def _examples(topic: str, route: Route) -> list[Example]:
@@ -149,7 +149,7 @@ def test_a_key_names_the_person_whom_the_event_is_about_and_nobody_where_it_is_a
 
 def named_at_their_end_or_return(event: Planted) -> set[Person]:
     (accepted,), _ = decode([event.record], READERS[event.topic])
-    compacted = compact([accepted])
+    compacted = compact([accepted], 0)
     return {person for person, _ in (*compacted.erased, *compacted.returned)}
 
 

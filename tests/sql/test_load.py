@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_server_that_refuses_to_load_is_not_asked_again(
     """A proxy knows nothing of the server's setting, and answers with an error of its own."""
     asked: list[Table] = []
 
-    def refused(table: Table, _partition: int) -> bytes:
+    def refused(table: Table) -> bytes:
         asked.append(table)
         return b"LOAD DATA LOCAL INFILE '' INTO TABLE nowhere"
 
@@ -189,10 +190,30 @@ def test_a_connection_that_is_lost_while_lines_are_sent_is_no_refusal(
     assert_drained(database, applier.log, GROUP_ID)
 
 
+def test_savepoints_have_the_same_names_in_each_transaction(
+    database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server keeps statistics for each form of statement, and has room for some thousand forms."""
+    sent: list[bytes] = []
+    query = BoundedConnection.query
+
+    def noted(connection: BoundedConnection, sql: str | bytes, unbuffered: bool = False) -> int:
+        sent.append(sql.encode() if isinstance(sql, str) else sql)
+        return query(connection, sql, unbuffered)
+
+    monkeypatch.setattr(BoundedConnection, "query", noted)
+    for start in (0, MANY, 2 * MANY):
+        applier.apply(*ratings(start + MANY)[start:])
+    assert Counter(each for each in sent if b"SAVEPOINT" in each) == {
+        b"SAVEPOINT before_rows": 3,
+        b"SAVEPOINT before_load": 3,
+    }
+
+
 def test_a_look_locks_what_it_tells_of(database: Database, applier: Applier) -> None:
     applier.apply(*ratings(3))
     slice_ = applier.slice("trip", [events.record(*each) for each in ratings(2)])
-    (table,) = compact(slice_.accepted).tables
+    (table,) = compact(slice_.accepted, 0).tables
     with database.engine(for_lane=True).connect() as connection, connection.begin():
         assert sorted(look(connection, table.feed.table, keys_of(table.feed.table, table.rows))) == [0, 1]
         with database.engine().connect() as other, other.begin():

@@ -107,7 +107,7 @@ def test_advancing_is_fenced_as_well(database: Database, applier: Applier) -> No
     slice_ = applier.slice("trip", some_trips()).slice
     slice_.claim.next_offset = 7
     with database.engine().begin() as connection, pytest.raises(Fenced):
-        progress.advance(connection, GROUP_ID, slice_, RecordCounts(3, 3, 0, 0))
+        progress.advance(connection, GROUP_ID, [(slice_, RecordCounts(3, 3, 0, 0))])
 
 
 def test_writing_the_same_slice_again_is_refused(database: Database, applier: Applier) -> None:

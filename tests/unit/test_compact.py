@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from stream.declaration.events import Event
 from stream.declaration.routes import Route
 from stream.records import Record
-from stream.stages.compact import Compacted, compact
+from stream.stages.compact import Compacted
+from stream.stages.compact import compact as compact_of
 from stream.stages.decode import decode_record
 from tests import events
 from tests.events import NOON, SECOND, TOPICS, Datum, pass_logged, rating, trip, user_updated, uuid_text
@@ -27,6 +29,10 @@ def accepted(data: list[tuple[str, Datum]]) -> list[Accepted]:
         decode_record(events.record(name, datum, offset=offset), READERS[TOPICS[name]])
         for offset, (name, datum) in enumerate(data)
     ]
+
+
+def compact(some: Sequence[Accepted]) -> Compacted:
+    return compact_of(some, partition=3)
 
 
 @st.composite
@@ -52,7 +58,7 @@ def few_entities(draw: st.DrawFn) -> list[tuple[str, Datum]]:
 
 
 def rows_by_table(compacted: Compacted) -> dict[str, list[tuple[Any, ...]]]:
-    return {table.feed.table.name: [row[:-1] for row in table.rows] for table in compacted.tables}
+    return {table.feed.table.name: [row[:-2] for row in table.rows] for table in compacted.tables}
 
 
 @given(few_entities(), st.randoms(use_true_random=False))
@@ -103,8 +109,8 @@ def test_rows_go_in_the_order_of_the_primary_key(data: list[tuple[str, Datum]]) 
 def test_each_row_stands_beside_its_record(data: list[tuple[str, Datum]]) -> None:
     for table in compact(accepted(data)).tables:
         for row, record in zip(table.rows, table.records, strict=True):
-            assert row[-1] == record.offset
-            assert row[-2] == data[record.offset][1]["event_id"].replace("-", "")
+            assert row[-2:] == (record.offset, 3)
+            assert row[-3] == data[record.offset][1]["event_id"].replace("-", "")
 
 
 def test_another_persons_event_of_the_same_key_is_kept() -> None:
@@ -166,7 +172,7 @@ def test_beside_the_newest_event_the_newest_that_names_a_column_is_kept() -> Non
     for data in permutations(told):
         compacted = compact(accepted([*data, data[0]]))
         (rows,) = [table.rows for table in compacted.tables if table.feed.table.name == "users"]
-        assert [row[-3] - NOON for row in rows] == [1, 2, 4], "its status, its role, and all the rest"
+        assert [row[-4] - NOON for row in rows] == [1, 2, 4], "its status, its role, and all the rest"
         # Each told of a name as well, which is a row of its own.
         assert (compacted.written_count, compacted.superseded_count) == (5, 1)
 

@@ -89,7 +89,7 @@ TABLES = [table for stream in STREAMS.values() for table in stream.tables]
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_the_version_is_assigned_last(table: Any) -> None:
     """Assignments run from left to right, and all others look at the old version."""
-    update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
+    update = upsert.upsert_statement(table, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
     assigned = re.findall(r"(?<!\.)`(\w+)` = ", update)  # behind a dot it is compared
     keys = {column.name for column in table.primary_key}
     # A history's key is the event's id, so there only the time is left of the version.
@@ -104,7 +104,7 @@ def test_the_version_is_assigned_last(table: Any) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_a_row_that_is_met_and_has_another_key_has_the_statement_refused(table: Any) -> None:
     """By its key a row meets its own; a unique index of any other column may lead it to another's."""
-    update = upsert.upsert_statement(table, 0, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
+    update = upsert.upsert_statement(table, b"[]").decode().partition("ON DUPLICATE KEY UPDATE")[2]
     new, old = (", ".join(f"{side}.`{key.name}`" for key in table.primary_key) for side in ("new", f"`{table.name}`"))
     assert update.lstrip().startswith(f"`kafka_partition` = IF(({new}) = ({old})")
     assert update.count(upsert.REFUSE) == 1
@@ -113,10 +113,10 @@ def test_a_row_that_is_met_and_has_another_key_has_the_statement_refused(table: 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_no_value_becomes_null_unseen(table: Any) -> None:
     """JSON_TABLE's default for what is missing or does not fit is NULL."""
-    statement = upsert.upsert_statement(table, 0, b"[]").decode()
+    statement = upsert.upsert_statement(table, b"[]").decode()
     paths = statement.count(" PATH ")
-    # All but modified_on, partition and loaded_on, which the statement makes; and an owner.
-    assert paths == len(written_columns(table)) - 3 + (owner_of(table) is not None)
+    # All but modified_on and loaded_on, which the statement makes; and an owner.
+    assert paths == len(written_columns(table)) - 2 + (owner_of(table) is not None)
     assert statement.count("ERROR ON EMPTY ERROR ON ERROR") == paths
 
 

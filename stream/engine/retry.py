@@ -24,6 +24,8 @@ class Retry:
         self._waiting = waiting
         self._stopping = stopping
         self._keep_alive = keep_alive
+        self._refused_by: str | None = None
+        """Who refused the last single attempt: what another answers then is no sign that the trouble is over."""
         self._is_work_refused = False
 
     def __call__(
@@ -48,11 +50,13 @@ class Retry:
                     with suppress(TransientError):
                         self._keep_alive()
                 else:
-                    self._waiting.end(**where)
+                    if failures or self._refused_by in (None, whom):
+                        self._end(**where)
                     return result
             return None
         finally:
-            self._waiting.give_up()
+            if failures:
+                self._waiting.give_up()
 
     def once(self, whom: str, attempt: Callable[[], Result], *, is_ping: bool = False) -> Result | None:
         """A single attempt; None where the environment refuses it. The next one comes soon, and ends the trouble; but
@@ -62,12 +66,16 @@ class Retry:
                 result = attempt()
         except TransientError as error:
             self._waiting.note(error)
+            self._refused_by = whom
             self._is_work_refused |= not is_ping
             return None
-        self._is_work_refused &= is_ping
-        if not self._is_work_refused:
-            self._waiting.end()
+        if self._refused_by in (None, whom) and not (is_ping and self._is_work_refused):
+            self._end()
         return result
+
+    def _end(self, **where: object) -> None:
+        self._refused_by, self._is_work_refused = None, False
+        self._waiting.end(**where)
 
 
 def wait_seconds(failures: int, first: float, most: float) -> float:

@@ -14,7 +14,10 @@ from stream.records import Range, Record, TopicPartition
 MEMBERS_ONLY = ("group.protocol", "group.instance.id")
 """Properties that mean something in a group only."""
 
-READ_RECORDS_MAX, READ_SECONDS = 5_000, 0.2
+Pieces = Mapping[TopicPartition, list[Record]]
+"""Consecutive records of some partitions."""
+
+READ_RECORDS_MAX, READ_SECONDS = 10_000, 0.2
 """The most that `read` brings at once, and the longest that it waits for that."""
 
 
@@ -134,9 +137,7 @@ class RangeSource(Source):
         return dict(self._ends)
 
 
-def read(
-    properties: Mapping[str, str], name: str, ranges: Sequence[Range]
-) -> Iterator[tuple[TopicPartition, list[Record]]]:
+def read(properties: Mapping[str, str], name: str, ranges: Sequence[Range]) -> Iterator[Pieces]:
     """The records of ranges, each partition's in order, some at a time. Raises KafkaUnavailable where the client lost
     the brokers for good, and TerminalError where records leave the log meanwhile."""
     starts = {each.topic_partition: each.from_offset for each in ranges}
@@ -144,11 +145,12 @@ def read(
     try:
         source.fetch(starts, starts.keys())
         while not source.is_finished:
-            for each, fetched in source.poll(READ_RECORDS_MAX, READ_SECONDS).items():
+            polled = source.poll(READ_RECORDS_MAX, READ_SECONDS)
+            for each, fetched in polled.items():
                 if fetched.is_astray:
                     raise TerminalError(f"records of {each} left the log meanwhile: plan again")
-                if fetched.records:
-                    yield each, fetched.records
+            if pieces := {each: fetched.records for each, fetched in polled.items() if fetched.records}:
+                yield pieces
             if source.is_cut_off():
                 raise KafkaUnavailable("the brokers answer others and not this client: try again")
     finally:

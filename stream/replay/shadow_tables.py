@@ -17,13 +17,13 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, text
 from stream import moments
 from stream.counts import Reached, RowCounts, Tell
 from stream.declaration.persons import Person
-from stream.kafka.ranges import read
+from stream.kafka.ranges import Pieces, read
 from stream.mysql.connection import translated_errors
 from stream.mysql.digests import Digest, bucket_of, digests
 from stream.mysql.markers import Marker, Marks
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import write_rows
-from stream.records import Claim, Range, Record, Slice, TopicPartition
+from stream.records import Claim, Range, Slice
 from stream.schemas.decoder import Decoder
 from stream.stages.compact import Row
 from stream.stages.decode import DecodedSlice, decode_slice
@@ -50,19 +50,21 @@ class Shadow:
         self._returned: dict[Person, set[datetime]] = {}
         self._connection = connection
 
-    def apply(
-        self, pieces: Iterable[tuple[TopicPartition, Sequence[Record]]], decoder: Decoder
-    ) -> Iterator[WrittenSlice]:
-        """Apply pieces of the log one after the other, and tell of each what became of it. While the server writes one,
-        the next is read and decoded. Raises what reading and decoding raise, too."""
+    def apply(self, batches: Iterable[Pieces], decoder: Decoder) -> Iterator[WrittenSlice]:
+        """Apply pieces of the log, those of a batch together, and tell of each what became of it. While the server
+        writes a batch, the next is read and decoded. Raises what reading and decoding raise, too."""
         with ThreadPoolExecutor(1, "shadow") as server:
-            writing: list[Future[WrittenSlice]] = []
-            for topic_partition, records in pieces:
-                slice_ = Slice(Claim(topic_partition, ""), 0, 0, list(records))
-                piece = decode_slice(slice_, decoder.readers_for(topic_partition.topic, records))
-                yield from (each.result() for each in writing)
-                writing = [server.submit(self._write, piece)]
-            yield from (each.result() for each in writing)
+            writing: list[Future[list[WrittenSlice]]] = []
+            for pieces in batches:
+                decoded = [
+                    decode_slice(Slice(Claim(each, ""), 0, 0, records), decoder.readers_for(each.topic, records))
+                    for each, records in pieces.items()
+                ]
+                for batch in writing:
+                    yield from batch.result()
+                writing = [server.submit(self._write, decoded)]
+            for batch in writing:
+                yield from batch.result()
 
     def apply_ranges(
         self, properties: Mapping[str, str], name: str, ranges: Sequence[Range], decoder: Decoder, tell: Tell
@@ -74,14 +76,14 @@ class Shadow:
             tell(Reached(done, total))
             yield written
 
-    def _write(self, piece: DecodedSlice) -> WrittenSlice:
+    def _write(self, decoded: Sequence[DecodedSlice]) -> list[WrittenSlice]:
         with translated_errors(), self._connection.begin():
-            (written,) = write_rows(self._connection, [piece], self._mark)
-            for left_out in written.upserted.left_out:
-                table = left_out.feed.table
-                keys = (key_of_sent(table, row) for row in left_out.rows)
-                self.claimed.setdefault(table.name, set()).update(keys)
-            return written
+            written = write_rows(self._connection, decoded, self._mark)
+        for left_out in (each for piece in written for each in piece.upserted.left_out):
+            table = left_out.feed.table
+            keys = (key_of_sent(table, row) for row in left_out.rows)
+            self.claimed.setdefault(table.name, set()).update(keys)
+        return written
 
     def rows(self, table: Table, buckets: Collection[int] | None = None) -> Iterator[Sequence[RowMapping]]:
         """A shadow's rows in the order of its key, some at a time; of some buckets, or of all."""

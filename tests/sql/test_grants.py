@@ -129,7 +129,7 @@ def test_an_account_to_verify_makes_shadows_and_writes_no_row(database: Database
     tables = [table for stream in STREAMS.values() for table in stream.tables]
     with account(database, "--for", "verify") as url, shadow_of(connect_engine(url), tables) as shadow:
         for name, datum in samples().items():
-            list(shadow.apply([(TopicPartition(TOPICS[name], 0), [record(name, datum)])], DECODER))
+            list(shadow.apply([{TopicPartition(TOPICS[name], 0): [record(name, datum)]}], DECODER))
         assert sum(rows for table in tables for rows, _ in shadow.digests(table).values()) > 20
         assert_refused(connect_engine(url), "DELETE FROM trip")
 

@@ -173,7 +173,7 @@ def test_what_changes_nothing_touches_nothing(database: Database, applier: Appli
     assert database.count("rollup_touched") == 0
     with shadow_of(database.engine(), STREAMS["bytemark.pass"].tables) as shadow:
         record = events.record("BytemarkPassLogged", logged(3, 0)[1])
-        (written,) = shadow.apply([(TopicPartition("bytemark.pass", 0), [record])], DECODER)
+        (written,) = shadow.apply([{TopicPartition("bytemark.pass", 0): [record]}], DECODER)
     assert written.upserted.changes.periods, "a shadow finds out, and notes nothing"
     assert database.count("rollup_touched") == 0
 

@@ -24,7 +24,7 @@ LINEAGE = ("kafka_partition", "kafka_offset", "loaded_on")
 
 def apply(shadow: Shadow, name: str, datum: Datum) -> WrittenSlice:
     """Try one event out."""
-    (written,) = shadow.apply([(TopicPartition(TOPICS[name], 0), [events.record(name, datum)])], DECODER)
+    (written,) = shadow.apply([{TopicPartition(TOPICS[name], 0): [events.record(name, datum)]}], DECODER)
     return written
 
 

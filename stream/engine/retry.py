@@ -25,7 +25,7 @@ class Retry:
         self._stopping = stopping
         self._keep_alive = keep_alive
         self._refused_by: str | None = None
-        """Who refused the last single attempt: what another answers then is no sign that the trouble is over."""
+        """The name of who refused the last single attempt: what another answers then does not end the trouble."""
         self._is_work_refused = False
 
     def __call__(

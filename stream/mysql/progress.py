@@ -186,8 +186,7 @@ def _advancing() -> Update:
         "complete_through": func.coalesce(_not_before(bindparam("through")), PROGRESS.c.complete_through),
         "updated_on": func.utc_timestamp(6),
     }
-    outcomes = [each.name for each in fields(RecordCounts)]
-    added = {f"records_{name}": PROGRESS.c[f"records_{name}"] + bindparam(f"more_{name}") for name in outcomes}
+    added = _added({each.name: bindparam(f"more_{each.name}") for each in fields(RecordCounts)})
     return update(PROGRESS).where(*is_own).values(**values, **added)
 
 
@@ -245,13 +244,12 @@ def lock_redrive(connection: Connection, topic_partition: TopicPartition, topic_
 def count_redriven(connection: Connection, topic_partition: TopicPartition, counts: RecordCounts) -> None:
     """Add to the ledger of redriven records."""
     is_row = _is_row(REDRIVE_GROUP_ID, topic_partition)
-    connection.execute(update(PROGRESS).where(is_row).values(_added(counts)))
+    connection.execute(update(PROGRESS).where(is_row).values(_added(asdict(counts))))
 
 
-def _added(counts: RecordCounts) -> dict[str, Any]:
-    """The values of a ledger of records after some more."""
-    added = {f"records_{outcome}": count for outcome, count in asdict(counts).items()}
-    return {name: PROGRESS.c[name] + count for name, count in added.items()}
+def _added(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a ledger of records after some more, by their outcomes."""
+    return {f"records_{outcome}": PROGRESS.c[f"records_{outcome}"] + count for outcome, count in counts.items()}
 
 
 def next_offsets(connection: Connection, group_id: str, topics: Iterable[str]) -> dict[TopicPartition, int]:

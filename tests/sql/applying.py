@@ -6,13 +6,15 @@ import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Table
 
 from stream.errors import TransactionConflict
-from stream.mysql import send
+from stream.mysql import part, send
+from stream.mysql.look import look
 from stream.mysql.rows import WrittenSlice
 from stream.mysql.write import Writer
 from stream.records import Claim, Record, Slice, TopicPartition
@@ -89,6 +91,20 @@ class Applier:
 
     def close(self) -> None:
         self.writer.close()
+
+
+def come_between(monkeypatch: pytest.MonkeyPatch, database: Database, *data: tuple[str, Datum]) -> None:
+    """Have another process apply events right behind the next look at what is stored."""
+
+    def look_and_others(*about: Any) -> Any:
+        seen = look(*about)
+        monkeypatch.setattr(part, "look", look)
+        other = Applier(database, "other", "another group")
+        other.apply(*data)
+        other.close()
+        return seen
+
+    monkeypatch.setattr(part, "look", look_and_others)
 
 
 def upserts_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:

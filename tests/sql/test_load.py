@@ -12,7 +12,7 @@ from pymysql.protocol import MysqlPacket
 from sqlalchemy import Table
 
 from stream.errors import DatabaseUnavailable
-from stream.mysql import part, send
+from stream.mysql import send
 from stream.mysql.connection import BoundedConnection
 from stream.mysql.look import look
 from stream.stages.compact import compact
@@ -21,7 +21,7 @@ from tests import events
 from tests.balance import assert_drained
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, label_defined, rating, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, law, outcomes, upserts_sent
+from tests.sql.applying import GROUP_ID, Applier, come_between, law, outcomes, upserts_sent
 
 MANY = send.LOADED_ROWS_MIN
 FILE_REQUEST = b"\xfb/etc/passwd"
@@ -104,25 +104,16 @@ def test_a_row_that_comes_between_is_not_overwritten(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no business time, so nobody has to know where it lay."""
-    other = Applier(database, "other", "another group")
     newer = ("LabelDefined", label_defined(label_id=7, name="newer", occurred_at=NOON + SECOND))
     data = [
         ("LabelDefined", label_defined(label_id=number, name="older", event_id=uuid_text(number)))
         for number in range(1, MANY + 1)
     ]
-
-    def look_and_another(*about: Any) -> Any:
-        seen = look(*about)
-        monkeypatch.setattr(part, "look", look)
-        other.apply(newer)
-        return seen
-
-    monkeypatch.setattr(part, "look", look_and_another)
+    come_between(monkeypatch, database, newer)
     sent = upserts_sent(monkeypatch)
     assert outcomes(applier.apply(*data), "user_label") == (MANY - 1, 0, 1, 0)
     assert sent == [1, MANY]
     assert [row["name"] for row in database.rows("user_label") if row["id"] == 7] == ["newer"]
-    other.close()
 
 
 def test_a_server_that_takes_no_lines_is_sent_none(

@@ -23,9 +23,8 @@ from stream.engine.metrics import Metrics
 from stream.engine.workers import Workers
 from stream.errors import Reason, Rejection, Stage, TransactionConflict
 from stream.moments import MICROS_MAX
-from stream.mysql import dead_letters, erasure, part, rollups
+from stream.mysql import dead_letters, erasure, rollups
 from stream.mysql.dead_letters import DeadLetter
-from stream.mysql.look import look
 from stream.mysql.selection import Selection
 from stream.operate.redrive import Redrive
 from stream.operate.restore import Restorer
@@ -37,7 +36,7 @@ from tests.consumers import CHECKOUT
 from tests.databases import Database
 from tests.events import NOON, SECOND, TOPICS, cents, uuid_text
 from tests.model.rules import moment
-from tests.sql.applying import DECODER, TOPIC_ID, Applier, outcomes
+from tests.sql.applying import DECODER, TOPIC_ID, Applier, come_between, outcomes
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("loads_each_row")
@@ -259,20 +258,11 @@ def test_a_row_that_comes_between_the_look_and_the_upsert_has_the_transaction_tr
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else nobody would know where it lay before."""
-    other = Applier(database, "other", "another group")
-
-    def look_and_another(*about: Any) -> Any:
-        seen = look(*about)
-        monkeypatch.setattr(part, "look", look)
-        other.apply(logged(1, 0))
-        return seen
-
-    monkeypatch.setattr(part, "look", look_and_another)
+    come_between(monkeypatch, database, logged(1, 0))
     slice_ = applier.slice("bytemark.pass", [events.record(*logged(1, PERIOD_MICROS, occurred_at=NOON + SECOND))])
     with pytest.raises(TransactionConflict):
         applier.write(slice_)
     applier.write(slice_)
-    other.close()
     refresh(database)
     assert passes(database) == {moment(YEAR_2000 + PERIOD_MICROS): 1}
 
@@ -283,15 +273,7 @@ def test_a_row_that_comes_between_is_noticed_beside_rows_of_erased_persons(
     """Those that are left out find no row, though there is one that is to be swept."""
     applier.apply(logged(2, 0, user_id="7"), logged(4, 0, user_id="8", event_id=uuid_text(4)))
     database.erase(["7"])
-    other = Applier(database, "other", "another group")
-
-    def look_and_another(*about: Any) -> Any:
-        seen = look(*about)
-        monkeypatch.setattr(part, "look", look)
-        other.apply(logged(1, 0, user_id="8"))
-        return seen
-
-    monkeypatch.setattr(part, "look", look_and_another)
+    come_between(monkeypatch, database, logged(1, 0, user_id="8"))
     later = {"occurred_at": NOON + SECOND}
     batch = [
         logged(1, PERIOD_MICROS, user_id="8", **later),
@@ -305,7 +287,6 @@ def test_a_row_that_comes_between_is_noticed_beside_rows_of_erased_persons(
     with pytest.raises(TransactionConflict):
         applier.write(slice_)
     (written,) = applier.write(slice_)
-    other.close()
     assert outcomes(written, "bytemark_pass") == (1, 2, 0, 4)
     refresh(database)
     assert_summed(database)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.mysql import part, send
-from stream.mysql.look import look
+from stream.mysql import send
 from stream.mysql.rows import WrittenSlice
 from stream.stages.decode import DecodedSlice
 from stream.stages.load import lines_of
@@ -18,7 +17,7 @@ from tests import events
 from tests.balance import assert_drained, assert_row_ledger
 from tests.databases import Database
 from tests.events import NOON, SECOND, Datum, label_defined, pass_logged, rating, trip, uuid_text
-from tests.sql.applying import GROUP_ID, Applier, law, outcomes, upserts_sent
+from tests.sql.applying import GROUP_ID, Applier, come_between, law, outcomes, upserts_sent
 from tests.sql.test_refusals import with_values
 
 MANY = send.LOADED_ROWS_MIN
@@ -159,17 +158,8 @@ def test_what_cant_be_counted_apart_is_written_slice_by_slice(
     database: Database, applier: Applier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row comes between the look and the writing: then it can't be told whose rows met it."""
-    other = Applier(database, "other", "another group")
-
-    def look_and_another(*about: Any) -> Any:
-        seen = look(*about)
-        monkeypatch.setattr(part, "look", look)
-        other.apply(*labels(2))
-        return seen
-
-    monkeypatch.setattr(part, "look", look_and_another)
+    come_between(monkeypatch, database, *labels(2))
     written = applier.write(*slices_of(applier, "user.label", labels(1), labels(2, 3)))
-    other.close()
     assert [outcomes(each, "user_label") for each in written] == [(1, 0, 0, 0), (1, 0, 1, 0)]
     assert {row["id"] for row in database.rows("user_label")} == {1, 2, 3}
 

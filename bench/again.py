@@ -26,8 +26,8 @@ def replay(
     """
     url = ground.fresh_database() if is_fresh else ground.url
     with running(ground, url, settings, "replay", "--topic", workload.topic, "--execute") as process:
-        counts = applied_counts(url, process, GROUP_PREFIX)
-        run = Observation(contender, ground, workload, process.pid).follow(counts, tell)
+        counts = applied_counts(url, [process], GROUP_PREFIX)
+        run = Observation(contender, ground, workload, [process.pid]).follow(counts, tell)
         require_success(ground, process)
     return run
 
@@ -37,7 +37,7 @@ def verify(contender: str, ground: Ground, workload: Workload, settings: Mapping
     sizes: list[int] = []
     with running(ground, ground.url, settings, "verify", "--topic", workload.topic) as process:
         counts = _nothing_until_all(process, workload.count, sizes)
-        run = Observation(contender, ground, workload, process.pid).follow(counts, tell)
+        run = Observation(contender, ground, workload, [process.pid]).follow(counts, tell)
         require_success(ground, process)
     # Quarters of its time: how many records it has read it tells nobody.
     run.memory_quarters = [sizes[int(quarter * (len(sizes) - 1))] for quarter in QUARTERS]

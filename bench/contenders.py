@@ -19,6 +19,7 @@ LOAD_TWO = "LOAD DATA, 2 connections"
 USUAL = "the usual loop"
 STREAM = "stream"
 ONE_LANE = "stream, 1 lane"
+TWO_PROCESSES = "stream, 2 processes"
 VERIFY = "verify"
 REPLAY = "replay, rows there"
 BACKFILL = "replay, empty tables"
@@ -43,6 +44,7 @@ def contenders(
         REPLAY: lambda tell: replay(REPLAY, ground, workload, settings, tell, is_fresh=False),
         BACKFILL: lambda tell: replay(BACKFILL, ground, workload, settings, tell, is_fresh=True),
         ONE_LANE: lambda tell: drain(ONE_LANE, ground, workload, one_lane, tell),
+        TWO_PROCESSES: lambda tell: drain(TWO_PROCESSES, ground, workload, one_lane, tell, process_count=2),
     }
 
 
@@ -52,6 +54,6 @@ def peers(
     """The quickest peer, which needs topics of rows and a registry, and those that it is compared with."""
     every = contenders(ground, workload, files, settings)
     return {
-        **{name: every[name] for name in (LOAD_TWO, USUAL, STREAM)},
+        **{name: every[name] for name in (LOAD_TWO, USUAL, STREAM, TWO_PROCESSES)},
         DEBEZIUM: lambda tell: drain_by_debezium(DEBEZIUM, ground, workload, registry, tell),
     }

@@ -127,7 +127,7 @@ def drain_by_debezium(contender: str, ground: Ground, workload: Workload, regist
         before, started = _rows_written(connection), time.monotonic()
         with connect:
             connect.start()
-            observation = Observation(contender, ground, workload, connect.pid, WARM_SHARE)
+            observation = Observation(contender, ground, workload, [connect.pid], WARM_SHARE)
             observation.started = started
             return observation.follow(_applied(ground, workload, connection, before), tell)
 

@@ -1,4 +1,4 @@
-"""Contender (c): `stream run --until-caught-up`, a process of its own, watched through the progress that it keeps."""
+"""Contender (c): `stream run --until-caught-up`, watched through the progress that it keeps in MySQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from sqlalchemy import func, select
 
@@ -20,19 +20,30 @@ from stream.mysql.connection import connect_engine
 WATCH_SECONDS = 0.05
 """The pause between readings of progress: the window is exact to about a batch, and reading costs a thousandth."""
 
+SHARED_OUT_SHARE = 0.25
+"""The share of the records by which a group of several processes has shared out the partitions."""
+
 END_SECONDS_MAX = 60.0
 
 
-def drain(contender: str, ground: Ground, workload: Workload, settings: Mapping[str, str], tell: Tell) -> Run:
-    """Drain the workload's topic into fresh tables.
+def drain(
+    contender: str, ground: Ground, workload: Workload, settings: Mapping[str, str], tell: Tell, process_count: int = 1
+) -> Run:
+    """Drain the workload's topic into fresh tables, in so many processes of one group.
 
-    The window is taken from `progress` in MySQL, which is written in the transaction of the rows.
+    The window is taken from `progress` in MySQL, which is written in the transaction of the rows. That of several
+    processes begins later, when the group has shared the partitions out.
     """
+    from_share = SHARED_OUT_SHARE if process_count > 1 else 0.0
     url = ground.fresh_database()
     topics = [stream.topic for stream in workload.streams]
-    with streaming(ground, url, topics, settings, "--until-caught-up") as process:
-        run = Observation(contender, ground, workload, process.pid).follow(applied_counts(url, process), tell)
-        require_success(ground, process)
+    with ExitStack() as stack:
+        group = (streaming(ground, url, topics, settings, "--until-caught-up") for _ in range(process_count))
+        processes = [stack.enter_context(process) for process in group]
+        pids = [process.pid for process in processes]
+        run = Observation(contender, ground, workload, pids, from_share).follow(applied_counts(url, processes), tell)
+        for process in processes:
+            require_success(ground, process)
     return run
 
 
@@ -66,8 +77,10 @@ def require_success(ground: Ground, process: subprocess.Popen[bytes]) -> None:
         raise RuntimeError(f"a command ended with {process.returncode}: see {ground.log}")
 
 
-def applied_counts(url: str, process: subprocess.Popen[bytes], group_prefix: str = "") -> Iterator[int | None]:
-    """The number of records that are applied, again and again until the process has ended; None while none are.
+def applied_counts(
+    url: str, processes: Sequence[subprocess.Popen[bytes]], group_prefix: str = ""
+) -> Iterator[int | None]:
+    """The number of records that are applied, again and again until all processes have ended; None while none are.
 
     Of the groups whose names begin so: a replay keeps its progress beside the live group's.
     """
@@ -76,7 +89,7 @@ def applied_counts(url: str, process: subprocess.Popen[bytes], group_prefix: str
     with connect_engine(url).connect() as connection:
         is_going_on = True
         while is_going_on:
-            is_going_on = is_alive(process)  # asked first, so that the last answer tells all that was done
+            is_going_on = any(map(is_alive, processes))  # asked first, so that the last answer tells all that was done
             yield int(connection.execute(total).scalar_one()) or None
             connection.rollback()
             time.sleep(WATCH_SECONDS)

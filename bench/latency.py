@@ -68,7 +68,7 @@ def latency(
 
 
 def _wait_until_applied(ground: Ground, url: str, process: subprocess.Popen[bytes], records: int) -> None:
-    for count in applied_counts(url, process):
+    for count in applied_counts(url, [process]):
         if (count or 0) >= records:
             return
     raise RuntimeError(f"stream run ended early: see {ground.log}")

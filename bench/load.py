@@ -62,7 +62,7 @@ def load(
     """Load the files into fresh tables, shared out among so many connections."""
     ground.fresh_database()
     engine = create_engine(ground.database.admin_url(DATABASE_NAME))  # the ordinary account may not read files
-    observation = Observation(contender, ground, workload, os.getpid())
+    observation = Observation(contender, ground, workload, [os.getpid()])
     run = observation.follow(_loaded_records(engine, files, connections), tell)
     run.memory_peak, run.memory_quarters = 0, []  # our own says nothing
     return run

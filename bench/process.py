@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,12 @@ def memory(pid: int) -> Memory:
     """Memory now and at its peak; zeros for a process that has ended."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return Memory(now=_bytes(lines.get("VmRSS")), peak=_bytes(lines.get("VmHWM")))
+
+
+def total_memory(pids: Sequence[int]) -> Memory:
+    """The memory of several processes together; pages that they share count in each."""
+    each = [memory(pid) for pid in pids]
+    return Memory(now=sum(used.now for used in each), peak=sum(used.peak for used in each))
 
 
 def _bytes(text: str | None) -> int:

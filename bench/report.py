@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.answers import Answers
-from bench.contenders import BACKFILL, DEBEZIUM, LOAD_ONE, LOAD_TWO, MILLION, ONE_LANE, REPLAY, STREAM, USUAL, VERIFY
+from bench.contenders import (
+    BACKFILL,
+    DEBEZIUM,
+    LOAD_ONE,
+    LOAD_TWO,
+    MILLION,
+    ONE_LANE,
+    REPLAY,
+    STREAM,
+    TWO_PROCESSES,
+    USUAL,
+    VERIFY,
+)
 from bench.latency import BUSY_EVENTS_A_SECOND, Latency
 from bench.run import Run
 from bench.stages import Stage
@@ -24,6 +37,9 @@ OTHERS_CPUS_MAX = 0.2
 
 LATENCY_GOALS = {0: (40, 70), BUSY_EVENTS_A_SECOND: (None, 500)}
 """Median and 99th percentile in milliseconds, by the number of other events a second."""
+
+RATE_GOALS = {DEBEZIUM: 1.6, USUAL: 4.0, LOAD_TWO: 0.55, LOAD_ONE: None, ONE_LANE: None}
+"""The least ratio of records a second between `stream` and another contender; None where there is no goal."""
 
 Rounds = Mapping[str, Sequence[Run]]
 """The runs of one workload, by contender."""
@@ -69,22 +85,22 @@ def verdicts(results: Results) -> Iterator[Verdict]:
 
 
 def _ratios(title: str, rounds: Rounds) -> Iterator[Verdict]:
-    for other, goal in ((DEBEZIUM, 1.6), (USUAL, 4.0), (LOAD_TWO, 0.55), (LOAD_ONE, None), (ONE_LANE, None)):
-        if ratio := _ratio(rounds, other, "records_a_second"):
+    for ours, (other, goal) in product((STREAM, TWO_PROCESSES), RATE_GOALS.items()):
+        if ratio := _ratio(rounds, ours, other, "records_a_second"):
             wanted = "" if goal is None else f"at least {goal:g}"
-            yield Verdict(f"{title}: stream / {other}", f"{ratio:.2f}", wanted, None if goal is None else ratio >= goal)
+            yield Verdict(f"{title}: {ours} / {other}", f"{ratio:.2f}", wanted, None if goal is None else ratio >= goal)
     for other, goal in ((DEBEZIUM, 1.0), (LOAD_TWO, 1.25)):
-        if ratio := _ratio(rounds, other, "database_micros"):
+        if ratio := _ratio(rounds, STREAM, other, "database_micros"):
             what = f"{title}: database's CPU a record, stream / {other}"
             yield Verdict(what, f"{ratio:.2f}", f"at most {goal:g}", ratio <= goal)
 
 
-def _ratio(rounds: Rounds, other: str, figure: str) -> float | None:
+def _ratio(rounds: Rounds, ours: str, other: str, figure: str) -> float | None:
     """The median of our figure by the other's in each round; None where one of the two was not asked."""
-    if STREAM not in rounds or other not in rounds:
+    if ours not in rounds or other not in rounds:
         return None
-    pairs = zip(rounds[STREAM], rounds[other], strict=True)
-    return float(median(getattr(ours, figure) / getattr(others, figure) for ours, others in pairs))
+    pairs = zip(rounds[ours], rounds[other], strict=True)
+    return float(median(getattr(our, figure) / getattr(their, figure) for our, their in pairs))
 
 
 def _rates_again(title: str, rounds: Rounds) -> Iterator[Verdict]:

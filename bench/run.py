@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.ground import Ground
-from bench.process import Memory, cpu_seconds, machine_cpu_seconds, memory
+from bench.process import Memory, cpu_seconds, machine_cpu_seconds, total_memory
 from bench.workload import Tell, Workload
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
@@ -28,10 +28,10 @@ class Reading:
     """CPU time of the whole machine without the client, the servers and the benchmark itself."""
 
     @classmethod
-    def of(cls, ground: Ground, client_pid: int) -> Reading:
-        client = cpu_seconds(client_pid)
+    def of(cls, ground: Ground, client_pids: Sequence[int]) -> Reading:
+        client = sum(map(cpu_seconds, client_pids))
         database, kafka = cpu_seconds(ground.database.pid), cpu_seconds(ground.kafka.pid)
-        ourselves = 0.0 if client_pid == os.getpid() else time.process_time()
+        ourselves = 0.0 if os.getpid() in client_pids else time.process_time()
         others = machine_cpu_seconds() - client - database - kafka - ourselves
         return cls(time.monotonic(), client, database, kafka, others)
 
@@ -77,11 +77,14 @@ class Run:
 class Observation:
     """Follows a contender until all records are applied.
 
-    The window begins with the first applied records, or later: when a share of them all is applied.
+    The window begins with the first applied records, or later: when a share of them all is applied. Of a contender
+    with several processes it tells what they take together.
     """
 
-    def __init__(self, contender: str, ground: Ground, workload: Workload, pid: int, from_share: float = 0.0) -> None:
-        self.contender, self.ground, self.workload, self.pid = contender, ground, workload, pid
+    def __init__(
+        self, contender: str, ground: Ground, workload: Workload, pids: Sequence[int], from_share: float = 0.0
+    ) -> None:
+        self.contender, self.ground, self.workload, self.pids = contender, ground, workload, pids
         self.first_count = int(from_share * workload.count)
         self.started = time.monotonic()
         self.peak = 0
@@ -97,11 +100,11 @@ class Observation:
         for count in applied:
             if count is None:
                 continue
-            self._weigh(count, memory(self.pid))
+            self._weigh(count, total_memory(self.pids))
             if first is None and count >= self.first_count:
-                first, first_count = Reading.of(self.ground, self.pid), count
+                first, first_count = Reading.of(self.ground, self.pids), count
             if first is not None and count >= self.workload.count:
-                return self._run(first, Reading.of(self.ground, self.pid), self.workload.count - first_count)
+                return self._run(first, Reading.of(self.ground, self.pids), self.workload.count - first_count)
             tell(count)
         raise RuntimeError(f"{self.contender} ended before all of {self.workload.title} was applied")
 

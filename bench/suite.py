@@ -21,6 +21,7 @@ from bench.contenders import (
     ONE_LANE,
     REPLAY,
     STREAM,
+    TWO_PROCESSES,
     USUAL,
     VERIFY,
     Contender,
@@ -65,7 +66,7 @@ CONTENDERS = {
     Part.USUAL: (USUAL,),
     Part.STREAM: (STREAM,),
     Part.AGAIN: (VERIFY, REPLAY, BACKFILL),
-    Part.LANES: (ONE_LANE,),
+    Part.LANES: (ONE_LANE, TWO_PROCESSES),
 }
 """The contenders of the parts that have some."""
 

@@ -144,7 +144,7 @@ def drain_as_usual(contender: str, ground: Ground, workload: Workload, tell: Tel
     }
     with running_module("bench.usual", options) as process:
         applied = map(int, heard_lines(process))
-        return Observation(contender, ground, workload, process.pid).follow(applied, tell)
+        return Observation(contender, ground, workload, [process.pid]).follow(applied, tell)
 
 
 if __name__ == "__main__":

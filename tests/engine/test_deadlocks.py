@@ -1,14 +1,19 @@
-"""Writers of ours that meet crosswise: the server gives one of them up, and nothing is lost or counted twice."""
+"""Writers of ours, and one of somebody else's, that meet crosswise: the server gives ours up, and nothing is lost or
+counted twice.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import pytest
 
 from tests.balance import assert_drained, assert_record_ledger, assert_tables
 from tests.broker import Broker
 from tests.consumers import Running
-from tests.databases import Database
+from tests.databases import Database, make_heavy
 from tests.engine.conftest import StartService
 from tests.engine.faults import waiting_transactions
 from tests.engine.logs import applied
@@ -23,36 +28,46 @@ ROUND_RECORDS = 160
 
 
 def crossing(chance: random.Random, first: int) -> Iterator[tuple[str, Datum]]:
-    """Versions of few ratings, each under any of many trips, whose id is the Kafka key: so partitions share rows.
-
-    A batch writes one partition's ratings in the order of their ids, and then another's from the lowest on.
-    """
+    """Versions of few ratings, each under any of many trips, whose id is the Kafka key: so partitions share rows."""
     for number in range(first, first + ROUND_RECORDS):
         version = {"event_id": uuid_text(number), "occurred_at": NOON + chance.randint(1, 3600) * SECOND}
         rating_id = LOCKED if number % 4 == 0 else chance.randint(1, RATINGS)  # every lane meets the locked one
         yield "TripRated", rating(rating_id=rating_id, trip_id=chance.randint(1, 10**6), **version)
 
 
-def collide(broker: Broker, database: Database, consumers: Sequence[Running]) -> int:
-    """Let all writers wait for the same row and set them free, until some met in a deadlock; the records published."""
-    chance = random.Random(3)
-    published = 0
+def collide(broker: Broker, database: Database, consumers: Sequence[Running]) -> None:
+    """Let all writers wait behind a stranger's row, and the stranger for rows that they have, until each consumer met
+    a deadlock.
+    """
     for consumer in consumers:
         consumer.wait_ready()
-    while not deadlocks(consumers):
-        assert published < ROUNDS_MAX * ROUND_RECORDS, "no deadlock came about"
-        with database.engine().connect() as other, other.begin():
-            other.exec_driver_sql(f"SELECT * FROM user_rating WHERE id = {LOCKED} FOR UPDATE")
-            broker.publish(crossing(chance, first=published + 1))
-            published += ROUND_RECORDS
-            if published > ROUND_RECORDS:  # in the first round there is no row yet
+    chance = random.Random(3)
+    for number in range(ROUNDS_MAX):
+        # In the first round there is no row yet to wait for.
+        with stranger(database) if number else nullcontext() as ask_for_theirs:
+            broker.publish(crossing(chance, 1 + number * ROUND_RECORDS))
+            if ask_for_theirs:
                 wait_for(lambda: waiting_transactions(database) >= 2, "two to wait", every_seconds=0.2)
-        wait_for(lambda: applied(database) == published * len(consumers), "all records")  # noqa: B023
-    return published
+                ask_for_theirs()
+        wanted = (number + 1) * ROUND_RECORDS * len(consumers)
+        wait_for(lambda: applied(database) == wanted, "all records")  # noqa: B023
+        if ask_for_theirs and all(map(deadlocks, consumers)):
+            return
+    pytest.fail("no deadlock came about")
 
 
-def deadlocks(consumers: Sequence[Running]) -> float:
-    return sum(one.metric("stream_retries_total", reason="deadlock") for one in consumers)
+@contextmanager
+def stranger(database: Database) -> Iterator[Callable[[], object]]:
+    """Another writer's transaction, which holds a row and can ask for those before it; it is rolled back in the end."""
+    with database.engine().connect() as connection, connection.begin() as transaction:
+        make_heavy(connection)
+        connection.exec_driver_sql(f"SELECT id FROM user_rating WHERE id = {LOCKED} FOR UPDATE")
+        yield lambda: connection.exec_driver_sql(f"SELECT id FROM user_rating WHERE id < {LOCKED} FOR UPDATE")
+        transaction.rollback()
+
+
+def deadlocks(consumer: Running) -> float:
+    return consumer.metric("stream_retries_total", reason="deadlock")
 
 
 def test_two_lanes_that_collide_count_everything_once(

@@ -10,7 +10,6 @@ UNMENDED = {
     "tests/engine/faults.py",
     "tests/engine/logs.py",
     "tests/engine/test_commands.py",
-    "tests/engine/test_deadlocks.py",
     "tests/engine/test_drain.py",
     "tests/engine/test_fencing.py",
     "tests/engine/test_freshness.py",

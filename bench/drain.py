@@ -38,8 +38,10 @@ def drain(
     url = ground.fresh_database()
     topics = [stream.topic for stream in workload.streams]
     with ExitStack() as stack:
-        group = (streaming(ground, url, topics, settings, "--until-caught-up") for _ in range(process_count))
-        processes = [stack.enter_context(process) for process in group]
+        processes = [
+            stack.enter_context(streaming(ground, url, topics, settings, "--until-caught-up"))
+            for _ in range(process_count)
+        ]
         pids = [process.pid for process in processes]
         run = Observation(contender, ground, workload, pids, from_share).follow(applied_counts(url, processes), tell)
         for process in processes:

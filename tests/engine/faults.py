@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tests.balance import assert_drained
 from tests.broker import Broker
 from tests.consumers import Running
-from tests.databases import Database
+from tests.databases import Database, make_heavy
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, Datum, rating, trip, uuid_text
 from tests.waiting import wait_for
@@ -99,6 +99,19 @@ def locked_progress(database: Database, where: str) -> Iterator[None]:
     with database.engine().connect() as other, other.begin():
         other.exec_driver_sql(f"SELECT * FROM progress WHERE {where} FOR UPDATE").all()
         yield
+
+
+@contextmanager
+def met_crosswise(database: Database, rating_id: int) -> Iterator[None]:
+    """Another program holds a rating, and in the end wants those before it: of who has some of them and waits for this
+    one, the server gives up our transaction. The other's is rolled back.
+    """
+    with database.engine().connect() as other, other.begin() as transaction:
+        make_heavy(other)
+        other.exec_driver_sql(f"SELECT id FROM user_rating WHERE id = {rating_id} FOR UPDATE")
+        yield
+        other.exec_driver_sql(f"SELECT id FROM user_rating WHERE id < {rating_id} FOR UPDATE")
+        transaction.rollback()
 
 
 def waiting_transactions(database: Database) -> int:

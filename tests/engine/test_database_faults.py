@@ -16,10 +16,10 @@ from stream.engine import waiting
 from stream.mysql import connection
 from tests.broker import Broker
 from tests.conftest import settings_for
-from tests.databases import Database, make_heavy
+from tests.databases import Database
 from tests.engine.conftest import StartService
 from tests.engine.diskspace import full_disk
-from tests.engine.faults import Work, server_setting, waiting_transactions
+from tests.engine.faults import Work, met_crosswise, server_setting, waiting_transactions
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, rating, trip, uuid_text
 from tests.waiting import wait_for
@@ -132,17 +132,13 @@ MEETINGS_MAX = 5
 def meet_crosswise(work: Work, number: int) -> None:
     """Another program holds the last row and then wants the first: the server gives up our transaction."""
     event_id, at = 100 * (number + 1), LATER + number * SECOND
-    with work.database.engine().connect() as other, other.begin() as transaction:
-        make_heavy(other)
-        other.exec_driver_sql("SELECT * FROM user_rating WHERE id = 10 FOR UPDATE")
+    with met_crosswise(work.database, 10):
         work.broker.publish(
             ("TripRated", rating(rating_id=row, trip_id=1, event_id=uuid_text(event_id + row), occurred_at=at))
             for row in (1, 10)
         )
         work.published += 2
         wait_for(lambda: waiting_transactions(work.database) == 1, "the engine to wait", 4, every_seconds=0.2)
-        other.exec_driver_sql("SELECT * FROM user_rating WHERE id = 1 FOR UPDATE")
-        transaction.rollback()
     work.wait_applied()
 
 

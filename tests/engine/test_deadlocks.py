@@ -5,17 +5,16 @@ counted twice.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.balance import assert_drained, assert_record_ledger, assert_tables
 from tests.broker import Broker
 from tests.consumers import Running
-from tests.databases import Database, make_heavy
+from tests.databases import Database
 from tests.engine.conftest import StartService
-from tests.engine.faults import waiting_transactions
+from tests.engine.faults import met_crosswise, waiting_transactions
 from tests.engine.logs import applied
 from tests.events import NOON, SECOND, Datum, rating, uuid_text
 from tests.model import expect
@@ -36,34 +35,21 @@ def crossing(chance: random.Random, first: int) -> Iterator[tuple[str, Datum]]:
 
 
 def collide(broker: Broker, database: Database, consumers: Sequence[Running]) -> None:
-    """Let all writers wait behind a stranger's row, and the stranger for rows that they have, until each consumer met
-    a deadlock.
-    """
+    """Let all writers meet somebody else crosswise, until each consumer was given up in a deadlock."""
     for consumer in consumers:
         consumer.wait_ready()
     chance = random.Random(3)
-    for number in range(ROUNDS_MAX):
-        # In the first round there is no row yet to wait for.
-        with stranger(database) if number else nullcontext() as ask_for_theirs:
-            broker.publish(crossing(chance, 1 + number * ROUND_RECORDS))
-            if ask_for_theirs:
-                wait_for(lambda: waiting_transactions(database) >= 2, "two to wait", every_seconds=0.2)
-                ask_for_theirs()
+    broker.publish(crossing(chance, first=1))  # there have to be rows to meet at
+    wait_for(lambda: applied(database) == ROUND_RECORDS * len(consumers), "the first records")
+    for number in range(1, ROUNDS_MAX):
+        with met_crosswise(database, LOCKED):
+            broker.publish(crossing(chance, first=1 + number * ROUND_RECORDS))
+            wait_for(lambda: waiting_transactions(database) >= 2, "two to wait", every_seconds=0.2)
         wanted = (number + 1) * ROUND_RECORDS * len(consumers)
         wait_for(lambda: applied(database) == wanted, "all records")  # noqa: B023
-        if ask_for_theirs and all(map(deadlocks, consumers)):
+        if all(map(deadlocks, consumers)):
             return
     pytest.fail("no deadlock came about")
-
-
-@contextmanager
-def stranger(database: Database) -> Iterator[Callable[[], object]]:
-    """Another writer's transaction, which holds a row and can ask for those before it; it is rolled back in the end."""
-    with database.engine().connect() as connection, connection.begin() as transaction:
-        make_heavy(connection)
-        connection.exec_driver_sql(f"SELECT id FROM user_rating WHERE id = {LOCKED} FOR UPDATE")
-        yield lambda: connection.exec_driver_sql(f"SELECT id FROM user_rating WHERE id < {LOCKED} FOR UPDATE")
-        transaction.rollback()
 
 
 def deadlocks(consumer: Running) -> float:
